@@ -1,0 +1,59 @@
+//! metajit turns an annotated Rust interpreter into a tracing JIT compiler.
+//!
+//! Modules are declared in the order data flows through them.
+
+extern crate self as metajit;
+
+mod access;
+pub mod gc;
+#[cfg(feature = "jit")]
+pub mod ir;
+pub mod object;
+pub mod word;
+
+pub use metajit_macros::{
+    dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum, jit_object,
+    jit_word,
+};
+
+/// Marks where one iteration of the interpreter's loop begins.
+#[macro_export]
+macro_rules! jit_merge_point {
+    () => {};
+}
+
+/// Marks a jump backwards.
+#[macro_export]
+macro_rules! can_enter_jit {
+    () => {};
+}
+
+/// Makes a value a constant of the trace; the value itself otherwise.
+#[inline(always)]
+pub fn promote<T: word::Word>(value: T) -> T {
+    value
+}
+
+/// Whether this is traced code.
+#[inline(always)]
+pub fn we_are_jitted() -> bool {
+    false
+}
+
+/// What an interpreter's source imports.
+pub mod prelude {
+    pub use crate::word::Word;
+    pub use crate::{
+        can_enter_jit, dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum,
+        jit_merge_point, jit_object, jit_word, promote, we_are_jitted,
+    };
+}
+
+/// What the macros' expansions name; no part of the public API.
+#[doc(hidden)]
+pub mod rt {
+    pub use crate::access::*;
+    pub use crate::gc::alloc;
+    pub use crate::object::{Field, Header, Item, Kind, Mutability, Object, Shape};
+    pub use crate::word::{Type, Word};
+}
