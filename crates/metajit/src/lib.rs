@@ -7,7 +7,13 @@ extern crate self as metajit;
 mod access;
 pub mod gc;
 #[cfg(feature = "jit")]
+pub mod context;
+#[cfg(feature = "jit")]
 pub mod ir;
+#[cfg(feature = "jit")]
+pub mod opt;
+#[cfg(feature = "jit")]
+pub mod backend;
 pub mod object;
 pub mod word;
 
