@@ -19,8 +19,10 @@
 
 mod inst;
 mod table;
+mod fold;
 pub mod code;
 pub mod tree;
 
+pub use fold::fold;
 pub use inst::{Arg, ArgRange, Aux, Callee, Effect, Inst, OpRef};
 pub use table::{Class, Op, OpInfo};
