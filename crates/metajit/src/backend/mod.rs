@@ -1,1 +1,24 @@
-//! backend
+//! The backend: optimized code to machine code, and the memory that machine code lives in.
+//!
+//! **Problem.** A [`Code`](crate::ir::code::Code) shall run on the processor: soon (it is compiled while the program
+//! waits, or on another thread while it doesn't), fast, and without ever having memory that can be written and executed
+//! at the same time. Cranelift makes the instructions; its interface changes with every release.
+//!
+//! **Approach.** Cranelift is named in this module alone. [`Compiler`] turns one code into one [`Machine`], at one of two
+//! qualities; [`Arena`] owns the executable memory, mapped twice; [`Queue`] runs a compiler on a thread of its own, or
+//! at once for those who want runs to be the same every time.
+//!
+//! **Invariants.** A machine's memory stays valid and unchanged until the machine is dropped, whoever drops it makes sure that no
+//! activation is inside. A compile job reads nothing but its own code.
+//!
+//! **Rejected.** `cranelift-jit`: a page and a system call per function, and nothing is ever freed.
+
+mod arena;
+mod compiler;
+mod helpers;
+mod lower;
+mod queue;
+
+pub use arena::{Arena, DEFAULT_ARENA_BYTES};
+pub use compiler::{CompileError, Compiler, Entry, Machine, Options, Quality, Stats};
+pub use queue::{Finished, Job, Queue};

@@ -1,0 +1,342 @@
+//! One code in, one machine out.
+//!
+//! **Problem.** Compiling well costs four times what compiling quickly costs, and the code runs two to three times faster.
+//! Which pays is the driver's decision, per tree.
+//!
+//! **Approach.** Two configurations of Cranelift ([`Quality`]), each made once; one [`Compiler`] per thread that
+//! compiles, which keeps Cranelift's tables between compilations.
+//!
+//! **Invariants.** A [`Machine`] owns its memory and the word that its `guard_valid`s test. It does not own the objects
+//! whose addresses are constants of the code: whoever holds it keeps them alive ([`Code`] names them).
+
+use super::arena::{Arena, Piece};
+use super::lower::{self, Features};
+use crate::context::Context;
+use crate::ir::code::Code;
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{CompiledCode, FinalizedRelocTarget};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// How much work compiling is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Quality {
+    /// No optimization, registers allocated in one pass: about 1.5 µs per operation.
+    Quick,
+    /// Cranelift's optimizer and its better register allocator: about 5 µs per operation.
+    Full,
+}
+
+/// What a compilation is told besides the code.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How much work to do.
+    pub quality: Quality,
+    /// What `guard_valid` tests: 0 when the code has been invalidated. Without it the guards always hold.
+    pub valid: Option<Arc<AtomicU64>>,
+    /// What profilers and dumps call the code.
+    pub name: String,
+    /// A directory for `NAME.clif` and `NAME.bin`, Cranelift's text and the machine code.
+    pub dump: Option<PathBuf>,
+}
+
+impl Options {
+    /// Options for this quality and nothing special.
+    pub fn new(quality: Quality) -> Options {
+        Options {
+            quality,
+            valid: None,
+            name: "metajit".to_owned(),
+            dump: None,
+        }
+    }
+}
+
+/// Why code was not compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CompileError {
+    /// No machine code for this target.
+    Unsupported(&'static str),
+    /// The system refuses executable memory; what failed and how.
+    NoExecutableMemory(String),
+    /// The arena, of so many bytes, has no room.
+    ArenaFull(usize),
+    /// The process is a fork of the one that made the arena.
+    Forked,
+    /// An exit or the entry has so many words, more than the context has room for.
+    TooManySlots(usize),
+    /// The portal returns so many words, more than the context has room for.
+    TooManyResults(usize),
+    /// The code breaks a rule of the IR.
+    Malformed(String),
+    /// Cranelift refused (or panicked).
+    Codegen(String),
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CompileError::Unsupported(what) => write!(f, "{what}"),
+            CompileError::NoExecutableMemory(how) => {
+                write!(f, "the system refuses executable memory ({how})")
+            }
+            CompileError::ArenaFull(bytes) => write!(f, "all {bytes} bytes of code are in use"),
+            CompileError::Forked => write!(f, "a forked process can't compile"),
+            CompileError::TooManySlots(slots) => write!(f, "an exit has {slots} slots"),
+            CompileError::TooManyResults(words) => write!(f, "a portal returns {words} words"),
+            CompileError::Malformed(what) => write!(f, "malformed code: {what}"),
+            CompileError::Codegen(what) => write!(f, "code generator: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for CompileError {}
+
+/// What a compilation took and gave.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Stats {
+    /// Processor time of the compiling thread.
+    pub time: Duration,
+    /// Instructions of the code.
+    pub ops: usize,
+    /// Exits of the code.
+    pub exits: usize,
+    /// Bytes of machine code.
+    pub bytes: usize,
+}
+
+/// Compiled code, as called. It reads the reds from `context.slots`; see [`crate::context`] for what it returns.
+pub type Entry = unsafe extern "C" fn(context: *mut Context) -> u64;
+
+/// Machine code.
+#[derive(Debug)]
+pub struct Machine {
+    piece: Piece,
+    stats: Stats,
+    quality: Quality,
+    _valid: Option<Arc<AtomicU64>>,
+}
+
+impl Machine {
+    /// The function. The caller makes sure that the machine lives until it returns, that the context's slots hold the
+    /// reds, and that everything the code's constants name is alive.
+    pub fn entry(&self) -> Entry {
+        // SAFETY: the piece holds a complete function of this signature.
+        unsafe { std::mem::transmute::<*const u8, Entry>(self.piece.address()) }
+    }
+
+    /// What compiling took.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// How much work was done.
+    pub fn quality(&self) -> Quality {
+        self.quality
+    }
+
+    /// The addresses where its instructions are.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        let start = self.piece.address() as usize;
+        start..start + self.piece.len()
+    }
+}
+
+/// Turns code into machines. One per compiling thread.
+pub struct Compiler {
+    arena: Arc<Arena>,
+    quick: OwnedTargetIsa,
+    full: OwnedTargetIsa,
+    features: Features,
+    context: cranelift_codegen::Context,
+}
+
+impl fmt::Debug for Compiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiler")
+            .field("arena", &self.arena)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Compiler {
+    /// A compiler that puts its code there.
+    pub fn new(arena: Arc<Arena>) -> Result<Compiler, CompileError> {
+        let quick = target(Quality::Quick)?;
+        let full = target(Quality::Full)?;
+        let features = Features {
+            rounds: has_feature("has_sse41"),
+        };
+        Ok(Compiler {
+            arena,
+            quick,
+            full,
+            features,
+            context: cranelift_codegen::Context::new(),
+        })
+    }
+
+    /// Compiles `code` and installs it.
+    pub fn compile(&mut self, code: &Code, options: &Options) -> Result<Machine, CompileError> {
+        let start = thread_time();
+        self.context.clear();
+        lower::lower(code, options, self.features, &mut self.context.func)?;
+        dump_clif(options, &self.context.func);
+        let isa = match options.quality {
+            Quality::Quick => &self.quick,
+            Quality::Full => &self.full,
+        };
+        let compiled = self
+            .context
+            .compile(&**isa, &mut ControlPlane::default())
+            .map_err(|error| CompileError::Codegen(format!("{:?}", error.inner)))?;
+        dump_bytes(options, compiled.code_buffer());
+        let piece = self
+            .arena
+            .install(compiled.code_buffer(), |memory, address| {
+                relocate(compiled, memory, address)
+            })?;
+        let ops = code.blocks.iter().map(|block| block.insts.len()).sum();
+        let stats = Stats {
+            time: thread_time().saturating_sub(start),
+            ops,
+            exits: code.exits.len(),
+            bytes: compiled.code_buffer().len(),
+        };
+        Ok(Machine {
+            piece,
+            stats,
+            quality: options.quality,
+            _valid: options.valid.clone(),
+        })
+    }
+}
+
+/// Puts addresses where the code wants them.
+fn relocate(
+    compiled: &CompiledCode,
+    memory: &mut [u8],
+    address: usize,
+) -> Result<(), CompileError> {
+    for reloc in compiled.buffer.relocs() {
+        let at = reloc.offset as usize;
+        // Callees are called by address, so the only names left are places in the function itself.
+        let FinalizedRelocTarget::Func(target) = &reloc.target else {
+            return Err(CompileError::Codegen(format!(
+                "unknown name {:?}",
+                reloc.target
+            )));
+        };
+        let value = (address as i64 + *target as i64).wrapping_add(reloc.addend);
+        match reloc.kind {
+            Reloc::Abs8 => memory[at..at + 8].copy_from_slice(&value.to_le_bytes()),
+            Reloc::X86PCRel4 | Reloc::X86CallPCRel4 => {
+                let distance = value - (address + at) as i64;
+                let distance = i32::try_from(distance)
+                    .map_err(|_| CompileError::Codegen(format!("{distance} is too far")))?;
+                memory[at..at + 4].copy_from_slice(&distance.to_le_bytes());
+            }
+            kind => {
+                return Err(CompileError::Codegen(format!(
+                    "unknown relocation {kind:?}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The extensions of x86-64 that Cranelift makes use of, by its names, and whether this machine has them.
+#[cfg(target_arch = "x86_64")]
+fn features() -> [(&'static str, bool); 10] {
+    use std::arch::is_x86_feature_detected as has;
+    [
+        ("has_sse3", has!("sse3")),
+        ("has_ssse3", has!("ssse3")),
+        ("has_sse41", has!("sse4.1")),
+        ("has_sse42", has!("sse4.2")),
+        ("has_avx", has!("avx")),
+        ("has_avx2", has!("avx2")),
+        ("has_popcnt", has!("popcnt")),
+        ("has_bmi1", has!("bmi1")),
+        ("has_bmi2", has!("bmi2")),
+        ("has_lzcnt", has!("lzcnt")),
+    ]
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn features() -> [(&'static str, bool); 0] {
+    []
+}
+
+fn has_feature(name: &str) -> bool {
+    features().iter().any(|&(n, has)| n == name && has)
+}
+
+fn target(quality: Quality) -> Result<OwnedTargetIsa, CompileError> {
+    let refused = |error: &dyn fmt::Display| CompileError::Codegen(error.to_string());
+    let mut flags = settings::builder();
+    let (optimize, registers) = match quality {
+        Quality::Quick => ("none", "single_pass"),
+        Quality::Full => ("speed", "backtracking"),
+    };
+    let verify = if cfg!(debug_assertions) {
+        "true"
+    } else {
+        "false"
+    };
+    for (name, value) in [
+        ("opt_level", optimize),
+        ("regalloc_algorithm", registers),
+        ("enable_verifier", verify),
+        ("is_pic", "false"),
+        ("preserve_frame_pointers", "true"),
+        ("unwind_info", "true"),
+        // Frames of more than a page touch each page in turn, so that they can't jump over the guard page.
+        ("enable_probestack", "true"),
+        ("probestack_strategy", "inline"),
+    ] {
+        flags.set(name, value).map_err(|error| refused(&error))?;
+    }
+    let mut isa = cranelift_codegen::isa::lookup(target_lexicon::Triple::host())
+        .map_err(|_| CompileError::Unsupported("no code generator for this target"))?;
+    for (name, has) in features() {
+        if has {
+            isa.enable(name).map_err(|error| refused(&error))?;
+        }
+    }
+    isa.finish(settings::Flags::new(flags))
+        .map_err(|error| refused(&error))
+}
+
+/// Writes Cranelift's text if asked to. A dump that can't be written is not worth a compilation.
+fn dump_clif(options: &Options, func: &cranelift_codegen::ir::Function) {
+    if let Some(directory) = &options.dump {
+        let path = directory.join(format!("{}.clif", options.name));
+        let _ = std::fs::write(path, func.display().to_string());
+    }
+}
+
+/// Writes the machine code if asked to.
+fn dump_bytes(options: &Options, code: &[u8]) {
+    if let Some(directory) = &options.dump {
+        let _ = std::fs::write(directory.join(format!("{}.bin", options.name)), code);
+    }
+}
+
+/// Processor time that this thread has used.
+fn thread_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a local.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}

@@ -1,0 +1,919 @@
+//! From [`Code`] to Cranelift's IR.
+//!
+//! **Problem.** One [`Code`] (a tree: its loop and all its bridges) becomes one function
+//! `extern "C" fn(*mut Context) -> u64`, whose result says how it was left: an exit's number, `FINISH` or `PANICKED`.
+//! What Cranelift is given decides two costs that nothing later can repair: what stands in the hot path because of
+//! guards, and how long the register allocator works on values that only exits need.
+//!
+//! **Approach.** One pass over the blocks in reverse postorder, so that every definition is seen before its uses; values
+//! are used across blocks as they are, no variables and no block parameters but the code's own.
+//!
+//! * A comparison stays an 8-bit value until somebody wants it as a word: Cranelift fuses it with the branch of a guard.
+//! * A guard branches to a *cold block of its own*, which stores the exit's slots and returns the exit's number. Nothing is
+//!   passed to it: what is passed by a branch is computed before it, in the hot path.
+//! * An exit with a bridge has no cold block, the guard branches to the bridge's first block.
+//! * `add` and `add_ovf` of the same operands in a block become one instruction with two results, in whichever order they
+//!   come. With a constant operand the overflow is a comparison of the sum with the other operand, which
+//!   fuses with the guard's branch (2 instructions; Cranelift's own way is `add; seto; test; jne`).
+//! * Every call is followed by a test of `context.panicked`. Elidable callees panic too, and what follows may dereference
+//!   what they did not return.
+//!
+//! **Invariants.** Loads are `notrap` and `aligned` and nothing else. `readonly` with `can_move` lets Cranelift hoist a load
+//! above the guard that makes its address valid. Exits store before they return, and nothing runs in between.
+//!
+//! **Rejected.** *Exit blocks shared by all guards, taking block parameters*: cheaper to compile, but the parameters are
+//! computed in the hot path. *`try_call` side tables*: slower to compile and to run (values are kept in
+//! registers for the guard). *Cranelift's frontend*: its variables cost time and the code is in single-assignment form.
+
+use super::compiler::{CompileError, Options};
+use crate::context::{Context, FINISH, MAX_RESULTS, MAX_SLOTS, PANICKED};
+use crate::ir::code::{BlockId, Code, End, ExitId};
+use crate::ir::{Arg, Aux, Callee, Inst, Op, OpRef};
+use crate::object::{Field, Kind};
+use crate::word::Type;
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
+use cranelift_codegen::ir::immediates::Ieee64;
+use cranelift_codegen::ir::types::{F64, I8, I16, I32, I64};
+use cranelift_codegen::ir::{
+    AbiParam, Block, BlockArg, Function, InstBuilder, MemFlagsData, SigRef, Signature, Value,
+};
+use cranelift_codegen::isa::CallConv;
+use std::collections::HashMap;
+use std::mem::offset_of;
+
+/// Flags of every access to memory: see the invariants.
+const MEMORY: MemFlagsData = MemFlagsData::trusted();
+/// Bytes between the header's start and its shape number.
+const SHAPE_OFFSET: i32 = offset_of!(crate::object::Header, shape) as i32;
+/// Bytes of the array's length word, which stands before the items.
+const LEN_BYTES: i32 = 8;
+/// Argument words that a call may have at most (256 words are far more than any interpreter passes).
+const MAX_ARGUMENTS: usize = 256;
+
+/// What the machine can do, as far as lowering asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Features {
+    /// Whether it rounds floats in one instruction.
+    pub(super) rounds: bool,
+}
+
+/// How the value of an instruction is held.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    /// Not computed.
+    Nothing,
+    /// As a 64-bit word.
+    Word(Value),
+    /// As an 8-bit 0 or 1.
+    Bool(Value),
+    /// As a float.
+    Float(Value),
+}
+
+/// Operation and operands, those of commutative operations in a fixed order.
+type PairKey = (Op, Arg, Arg);
+
+struct Lowering<'a> {
+    code: &'a Code,
+    options: &'a Options,
+    features: Features,
+    at: FuncCursor<'a>,
+    context: Value,
+    values: Vec<Held>,
+    blocks: Vec<Option<Block>>,
+    exits: Vec<Option<Block>>,
+    exits_to_do: Vec<ExitId>,
+    panicked: Option<Block>,
+    signatures: Vec<Option<SigRef>>,
+    /// The overflow operation that wants the flag of an arithmetic operation of this block.
+    wanted: HashMap<PairKey, Op>,
+    /// Results and flags already computed in this block, by overflow operation.
+    pairs: HashMap<PairKey, (Value, Value)>,
+}
+
+/// The signature of compiled code.
+pub(super) fn entry_signature() -> Signature {
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params.push(AbiParam::new(I64));
+    signature.returns.push(AbiParam::new(I64));
+    signature
+}
+
+/// Fills the empty function `func` with `code`.
+pub(super) fn lower(
+    code: &Code,
+    options: &Options,
+    features: Features,
+    func: &mut Function,
+) -> Result<(), CompileError> {
+    check_bounds(code)?;
+    func.signature = entry_signature();
+    let entry = func.dfg.make_block();
+    let context = func.dfg.append_block_param(entry, I64);
+    let mut at = FuncCursor::new(func);
+    at.insert_block(entry);
+    let mut lowering = Lowering {
+        code,
+        options,
+        features,
+        at,
+        context,
+        values: vec![Held::Nothing; code.insts.len()],
+        blocks: vec![None; code.blocks.len()],
+        exits: vec![None; code.exits.len()],
+        exits_to_do: Vec::new(),
+        panicked: None,
+        signatures: Vec::new(),
+        wanted: HashMap::new(),
+        pairs: HashMap::new(),
+    };
+    lowering.run()
+}
+
+/// Refuses code that the context has no room for.
+fn check_bounds(code: &Code) -> Result<(), CompileError> {
+    for exit in &code.exits {
+        if exit.slots.len() > MAX_SLOTS {
+            return Err(CompileError::TooManySlots(exit.slots.len()));
+        }
+    }
+    if code.blocks[0].params.len() > MAX_SLOTS {
+        return Err(CompileError::TooManySlots(code.blocks[0].params.len()));
+    }
+    for block in &code.blocks {
+        if let End::Finish(words) = &block.end
+            && words.len() > MAX_RESULTS
+        {
+            return Err(CompileError::TooManyResults(words.len()));
+        }
+    }
+    Ok(())
+}
+
+/// The blocks that can be reached from the first, in reverse postorder.
+fn reverse_postorder(code: &Code) -> Vec<BlockId> {
+    fn successors(code: &Code, block: BlockId) -> Vec<BlockId> {
+        let block = &code.blocks[block.0 as usize];
+        let bridge = |exit: ExitId| code.exits[exit.0 as usize].bridge;
+        let guards = block.insts.iter().map(|&op| code.inst(op));
+        let mut out: Vec<BlockId> = guards
+            .filter(|inst| is_guard(inst.op))
+            .filter_map(|inst| bridge(ExitId(inst.index())))
+            .collect();
+        match &block.end {
+            End::Jump(target, _) => out.push(*target),
+            End::Exit(exit) => out.extend(bridge(*exit)),
+            End::Finish(_) => {}
+        }
+        out
+    }
+    let mut seen = vec![false; code.blocks.len()];
+    let mut postorder = Vec::with_capacity(code.blocks.len());
+    let mut path = vec![(BlockId(0), successors(code, BlockId(0)))];
+    seen[0] = true;
+    while let Some((block, rest)) = path.last_mut() {
+        match rest.pop() {
+            Some(next) if seen[next.0 as usize] => {}
+            Some(next) => {
+                seen[next.0 as usize] = true;
+                path.push((next, successors(code, next)));
+            }
+            None => {
+                postorder.push(*block);
+                path.pop();
+            }
+        }
+    }
+    postorder.reverse();
+    postorder
+}
+
+fn is_guard(op: Op) -> bool {
+    matches!(
+        op,
+        Op::GuardTrue | Op::GuardFalse | Op::GuardValue | Op::GuardValid
+    )
+}
+
+/// The operation whose overflow `op` tells.
+fn arithmetic_of(op: Op) -> Option<Op> {
+    match op {
+        Op::AddOvf => Some(Op::Add),
+        Op::SubOvf => Some(Op::Sub),
+        Op::MulOvf | Op::UmulOvf => Some(Op::Mul),
+        _ => None,
+    }
+}
+
+fn pair_key(op: Op, inst: &Inst) -> PairKey {
+    let (a, b) = (inst.args[0], inst.args[1]);
+    let rank = |arg: Arg| match arg {
+        Arg::Op(op) => (0, op.0 as u64),
+        Arg::Const(bits) => (1, bits),
+    };
+    if matches!(op, Op::Sub | Op::SubOvf) || rank(a) <= rank(b) {
+        (op, a, b)
+    } else {
+        (op, b, a)
+    }
+}
+
+impl Lowering<'_> {
+    fn run(&mut self) -> Result<(), CompileError> {
+        let code = self.code;
+        let order = reverse_postorder(code);
+        self.enter(
+            order
+                .iter()
+                .any(|&b| matches!(&code.blocks[b.0 as usize].end, End::Jump(to, _) if to.0 == 0)),
+        );
+        for &id in &order {
+            if let Some(block) = self.blocks[id.0 as usize] {
+                self.at.insert_block(block);
+            }
+            let block = &code.blocks[id.0 as usize];
+            self.find_pairs(&block.insts);
+            for &op in &block.insts {
+                self.inst(op)?;
+            }
+            match &block.end {
+                End::Jump(target, args) => self.jump(*target, args),
+                End::Exit(exit) => {
+                    let target = self.exit_target(*exit);
+                    self.at.ins().jump(target, &[]);
+                }
+                End::Finish(words) => self.finish(words),
+            }
+        }
+        // An exit's block comes into being when a guard names it, and by now every value it can want is known.
+        while let Some(exit) = self.exits_to_do.pop() {
+            self.exit_block(exit)?;
+        }
+        if let Some(block) = self.panicked {
+            self.at.insert_block(block);
+            self.at.func.layout.set_cold(block);
+            self.return_number(PANICKED);
+        }
+        Ok(())
+    }
+
+    /// Loads the reds and goes on to block 0.
+    fn enter(&mut self, is_loop: bool) {
+        let code = self.code;
+        let params = &code.blocks[0].params;
+        let mut reds = Vec::with_capacity(params.len());
+        for (i, &param) in params.iter().enumerate() {
+            let ty = clif_type(code.inst(param).result());
+            let offset = slot_offset(i);
+            let value = self.at.ins().load(ty, MEMORY, self.context, offset);
+            self.hold(param, ty, value);
+            reds.push(BlockArg::Value(value));
+        }
+        if is_loop {
+            let block = self.block(BlockId(0));
+            self.at.ins().jump(block, &reds);
+        }
+    }
+
+    /// The Cranelift block of a block, made when first asked for.
+    fn block(&mut self, id: BlockId) -> Block {
+        if let Some(block) = self.blocks[id.0 as usize] {
+            return block;
+        }
+        let block = self.at.func.dfg.make_block();
+        let code = self.code;
+        for &param in &code.blocks[id.0 as usize].params {
+            let ty = clif_type(code.inst(param).result());
+            let value = self.at.func.dfg.append_block_param(block, ty);
+            self.hold(param, ty, value);
+        }
+        self.blocks[id.0 as usize] = Some(block);
+        block
+    }
+
+    fn jump(&mut self, target: BlockId, args: &[Arg]) {
+        let code = self.code;
+        let block = self.block(target);
+        let params = &code.blocks[target.0 as usize].params;
+        let args: Vec<BlockArg> = params
+            .iter()
+            .zip(args)
+            .map(|(&param, &arg)| {
+                BlockArg::Value(match code.inst(param).result() {
+                    Some(Type::Float) => self.float(arg),
+                    _ => self.word(arg),
+                })
+            })
+            .collect();
+        self.at.ins().jump(block, &args);
+    }
+
+    fn finish(&mut self, words: &[Arg]) {
+        for (i, &word) in words.iter().enumerate() {
+            let value = self.any(word);
+            let offset = result_offset(i);
+            self.at.ins().store(MEMORY, value, self.context, offset);
+        }
+        self.return_number(FINISH);
+    }
+
+    fn return_number(&mut self, number: u64) {
+        let number = self.at.ins().iconst(I64, number as i64);
+        self.at.ins().return_(&[number]);
+    }
+
+    /// Where a guard goes that fails.
+    fn exit_target(&mut self, exit: ExitId) -> Block {
+        if let Some(bridge) = self.code.exits[exit.0 as usize].bridge {
+            return self.block(bridge);
+        }
+        if let Some(block) = self.exits[exit.0 as usize] {
+            return block;
+        }
+        let block = self.at.func.dfg.make_block();
+        self.exits[exit.0 as usize] = Some(block);
+        self.exits_to_do.push(exit);
+        block
+    }
+
+    fn exit_block(&mut self, exit: ExitId) -> Result<(), CompileError> {
+        let code = self.code;
+        let Some(block) = self.exits[exit.0 as usize] else {
+            return Ok(());
+        };
+        self.at.insert_block(block);
+        self.at.func.layout.set_cold(block);
+        for (i, &slot) in code.exits[exit.0 as usize].slots.iter().enumerate() {
+            if let Held::Nothing = self.values[slot.0 as usize] {
+                return Err(CompileError::Malformed(format!(
+                    "{slot} in exit {} is not defined",
+                    exit.0
+                )));
+            }
+            let value = self.any(Arg::Op(slot));
+            let offset = slot_offset(i);
+            self.at.ins().store(MEMORY, value, self.context, offset);
+        }
+        self.return_number(exit.0 as u64);
+        Ok(())
+    }
+
+    fn hold(&mut self, op: OpRef, ty: cranelift_codegen::ir::Type, value: Value) {
+        self.values[op.0 as usize] = match ty {
+            F64 => Held::Float(value),
+            I8 => Held::Bool(value),
+            _ => Held::Word(value),
+        };
+    }
+
+    fn word_const(&mut self, bits: u64) -> Value {
+        self.at.ins().iconst(I64, bits as i64)
+    }
+
+    /// An operand as a 64-bit word, a float as its pattern.
+    fn word(&mut self, arg: Arg) -> Value {
+        match arg {
+            Arg::Const(bits) => self.word_const(bits),
+            Arg::Op(op) => match self.values[op.0 as usize] {
+                Held::Word(value) => value,
+                Held::Bool(value) => self.at.ins().uextend(I64, value),
+                Held::Float(value) => self.at.ins().bitcast(I64, MemFlagsData::new(), value),
+                Held::Nothing => unreachable!("{op} is used before it is computed"),
+            },
+        }
+    }
+
+    /// An operand as a float.
+    fn float(&mut self, arg: Arg) -> Value {
+        match arg {
+            Arg::Const(bits) => self.at.ins().f64const(Ieee64::with_bits(bits)),
+            Arg::Op(op) => match self.values[op.0 as usize] {
+                Held::Float(value) => value,
+                _ => {
+                    let word = self.word(arg);
+                    self.at.ins().bitcast(F64, MemFlagsData::new(), word)
+                }
+            },
+        }
+    }
+
+    /// An operand as 64 bits in whichever register it is.
+    fn any(&mut self, arg: Arg) -> Value {
+        match arg {
+            Arg::Op(op) => match self.values[op.0 as usize] {
+                Held::Float(value) => value,
+                _ => self.word(arg),
+            },
+            Arg::Const(_) => self.word(arg),
+        }
+    }
+
+    /// An operand as something that a branch can test.
+    fn condition(&mut self, arg: Arg) -> Value {
+        match arg {
+            Arg::Op(op) => match self.values[op.0 as usize] {
+                Held::Bool(value) => value,
+                _ => self.word(arg),
+            },
+            Arg::Const(_) => self.word(arg),
+        }
+    }
+
+    fn as_bool(&self, arg: Arg) -> Option<Value> {
+        match arg {
+            Arg::Op(op) => match self.values[op.0 as usize] {
+                Held::Bool(value) => Some(value),
+                _ => None,
+            },
+            Arg::Const(_) => None,
+        }
+    }
+
+    /// Notes which arithmetic operations of a block have a companion that asks for their overflow.
+    fn find_pairs(&mut self, insts: &[OpRef]) {
+        self.wanted.clear();
+        self.pairs.clear();
+        for &op in insts {
+            let inst = self.code.inst(op);
+            if let Some(arithmetic) = arithmetic_of(inst.op) {
+                self.wanted.insert(pair_key(arithmetic, inst), inst.op);
+            }
+        }
+    }
+
+    /// The wrapped result of an operation and whether it overflowed, `overflow` saying in which sense.
+    fn pair(&mut self, overflow: Op, inst: &Inst) -> (Value, Value) {
+        let key = pair_key(overflow, inst);
+        if let Some(&pair) = self.pairs.get(&key) {
+            return pair;
+        }
+        let (_, a, b) = key;
+        let x = self.word(a);
+        let y = self.word(b);
+        let ins = self.at.ins();
+        let pair = match (overflow, b.as_const()) {
+            (Op::AddOvf, Some(constant)) => {
+                let sum = ins.iadd(x, y);
+                let condition = if (constant as i64) < 0 {
+                    IntCC::SignedGreaterThan
+                } else {
+                    IntCC::SignedLessThan
+                };
+                (sum, self.at.ins().icmp(condition, sum, x))
+            }
+            (Op::SubOvf, Some(constant)) => {
+                let difference = ins.isub(x, y);
+                let condition = if (constant as i64) < 0 {
+                    IntCC::SignedLessThan
+                } else {
+                    IntCC::SignedGreaterThan
+                };
+                (difference, self.at.ins().icmp(condition, difference, x))
+            }
+            (Op::AddOvf, None) => ins.sadd_overflow(x, y),
+            (Op::SubOvf, None) => ins.ssub_overflow(x, y),
+            (Op::MulOvf, _) => ins.smul_overflow(x, y),
+            (Op::UmulOvf, _) => ins.umul_overflow(x, y),
+            _ => unreachable!("{overflow:?} tells no overflow"),
+        };
+        self.pairs.insert(key, pair);
+        pair
+    }
+
+    fn inst(&mut self, op: OpRef) -> Result<(), CompileError> {
+        let code = self.code;
+        let inst = code.inst(op);
+        let [a, b, c] = inst.args;
+        let held = match inst.op {
+            Op::Param | Op::FParam | Op::Merge => return Ok(()),
+
+            Op::Add | Op::Sub | Op::Mul => {
+                let wanted = self.wanted.get(&pair_key(inst.op, inst)).copied();
+                Held::Word(match wanted {
+                    Some(overflow) => self.pair(overflow, inst).0,
+                    None => {
+                        let (x, y) = (self.word(a), self.word(b));
+                        match inst.op {
+                            Op::Add => self.at.ins().iadd(x, y),
+                            Op::Sub => self.at.ins().isub(x, y),
+                            _ => self.at.ins().imul(x, y),
+                        }
+                    }
+                })
+            }
+            Op::AddOvf | Op::SubOvf | Op::MulOvf | Op::UmulOvf => {
+                Held::Bool(self.pair(inst.op, inst).1)
+            }
+            Op::And | Op::Or | Op::Xor => self.bitwise(inst),
+            Op::Div | Op::Rem | Op::Udiv | Op::Urem | Op::Shl | Op::Shr | Op::Ushr | Op::Rotl => {
+                let (x, y) = (self.word(a), self.word(b));
+                let ins = self.at.ins();
+                Held::Word(match inst.op {
+                    Op::Div => ins.sdiv(x, y),
+                    Op::Rem => ins.srem(x, y),
+                    Op::Udiv => ins.udiv(x, y),
+                    Op::Urem => ins.urem(x, y),
+                    Op::Shl => ins.ishl(x, y),
+                    Op::Shr => ins.sshr(x, y),
+                    Op::Ushr => ins.ushr(x, y),
+                    _ => ins.rotl(x, y),
+                })
+            }
+            Op::Clz | Op::Ctz | Op::Popcnt => {
+                let x = self.word(a);
+                Held::Word(match inst.op {
+                    Op::Clz => self.at.ins().clz(x),
+                    Op::Ctz => self.at.ins().ctz(x),
+                    _ => self.at.ins().popcnt(x),
+                })
+            }
+            Op::Sext8 | Op::Sext16 | Op::Sext32 | Op::Zext8 | Op::Zext16 | Op::Zext32 => {
+                Held::Word(self.extend(inst))
+            }
+            Op::Eq | Op::Ne | Op::Lt | Op::Le | Op::Ult | Op::Ule => self.compare(inst),
+
+            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv => {
+                let (x, y) = (self.float(a), self.float(b));
+                let ins = self.at.ins();
+                Held::Float(match inst.op {
+                    Op::Fadd => ins.fadd(x, y),
+                    Op::Fsub => ins.fsub(x, y),
+                    Op::Fmul => ins.fmul(x, y),
+                    _ => ins.fdiv(x, y),
+                })
+            }
+            Op::Fneg | Op::Fabs | Op::Fsqrt => {
+                let x = self.float(a);
+                let ins = self.at.ins();
+                Held::Float(match inst.op {
+                    Op::Fneg => ins.fneg(x),
+                    Op::Fabs => ins.fabs(x),
+                    _ => ins.sqrt(x),
+                })
+            }
+            Op::Ffloor | Op::Fceil | Op::Ftrunc => Held::Float(self.round(inst)),
+            Op::Feq | Op::Fne | Op::Flt | Op::Fle => {
+                let (x, y) = (self.float(a), self.float(b));
+                let condition = match inst.op {
+                    Op::Feq => FloatCC::Equal,
+                    Op::Fne => FloatCC::NotEqual,
+                    Op::Flt => FloatCC::LessThan,
+                    _ => FloatCC::LessThanOrEqual,
+                };
+                Held::Bool(self.at.ins().fcmp(condition, x, y))
+            }
+            Op::FloatBits => Held::Word(self.word(a)),
+            Op::BitsFloat => {
+                let x = self.word(a);
+                Held::Float(self.at.ins().bitcast(F64, MemFlagsData::new(), x))
+            }
+            Op::IntToFloat => {
+                let x = self.word(a);
+                Held::Float(self.at.ins().fcvt_from_sint(F64, x))
+            }
+            Op::UintToFloat => {
+                let x = self.word(a);
+                Held::Float(self.at.ins().fcvt_from_uint(F64, x))
+            }
+            Op::FloatToInt => {
+                let x = self.float(a);
+                Held::Word(self.at.ins().fcvt_to_sint_sat(I64, x))
+            }
+            Op::FloatToUint => {
+                let x = self.float(a);
+                Held::Word(self.at.ins().fcvt_to_uint_sat(I64, x))
+            }
+
+            Op::Load => {
+                let object = self.word(a);
+                let field = inst.field();
+                let ty = clif_type(Some(field.ty()));
+                let value = self.at.ins().load(ty, MEMORY, object, field.offset as i32);
+                match field.ty() {
+                    Type::Float => Held::Float(value),
+                    Type::Int => Held::Word(value),
+                }
+            }
+            Op::Store => {
+                let field = inst.field();
+                let value = match field.ty() {
+                    Type::Float => self.float(b),
+                    Type::Int => self.word(b),
+                };
+                let object = self.word(a);
+                self.at
+                    .ins()
+                    .store(MEMORY, value, object, field.offset as i32);
+                Held::Nothing
+            }
+            Op::LoadItem => self.load_item(inst.field(), a, b),
+            Op::StoreItem => {
+                self.store_item(inst.field(), a, b, c);
+                Held::Nothing
+            }
+            Op::Len => {
+                let object = self.word(a);
+                let offset = inst.field().offset as i32 - LEN_BYTES;
+                Held::Word(self.at.ins().load(I64, MEMORY, object, offset))
+            }
+            Op::ShapeOf => {
+                let object = self.word(a);
+                Held::Word(self.at.ins().uload32(MEMORY, object, SHAPE_OFFSET))
+            }
+            Op::New => {
+                let Aux::Shape(shape) = inst.aux else {
+                    return Err(malformed(op, "makes no shape"));
+                };
+                let shape = self.word_const(std::ptr::from_ref(shape) as u64);
+                let (len, fill) = (self.word(a), self.word(b));
+                let address = super::helpers::new_object as *const () as u64;
+                Held::Word(self.call_address(address, &[shape, len, fill]))
+            }
+
+            Op::Call => {
+                let Aux::Call(callee, range) = inst.aux else {
+                    return Err(malformed(op, "has no callee"));
+                };
+                Held::Word(self.call(op, callee, code.args(range))?)
+            }
+            Op::ResultWord => {
+                let word = inst.index() as usize;
+                if word == 0 || word > MAX_RESULTS {
+                    return Err(malformed(op, "names no further word"));
+                }
+                let offset = result_offset(word - 1);
+                Held::Word(self.at.ins().load(I64, MEMORY, self.context, offset))
+            }
+
+            Op::GuardTrue | Op::GuardFalse | Op::GuardValue | Op::GuardValid => {
+                self.guard(inst);
+                Held::Nothing
+            }
+        };
+        self.values[op.0 as usize] = held;
+        Ok(())
+    }
+
+    fn bitwise(&mut self, inst: &Inst) -> Held {
+        let [a, b, _] = inst.args;
+        let both = match (self.as_bool(a), self.as_bool(b)) {
+            (Some(x), Some(y)) => Some((x, y)),
+            _ => None,
+        };
+        let (x, y) = both.unwrap_or_else(|| (self.word(a), self.word(b)));
+        let ins = self.at.ins();
+        let value = match inst.op {
+            Op::And => ins.band(x, y),
+            Op::Or => ins.bor(x, y),
+            _ => ins.bxor(x, y),
+        };
+        if both.is_some() {
+            Held::Bool(value)
+        } else {
+            Held::Word(value)
+        }
+    }
+
+    fn compare(&mut self, inst: &Inst) -> Held {
+        let [a, b, _] = inst.args;
+        if let (Some(x), Some(0), Op::Eq | Op::Ne) = (self.as_bool(a), b.as_const(), inst.op) {
+            return Held::Bool(match inst.op {
+                Op::Ne => x,
+                _ => self.at.ins().icmp_imm_u(IntCC::Equal, x, 0),
+            });
+        }
+        let condition = match inst.op {
+            Op::Eq => IntCC::Equal,
+            Op::Ne => IntCC::NotEqual,
+            Op::Lt => IntCC::SignedLessThan,
+            Op::Le => IntCC::SignedLessThanOrEqual,
+            Op::Ult => IntCC::UnsignedLessThan,
+            _ => IntCC::UnsignedLessThanOrEqual,
+        };
+        // Machines compare with a constant on the right.
+        if a.as_const().is_some() && b.as_const().is_none() {
+            let (x, y) = (self.word(a), self.word(b));
+            return Held::Bool(self.at.ins().icmp(condition.swap_args(), y, x));
+        }
+        let (x, y) = (self.word(a), self.word(b));
+        Held::Bool(self.at.ins().icmp(condition, x, y))
+    }
+
+    fn extend(&mut self, inst: &Inst) -> Value {
+        let x = self.word(inst.args[0]);
+        let (narrow, signed) = match inst.op {
+            Op::Sext8 => (I8, true),
+            Op::Sext16 => (I16, true),
+            Op::Sext32 => (I32, true),
+            Op::Zext8 => (I8, false),
+            Op::Zext16 => (I16, false),
+            _ => (I32, false),
+        };
+        let low = self.at.ins().ireduce(narrow, x);
+        if signed {
+            self.at.ins().sextend(I64, low)
+        } else {
+            self.at.ins().uextend(I64, low)
+        }
+    }
+
+    fn round(&mut self, inst: &Inst) -> Value {
+        let x = self.float(inst.args[0]);
+        if self.features.rounds {
+            let ins = self.at.ins();
+            return match inst.op {
+                Op::Ffloor => ins.floor(x),
+                Op::Fceil => ins.ceil(x),
+                _ => ins.trunc(x),
+            };
+        }
+        let helper = match inst.op {
+            Op::Ffloor => super::helpers::floor as *const (),
+            Op::Fceil => super::helpers::ceil as *const (),
+            _ => super::helpers::trunc as *const (),
+        };
+        let bits = self.at.ins().bitcast(I64, MemFlagsData::new(), x);
+        let bits = self.call_address(helper as u64, &[bits]);
+        self.at.ins().bitcast(F64, MemFlagsData::new(), bits)
+    }
+
+    /// The address from which an item's offset counts, and that offset.
+    fn item_address(&mut self, field: &Field, object: Arg, index: Arg) -> (Value, i32) {
+        let size = field.kind.bytes();
+        let object = self.word(object);
+        if let Some(index) = index.as_const()
+            && let Some(offset) = index
+                .checked_mul(size as u64)
+                .and_then(|bytes| bytes.checked_add(field.offset as u64))
+                .and_then(|offset| i32::try_from(offset).ok())
+        {
+            return (object, offset);
+        }
+        let index = self.word(index);
+        let scaled = match size.trailing_zeros() {
+            0 => index,
+            shift => self.at.ins().ishl_imm_u(index, shift as i64),
+        };
+        (self.at.ins().iadd(object, scaled), field.offset as i32)
+    }
+
+    fn load_item(&mut self, field: &Field, object: Arg, index: Arg) -> Held {
+        let (address, offset) = self.item_address(field, object, index);
+        let ins = self.at.ins();
+        Held::Word(match field.kind {
+            Kind::I8 => ins.sload8(I64, MEMORY, address, offset),
+            Kind::U8 => ins.uload8(I64, MEMORY, address, offset),
+            Kind::I16 => ins.sload16(I64, MEMORY, address, offset),
+            Kind::U16 => ins.uload16(I64, MEMORY, address, offset),
+            Kind::I32 => ins.sload32(MEMORY, address, offset),
+            Kind::U32 => ins.uload32(MEMORY, address, offset),
+            Kind::F64 => return Held::Float(ins.load(F64, MEMORY, address, offset)),
+            Kind::I64 | Kind::Ref | Kind::Value => ins.load(I64, MEMORY, address, offset),
+        })
+    }
+
+    fn store_item(&mut self, field: &Field, object: Arg, index: Arg, item: Arg) {
+        let value = match (field.kind, self.as_bool(item)) {
+            (Kind::F64, _) => self.float(item),
+            (Kind::U8, Some(value)) => value,
+            _ => self.word(item),
+        };
+        let is_byte = self.at.func.dfg.value_type(value) == I8;
+        let (address, offset) = self.item_address(field, object, index);
+        let ins = self.at.ins();
+        match field.kind.bytes() {
+            1 if is_byte => ins.store(MEMORY, value, address, offset),
+            1 => ins.istore8(MEMORY, value, address, offset),
+            2 => ins.istore16(MEMORY, value, address, offset),
+            4 => ins.istore32(MEMORY, value, address, offset),
+            _ => ins.store(MEMORY, value, address, offset),
+        };
+    }
+
+    fn call(
+        &mut self,
+        op: OpRef,
+        callee: &'static Callee,
+        args: &[Arg],
+    ) -> Result<Value, CompileError> {
+        if args.len() >= MAX_ARGUMENTS || callee.results as usize > MAX_RESULTS {
+            return Err(malformed(op, "passes too many words"));
+        }
+        let mut words: Vec<Value> = args.iter().map(|&arg| self.word(arg)).collect();
+        if callee.results > 1 {
+            let results = offset_of!(Context, results) as i64;
+            words.push(self.at.ins().iadd_imm_u(self.context, results));
+        }
+        let result = self.call_address(callee.address as u64, &words);
+        self.leave_if_panicked();
+        Ok(result)
+    }
+
+    /// Calls `extern "C" fn(u64, …) -> u64`.
+    fn call_address(&mut self, address: u64, args: &[Value]) -> Value {
+        let signature = self.call_signature(args.len());
+        let address = self.word_const(address);
+        let call = self.at.ins().call_indirect(signature, address, args);
+        self.at.func.dfg.first_result(call)
+    }
+
+    fn call_signature(&mut self, args: usize) -> SigRef {
+        if self.signatures.len() <= args {
+            self.signatures.resize(args + 1, None);
+        }
+        if let Some(signature) = self.signatures[args] {
+            return signature;
+        }
+        let mut signature = Signature::new(CallConv::SystemV);
+        signature.params.resize(args, AbiParam::new(I64));
+        signature.returns.push(AbiParam::new(I64));
+        let signature = self.at.func.import_signature(signature);
+        self.signatures[args] = Some(signature);
+        signature
+    }
+
+    fn leave_if_panicked(&mut self) {
+        let block = match self.panicked {
+            Some(block) => block,
+            None => {
+                let block = self.at.func.dfg.make_block();
+                self.panicked = Some(block);
+                block
+            }
+        };
+        let offset = offset_of!(Context, panicked) as i32;
+        let panicked = self.at.ins().load(I64, MEMORY, self.context, offset);
+        self.branch(panicked, Branch::OnZero, block);
+    }
+
+    /// Goes on in a new block if the condition is as said, and to `other` if not.
+    fn branch(&mut self, condition: Value, stay: Branch, other: Block) {
+        let next = self.at.func.dfg.make_block();
+        let (then, otherwise) = match stay {
+            Branch::OnZero => (other, next),
+            Branch::OnNotZero => (next, other),
+        };
+        self.at.ins().brif(condition, then, &[], otherwise, &[]);
+        self.at.insert_block(next);
+    }
+
+    fn guard(&mut self, inst: &Inst) {
+        let exit = self.exit_target(ExitId(inst.index()));
+        let [a, b, _] = inst.args;
+        match inst.op {
+            Op::GuardTrue => {
+                let condition = self.condition(a);
+                self.branch(condition, Branch::OnNotZero, exit);
+            }
+            Op::GuardFalse => {
+                let condition = self.condition(a);
+                self.branch(condition, Branch::OnZero, exit);
+            }
+            Op::GuardValue => match (self.as_bool(a), b.as_const()) {
+                (Some(condition), Some(0)) => self.branch(condition, Branch::OnZero, exit),
+                (Some(condition), Some(1)) => self.branch(condition, Branch::OnNotZero, exit),
+                _ => {
+                    let (x, y) = (self.word(a), self.word(b));
+                    let equal = self.at.ins().icmp(IntCC::Equal, x, y);
+                    self.branch(equal, Branch::OnNotZero, exit);
+                }
+            },
+            _ => {
+                // The word is written by whoever invalidates, from a callee or from another thread. An atomic load
+                // costs nothing here and keeps Cranelift from taking an earlier one's result.
+                if let Some(valid) = &self.options.valid {
+                    let address = self.word_const(std::sync::Arc::as_ptr(valid) as u64);
+                    let valid = self.at.ins().atomic_load(I64, MEMORY, address);
+                    self.branch(valid, Branch::OnNotZero, exit);
+                }
+            }
+        }
+    }
+}
+
+/// When a branch goes on.
+#[derive(Clone, Copy)]
+enum Branch {
+    OnZero,
+    OnNotZero,
+}
+
+fn malformed(op: OpRef, what: &str) -> CompileError {
+    CompileError::Malformed(format!("{op} {what}"))
+}
+
+fn clif_type(ty: Option<Type>) -> cranelift_codegen::ir::Type {
+    match ty {
+        Some(Type::Float) => F64,
+        _ => I64,
+    }
+}
+
+fn slot_offset(slot: usize) -> i32 {
+    (offset_of!(Context, slots) + 8 * slot) as i32
+}
+
+fn result_offset(word: usize) -> i32 {
+    (offset_of!(Context, results) + 8 * word) as i32
+}
