@@ -1,1 +1,536 @@
-//! opt
+//! The optimizer: a recorded tree in, code out.
+//!
+//! **Problem.** A recorded trace repeats what an interpreter does: it tests types that it has just made, boxes and unboxes,
+//! writes its frame and reads it back, allocates what dies at once. All of that must go, and what leaves at a guard must
+//! still find the interpreter's state as it would have been.
+//!
+//! **Approach.** A pure function of the tree (and of which bridges are to be attached where): whenever a tree has grown it is
+//! optimized again as a whole, so a bridge inherits every fact of the path that leads to it, by construction. One forward
+//! pass over each fragment takes every recorded instruction through these stages, each of which can be switched off in
+//! [`Options`]:
+//!
+//! 1. *substitution*: operands become what stands for them by now;
+//! 2. *folding and algebra*: named rules, tried in order ([`fold`]);
+//! 3. *ranges and bits*: decides comparisons and overflow tests from what is known ([`range`]);
+//! 4. *common subexpressions*: an expression computed before on this path is not computed again ([`value`]);
+//! 5. *guard facts*: what a guard proves refines its operands, and theirs ([`guard`]); a guard that must hold vanishes;
+//! 6. *heap*: loads are forwarded, stores to the frame delayed ([`heap`]);
+//! 7. *virtual objects*: allocations wait until they are needed ([`virtuals`]);
+//! 8. *exits*: each guard left gets its recipe ([`exit`]).
+//!
+//! A loop is *peeled*: its first iteration is code of its own, which proves what the others rely on ([`peel`]). What is left
+//! unused at the end is dropped ([`dce`]).
+//!
+//! **Invariants.** At a guard with a bridge, the bridge's fragment is processed right there, depth first, under the opposite
+//! fact; afterwards everything learned is taken back and the main path goes on. Values therefore dominate their uses: the
+//! paths form a tree, and only loop headers, which take parameters, are reached from several places.
+//!
+//! **Rejected.** A pass per stage over the whole trace: each stage makes work for the others, and one forward pass with all of
+//! them at each instruction reaches the fixpoint that repeated passes look for. A general graph optimizer: traces have no
+//! joins, and that is what makes this short.
+
+mod dce;
+mod exit;
+mod fold;
+mod guard;
+mod heap;
+mod range;
+mod value;
+mod virtuals;
+
+use crate::ir::code::{Block, BlockId, Code, End};
+use crate::ir::tree::{FragmentId, GuardId, LogEntry, LogId, Tree, TreeEnd};
+use crate::ir::{Arg, ArgRange, Aux, Callee, Class, Effect, Inst, Op, OpRef};
+use crate::word::Type;
+use heap::{Frame, Heap};
+use range::Range;
+use std::collections::BTreeMap;
+use value::{Available, Facts, Key, Val};
+use virtuals::Virtuals;
+
+/// What to do, and how much of it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Fold constants and apply algebraic rules.
+    pub fold: bool,
+    /// Use ranges and known bits.
+    pub ranges: bool,
+    /// Merge common subexpressions.
+    pub cse: bool,
+    /// Forward loads of ordinary objects.
+    pub heap: bool,
+    /// Keep objects virtual.
+    pub virtuals: bool,
+    /// Keep the root's virtualizable in registers.
+    pub virtualizable: bool,
+    /// Peel the first iteration of a loop.
+    pub peel: bool,
+    /// Hand over operands of boxing operations at exits instead of their results.
+    pub sink: bool,
+    /// Instructions that the code may have at most.
+    pub max_ops: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            fold: true,
+            ranges: true,
+            cse: true,
+            heap: true,
+            virtuals: true,
+            virtualizable: true,
+            peel: true,
+            sink: true,
+            max_ops: 100_000,
+        }
+    }
+}
+
+impl Options {
+    /// Nothing is optimized: the code does what was recorded.
+    pub fn none() -> Self {
+        Options {
+            fold: false,
+            ranges: false,
+            cse: false,
+            heap: false,
+            virtuals: false,
+            virtualizable: false,
+            peel: false,
+            sink: false,
+            ..Options::default()
+        }
+    }
+}
+
+/// Why there is no code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OptError {
+    /// The code would have more instructions than [`Options::max_ops`].
+    TooLong,
+}
+
+impl std::fmt::Display for OptError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            OptError::TooLong => write!(f, "the optimized code would be too long"),
+        }
+    }
+}
+impl std::error::Error for OptError {}
+
+/// What was done.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Stats {
+    /// Recorded instructions processed (once for each place they were put).
+    pub ops_in: usize,
+    /// Instructions of the code.
+    pub ops_out: usize,
+    /// Recorded guards processed.
+    pub guards_in: usize,
+    /// Guards of the code.
+    pub guards_out: usize,
+    /// Slots of all exits.
+    pub slots: usize,
+    /// Objects that began virtual.
+    pub virtuals: usize,
+    /// Objects that did not stay so.
+    pub forced: usize,
+    /// Times the loop was optimized until its header held.
+    pub rounds: usize,
+}
+
+/// Code and what it took.
+#[derive(Debug)]
+pub struct Optimized {
+    /// The code.
+    pub code: Code,
+    /// What was done.
+    pub stats: Stats,
+}
+
+/// Turns a tree into code. `attach` says which bridge, if any, takes the place of a guard's exit; a guard exists once for each
+/// *instance* of its fragment: 0 in the way in (the first iteration), 1 in the loop proper. A bridge's guards are of the
+/// instance of the guard it hangs from.
+///
+/// # Errors
+/// If the code gets too long.
+pub fn optimize(
+    tree: &Tree,
+    options: &Options,
+    attach: &dyn Fn(GuardId, u32) -> Option<FragmentId>,
+) -> Result<Optimized, OptError> {
+    let mut optimizer = Optimizer::new(tree, options, attach);
+    optimizer.run()?;
+    let Optimizer {
+        mut code,
+        mut stats,
+        ..
+    } = optimizer;
+    dce::clean(&mut code, options);
+    stats.ops_out = code.blocks.iter().map(|block| block.insts.len()).sum();
+    let guards = |block: &Block| {
+        block
+            .insts
+            .iter()
+            .filter(|&&op| code.inst(op).op.info().class == Class::Guard)
+            .count()
+    };
+    stats.guards_out = code.blocks.iter().map(guards).sum();
+    stats.slots = code.exits.iter().map(|exit| exit.slots.len()).sum();
+    Ok(Optimized { code, stats })
+}
+
+/// What holds on the current path, besides the tables that are undone by trail.
+#[derive(Clone, Default)]
+struct State {
+    heap: Heap,
+    virtuals: Virtuals,
+    /// Whether the code is known to be valid here.
+    valid: bool,
+}
+
+/// The way in: the first iteration starts here, knowing nothing.
+const ENTRY: BlockId = BlockId(0);
+/// Where whatever returns to the root's merge point without fitting the loop's header goes.
+const GENERIC: BlockId = BlockId(1);
+
+struct Optimizer<'t> {
+    tree: &'t Tree,
+    options: &'t Options,
+    attach: &'t dyn Fn(GuardId, u32) -> Option<FragmentId>,
+    code: Code,
+    stats: Stats,
+    /// What stands for each recorded value.
+    subst: Vec<Val>,
+    facts: Facts,
+    available: Available,
+    state: State,
+    /// Where instructions go.
+    block: BlockId,
+    instance: u32,
+    /// The recorded call whose result words come next, as it is available.
+    last_call: Option<Val>,
+}
+
+/// A place of the forward pass to come back to.
+struct Mark {
+    state: State,
+    facts: usize,
+    available: usize,
+    block: BlockId,
+}
+
+impl<'t> Optimizer<'t> {
+    fn new(
+        tree: &'t Tree,
+        options: &'t Options,
+        attach: &'t dyn Fn(GuardId, u32) -> Option<FragmentId>,
+    ) -> Self {
+        let code = Code {
+            portal: tree.portal,
+            insts: Vec::new(),
+            args: Vec::new(),
+            blocks: Vec::new(),
+            exits: Vec::new(),
+        };
+        Optimizer {
+            tree,
+            options,
+            attach,
+            code,
+            stats: Stats::default(),
+            subst: vec![Val::Const(0); tree.insts.len()],
+            facts: Facts::default(),
+            available: Available::default(),
+            state: State::default(),
+            block: ENTRY,
+            instance: 0,
+            last_call: None,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), OptError> {
+        self.block = self.new_block();
+        let reds = self.params(self.tree.portal.reds);
+        let generic = self.new_block();
+        debug_assert_eq!(generic, GENERIC);
+        self.end(End::Jump(
+            GENERIC,
+            reds.iter().map(|&red| Arg::Op(red)).collect(),
+        ));
+        self.block = GENERIC;
+        let reds = self.params(self.tree.portal.reds);
+        for (index, &red) in reds.iter().enumerate() {
+            self.subst[index] = Val::Op(red);
+        }
+        if let (Some((index, _)), true) =
+            (self.tree.portal.virtualizable, self.options.virtualizable)
+        {
+            self.state.heap.frame = Some(Frame {
+                object: Val::Op(reds[index]),
+                slots: BTreeMap::new(),
+            });
+        }
+        self.fragment(FragmentId(0))
+    }
+
+    /// Makes an empty block.
+    fn new_block(&mut self) -> BlockId {
+        self.code.blocks.push(Block {
+            params: Vec::new(),
+            insts: Vec::new(),
+            end: End::Finish(Vec::new()),
+        });
+        BlockId(self.code.blocks.len() as u32 - 1)
+    }
+
+    fn end(&mut self, end: End) {
+        self.code.blocks[self.block.0 as usize].end = end;
+    }
+
+    fn params(&mut self, types: &[Type]) -> Vec<OpRef> {
+        types
+            .iter()
+            .map(|&ty| self.param(ty, Range::FULL))
+            .collect()
+    }
+
+    /// Adds a parameter to the current block.
+    fn param(&mut self, ty: Type, range: Range) -> OpRef {
+        let index = self.code.blocks[self.block.0 as usize].params.len() as u32;
+        let op = match ty {
+            Type::Int => Op::Param,
+            Type::Float => Op::FParam,
+        };
+        self.code.insts.push(Inst {
+            op,
+            args: [Arg::Const(0); 3],
+            aux: Aux::Index(index),
+        });
+        self.facts.push(range);
+        let param = OpRef(self.code.insts.len() as u32 - 1);
+        self.code.blocks[self.block.0 as usize].params.push(param);
+        param
+    }
+
+    /// Adds an instruction to the current block.
+    fn emit(&mut self, inst: Inst, range: Range) -> OpRef {
+        self.code.insts.push(inst);
+        self.facts.push(range);
+        let op = OpRef(self.code.insts.len() as u32 - 1);
+        self.code.blocks[self.block.0 as usize].insts.push(op);
+        op
+    }
+
+    /// What a value is by now: what a virtual one has become, the constant that a guard has shown it to be.
+    fn resolve(&self, mut val: Val) -> Val {
+        while let Val::Virtual(id) = val
+            && let virtuals::Entry::Computed(computed) = self.state.virtuals.entry(id)
+        {
+            val = *computed;
+        }
+        if let Val::Op(op) = val
+            && let Some(bits) = self.facts.get(op).single()
+        {
+            return Val::Const(bits);
+        }
+        val
+    }
+
+    /// What stands for a recorded operand.
+    fn value(&self, arg: Arg) -> Val {
+        match arg {
+            Arg::Const(bits) => Val::Const(bits),
+            Arg::Op(op) => self.resolve(self.subst[op.0 as usize]),
+        }
+    }
+
+    fn values(&self, run: ArgRange) -> Vec<Val> {
+        self.tree
+            .args(run)
+            .iter()
+            .map(|&arg| self.value(arg))
+            .collect()
+    }
+
+    fn force_all(&mut self, vals: &[Val]) -> Vec<Arg> {
+        vals.iter().map(|&val| self.force(val)).collect()
+    }
+
+    /// A value that is not virtual.
+    fn real(&mut self, val: Val) -> Val {
+        match self.force(val) {
+            Arg::Const(bits) => Val::Const(bits),
+            Arg::Op(op) => Val::Op(op),
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            state: self.state.clone(),
+            facts: self.facts.mark(),
+            available: self.available.mark(),
+            block: self.block,
+        }
+    }
+
+    fn back_to(&mut self, mark: Mark) {
+        self.facts.undo(mark.facts);
+        self.available.undo(mark.available);
+        self.state = mark.state;
+        self.block = mark.block;
+    }
+
+    /// Processes a fragment, in the current block and state.
+    fn fragment(&mut self, id: FragmentId) -> Result<(), OptError> {
+        let fragment = self.tree.fragments[id.0 as usize];
+        for number in fragment.insts.0..fragment.insts.1 {
+            if self.code.insts.len() > self.options.max_ops {
+                return Err(OptError::TooLong);
+            }
+            self.stats.ops_in += 1;
+            let inst = self.tree.insts[number as usize];
+            if inst.op.info().class == Class::Guard {
+                self.stats.guards_in += 1;
+                if !self.guard(&inst)? {
+                    return Ok(());
+                }
+            } else if let Some(val) = self.instruction(&inst) {
+                self.subst[number as usize] = val;
+            }
+        }
+        match fragment.end {
+            TreeEnd::Close { node } => self.close(node),
+            TreeEnd::Finish(words) => {
+                self.flush_frame();
+                let words = self.values(words);
+                let words = self.force_all(&words);
+                self.end(End::Finish(words));
+                Ok(())
+            }
+            TreeEnd::Leave(snapshot) => {
+                let exit = self.exit(None, snapshot);
+                self.end(End::Exit(exit));
+                Ok(())
+            }
+        }
+    }
+
+    /// Processes an instruction that is no guard; its value, if it makes one.
+    fn instruction(&mut self, inst: &Inst) -> Option<Val> {
+        match (inst.op, inst.aux) {
+            (Op::Param | Op::FParam, _) => None,
+            (Op::Load | Op::LoadItem, _) => Some(self.load(inst)),
+            (Op::Store | Op::StoreItem, _) => {
+                self.store(inst);
+                None
+            }
+            (Op::New, Aux::Shape(shape)) => {
+                Some(self.new_object(shape, self.value(inst.args[0]), self.value(inst.args[1])))
+            }
+            (Op::Call, Aux::Call(callee, args)) => {
+                let args = self.values(args);
+                let call = self.call(callee, &args);
+                self.last_call = Some(call);
+                Some(call)
+            }
+            (Op::ResultWord, _) => Some(self.result_word(inst.index())),
+            (Op::Merge, Aux::Index(node)) => {
+                self.merge_mark(LogId(node));
+                None
+            }
+            _ => Some(self.pure(
+                inst.op,
+                [self.value(inst.args[0]), self.value(inst.args[1])],
+            )),
+        }
+    }
+
+    fn merge_mark(&mut self, node: LogId) {
+        if let LogEntry::Merge {
+            portal, reds, live, ..
+        } = self.tree.log[node.0 as usize].entry
+            && let Some((index, _)) = portal.virtualizable
+        {
+            let object = self.value(self.tree.args(reds)[index]);
+            self.drop_dead_items(object, live);
+        }
+    }
+
+    fn emit_call(&mut self, callee: &'static Callee, args: &[Arg]) -> Val {
+        let start = self.code.args.len() as u32;
+        self.code.args.extend_from_slice(args);
+        let run = ArgRange {
+            start,
+            len: args.len() as u32,
+        };
+        let inst = Inst {
+            op: Op::Call,
+            args: [Arg::Const(0); 3],
+            aux: Aux::Call(callee, run),
+        };
+        let call = Val::Op(self.emit(inst, Range::FULL));
+        if callee.effect == Effect::Elidable && self.options.cse {
+            let more = args.iter().map(|&arg| self.plain(arg)).collect();
+            self.available.insert(call_key(callee, more), call);
+        }
+        call
+    }
+
+    fn plain(&self, arg: Arg) -> Val {
+        match arg {
+            Arg::Const(bits) => Val::Const(bits),
+            Arg::Op(op) => Val::Op(op),
+        }
+    }
+
+    fn available_call(&self, callee: &'static Callee, args: Vec<Val>) -> Option<Val> {
+        self.available.get(&call_key(callee, args))
+    }
+
+    /// A further result of the last call: of an earlier call, if the last one was merged with it.
+    fn result_word(&mut self, word: u32) -> Val {
+        let call = self.last_call.unwrap_or(Val::Const(0));
+        let key = Key {
+            op: Op::ResultWord,
+            aux: word as usize,
+            args: [call, Val::Const(0)],
+            more: Vec::new(),
+        };
+        if let Some(known) = self.available.get(&key) {
+            return known;
+        }
+        let inst = Inst {
+            op: Op::ResultWord,
+            args: [Arg::Const(0); 3],
+            aux: Aux::Index(word),
+        };
+        let value = Val::Op(self.emit(inst, Range::FULL));
+        self.available.insert(key, value);
+        value
+    }
+
+    /// Goes back to the root's merge point.
+    fn close(&mut self, node: LogId) -> Result<(), OptError> {
+        self.merge_mark(node);
+        let LogEntry::Merge { reds, .. } = self.tree.log[node.0 as usize].entry else {
+            unreachable!("a fragment closes at a merge point");
+        };
+        self.flush_frame();
+        let reds = self.values(reds);
+        let reds = self.force_all(&reds);
+        self.end(End::Jump(GENERIC, reds));
+        Ok(())
+    }
+}
+
+fn call_key(callee: &'static Callee, more: Vec<Val>) -> Key {
+    Key {
+        op: Op::Call,
+        aux: callee.address as usize,
+        args: [Val::Const(0); 2],
+        more,
+    }
+}

@@ -1,0 +1,161 @@
+//! Exits: what leaving at a guard takes.
+//!
+//! **Problem.** A guard names a snapshot: a node of the event log and a number of ticks. When it fails, replay needs the
+//! reds and results of every node on the path to that node, the heap must look as if nothing had been delayed, and objects
+//! that were never allocated must appear.
+//!
+//! **Approach.** The path is walked once per guard; every word on it is looked up in the current substitution and becomes
+//! a [`Recipe`]. Virtual objects are numbered as they are met and their contents walked in turn, so cycles are fine.
+//! Delayed stores to the virtualizable are listed with the values they would store. Equal values share a slot, constants
+//! take none.
+//!
+//! **Invariants.** Building an exit emits nothing after the guard. A pure operation on a virtual object has no recipe, so it
+//! is computed before the guard, which allocates the object: rare, and the exit is then built again.
+
+use super::Optimizer;
+use super::value::{Val, VirtualId};
+use super::virtuals::Entry;
+use crate::ir::code::{Exit, ExitId, PendingStore, Place, Recipe, ResumeStep, Virtual};
+use crate::ir::tree::{GuardId, LogEntry, Snapshot};
+use crate::ir::{ArgRange, OpRef};
+use std::collections::HashMap;
+
+#[derive(Default)]
+struct Builder {
+    slots: Vec<OpRef>,
+    slot_of: HashMap<OpRef, u32>,
+    virtuals: Vec<VirtualId>,
+    virtual_of: HashMap<VirtualId, u32>,
+}
+
+/// A pure operation on a virtual object was met.
+struct Uncomputed(Val);
+
+impl Builder {
+    fn recipe(&mut self, o: &Optimizer<'_>, val: Val) -> Result<Recipe, Uncomputed> {
+        Ok(match o.resolve(val) {
+            Val::Const(bits) => Recipe::Const(bits),
+            Val::Op(op) => {
+                let next = self.slots.len() as u32;
+                let slot = *self.slot_of.entry(op).or_insert(next);
+                if slot == next {
+                    self.slots.push(op);
+                }
+                Recipe::Slot(slot)
+            }
+            Val::Virtual(id) => {
+                if !matches!(o.state.virtuals.entry(id), Entry::Object(_)) {
+                    return Err(Uncomputed(Val::Virtual(id)));
+                }
+                let next = self.virtuals.len() as u32;
+                let number = *self.virtual_of.entry(id).or_insert(next);
+                if number == next {
+                    self.virtuals.push(id);
+                }
+                Recipe::Virtual(number)
+            }
+        })
+    }
+
+    fn recipes(&mut self, o: &Optimizer<'_>, run: ArgRange) -> Result<Vec<Recipe>, Uncomputed> {
+        o.tree
+            .args(run)
+            .iter()
+            .map(|&arg| self.recipe(o, o.value(arg)))
+            .collect()
+    }
+
+    fn build(
+        mut self,
+        o: &Optimizer<'_>,
+        guard: Option<GuardId>,
+        snapshot: Snapshot,
+    ) -> Result<Exit, Uncomputed> {
+        let mut resume = Vec::new();
+        for node in o.tree.path(snapshot.node) {
+            resume.push(match o.tree.log[node.0 as usize].entry {
+                LogEntry::Enter(portal) => ResumeStep::Enter(portal),
+                LogEntry::Merge {
+                    portal,
+                    greens,
+                    reds,
+                    live: _,
+                } => ResumeStep::Merge {
+                    portal,
+                    greens: o
+                        .tree
+                        .args(greens)
+                        .iter()
+                        .filter_map(|green| green.as_const())
+                        .collect(),
+                    reds: self.recipes(o, reds)?,
+                },
+                LogEntry::Words(words) => ResumeStep::Words(self.recipes(o, words)?),
+                LogEntry::Collapsed(words) => ResumeStep::Collapsed(self.recipes(o, words)?),
+            });
+        }
+        let mut stores = Vec::new();
+        for (object, place, value) in o.state.heap.pending() {
+            stores.push(PendingStore {
+                object: self.recipe(o, object)?,
+                place,
+                value: self.recipe(o, value)?,
+            });
+        }
+        let mut virtuals = Vec::new();
+        while let Some(&id) = self.virtuals.get(virtuals.len()) {
+            let Entry::Object(object) = o.state.virtuals.entry(id) else {
+                unreachable!("only objects are numbered")
+            };
+            let mut contents = Vec::new();
+            for (field, &value) in object.shape.fields.iter().zip(&object.fields) {
+                if value != Val::Const(0) {
+                    contents.push((Place::Field(field), self.recipe(o, value)?));
+                }
+            }
+            for (index, &value) in object.items.iter().enumerate() {
+                if let (Some(array), true) = (object.shape.array, value != object.fill) {
+                    contents.push((Place::Item(array, index as u32), self.recipe(o, value)?));
+                }
+            }
+            let fill = if object.items.contains(&object.fill) {
+                self.recipe(o, object.fill)?
+            } else {
+                Recipe::Const(0)
+            };
+            virtuals.push(Virtual {
+                shape: object.shape,
+                len: object.items.len() as u32,
+                fill,
+                contents,
+            });
+        }
+        Ok(Exit {
+            guard,
+            instance: o.instance,
+            bridge: None,
+            slots: self.slots,
+            virtuals,
+            stores,
+            resume,
+            ticks: snapshot.ticks,
+        })
+    }
+}
+
+impl Optimizer<'_> {
+    /// Adds the exit of a guard (or of a fragment that leaves) as the state is now.
+    pub(super) fn exit(&mut self, guard: Option<GuardId>, snapshot: Snapshot) -> ExitId {
+        loop {
+            match Builder::default().build(self, guard, snapshot) {
+                Ok(exit) => {
+                    self.code.exits.push(exit);
+                    return ExitId(self.code.exits.len() as u32 - 1);
+                }
+                Err(Uncomputed(val)) => {
+                    self.force(val);
+                }
+            }
+        }
+    }
+}
