@@ -20,6 +20,10 @@
 mod inst;
 mod table;
 mod fold;
+mod lex;
+pub mod print;
+pub mod parse;
+mod parse_code;
 pub mod code;
 pub mod tree;
 

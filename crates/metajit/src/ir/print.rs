@@ -1,0 +1,1041 @@
+//! Printing trees and code: one grammar for both, which [`super::parse`] reads back.
+//!
+//! **Problem.** Tests, logs and people look at traces as text; a line of a log must paste into a test.
+//!
+//! **Approach.** A text is self-contained: a header declares the shapes, portals and callees that the body uses (see
+//! [`super::parse`] for the grammar). Printing is *canonical*: values are numbered in order, descriptions are declared in
+//! order of their first use, shape numbers print as `shape(Name)` where they are compared with a `shape_of`, and words that
+//! the [`Style`] calls addresses print as `@0`, `@1`, … What a guard keeps alive follows it as a comment.
+//!
+//! **Invariants.** Printing, parsing and printing again gives the same text. Printing never fails: what is malformed prints
+//! as something with a `!` in it, which does not parse.
+
+use super::code::{BlockId, Code, End, Exit, ExitId, Place, Recipe, ResumeStep};
+use super::inst::{Arg, ArgRange, Aux, Callee, Effect, Inst, OpRef};
+use super::lex::is_plain_name;
+use super::table::{Class, Op};
+use super::tree::{
+    Fragment, FragmentId, GuardId, LogEntry, LogId, Portal, Snapshot, Tree, TreeEnd,
+};
+use crate::object::{Field, HEADER_BYTES, Kind, Mutability, Shape};
+use crate::word::Type;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt::{self, Write};
+
+/// Where the addresses that a text spells `@0`, `@1`, … begin when nothing binds them: no object is ever there.
+pub const SYMBOLIC_ADDRESSES: u64 = 0x5555_0000_0000_0000;
+/// How far they are apart.
+pub const SYMBOLIC_STRIDE: u64 = 4096;
+
+/// The number of a symbolic address.
+fn symbolic_address(bits: u64) -> Option<u64> {
+    let distance = bits.checked_sub(SYMBOLIC_ADDRESSES)?;
+    (distance % SYMBOLIC_STRIDE == 0 && distance / SYMBOLIC_STRIDE < 1 << 20)
+        .then_some(distance / SYMBOLIC_STRIDE)
+}
+
+/// How to print.
+#[derive(Clone, Copy, Default)]
+pub struct Style<'a> {
+    /// Call values by their own numbers instead of numbering them in order.
+    pub own_numbers: bool,
+    /// Which constants are addresses, and print as `@0`, `@1`, … in order of appearance.
+    pub is_address: Option<&'a dyn Fn(u64) -> bool>,
+}
+
+impl fmt::Debug for Style<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Style")
+            .field("own_numbers", &self.own_numbers)
+            .finish_non_exhaustive()
+    }
+}
+
+macro_rules! spelled {
+    ($($name:ident $letter:literal),*) => { $(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($letter, "{}"), self.0)
+            }
+        }
+    )* };
+}
+spelled!(GuardId "g", LogId "n", FragmentId "f", BlockId "b", ExitId "x");
+
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&tree(self, Style::default()))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&code(self, Style::default()))
+    }
+}
+
+/// The text of a tree.
+pub fn tree(tree: &Tree, style: Style<'_>) -> String {
+    TreePrinter::new(tree, style).print()
+}
+
+/// The text of code.
+pub fn code(code: &Code, style: Style<'_>) -> String {
+    CodePrinter::new(code, style).print()
+}
+
+/// The line of one instruction of a tree, as in its canonical text.
+pub fn tree_line(tree: &Tree, op: OpRef) -> String {
+    let printer = TreePrinter::new(tree, Style::default());
+    printer.line(op).unwrap_or_else(|| format!("!{op}"))
+}
+
+/// The line of one instruction of code, as in its canonical text.
+pub fn code_line(code: &Code, op: OpRef) -> String {
+    let printer = CodePrinter::new(code, Style::default());
+    printer.line(op).unwrap_or_else(|| format!("!{op}"))
+}
+
+/// A name, quoted if it must be.
+fn name(name: &str) -> String {
+    if is_plain_name(name) {
+        name.to_string()
+    } else {
+        format!("\"{name}\"")
+    }
+}
+
+/// The text of a storage kind.
+pub(super) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::I8 => "i8",
+        Kind::U8 => "u8",
+        Kind::I16 => "i16",
+        Kind::U16 => "u16",
+        Kind::I32 => "i32",
+        Kind::U32 => "u32",
+        Kind::I64 => "i64",
+        Kind::F64 => "f64",
+        Kind::Ref => "ref",
+        Kind::Value => "value",
+    }
+}
+
+/// The text of a register class.
+pub(super) fn type_name(ty: Type) -> &'static str {
+    match ty {
+        Type::Int => "int",
+        Type::Float => "float",
+    }
+}
+
+/// The literal of a float's pattern.
+pub fn float_literal(bits: u64) -> String {
+    let value = f64::from_bits(bits);
+    if bits == f64::NAN.to_bits() {
+        "nan".to_string()
+    } else if value.is_nan() {
+        format!("nan:{bits:#x}")
+    } else {
+        format!("{value:?}")
+    }
+}
+
+/// The literal of a word: decimal if it is small.
+pub fn word_literal(bits: u64) -> String {
+    let value = bits as i64;
+    if i32::try_from(value).is_ok() {
+        value.to_string()
+    } else {
+        format!("{bits:#x}")
+    }
+}
+
+/// The declaration of a shape under a name. Offsets show where they are not what the layout rule gives.
+pub(super) fn shape_declaration(spelled: &str, fields: &[&Field], array: Option<&Field>) -> String {
+    let mut text = format!("shape {} {{", name(spelled));
+    let mut expected = HEADER_BYTES;
+    for (index, field) in fields.iter().copied().chain(array).enumerate() {
+        text.push_str(if index == 0 { " " } else { ", " });
+        text.push_str(match field.mutability {
+            Mutability::Mutable => "",
+            Mutability::Immutable => "immutable ",
+            Mutability::QuasiImmutable => "quasi_immutable ",
+        });
+        if field.is_array {
+            expected += 8;
+            let _ = write!(text, "{}: [{}]", name(field.name), kind_name(field.kind));
+        } else {
+            let _ = write!(text, "{}: {}", name(field.name), kind_name(field.kind));
+        }
+        if field.offset != expected {
+            let _ = write!(text, " @ {}", field.offset);
+        }
+        expected = field.offset + 8;
+    }
+    text.push_str(" }");
+    text
+}
+
+/// A shape as a text declares it: whole, or only the fields that are used when nobody knows the rest.
+struct Declared {
+    spelled: &'static str,
+    shape: Option<&'static Shape>,
+    fields: Vec<&'static Field>,
+    array: Option<&'static Field>,
+}
+
+/// What the header declares, and how everything in it is spelled.
+#[derive(Default)]
+struct Declarations {
+    shapes: Vec<(String, Declared)>,
+    portals: Vec<(String, &'static Portal)>,
+    callees: Vec<(String, &'static Callee)>,
+    /// By the address of the field.
+    field_shapes: HashMap<*const Field, usize>,
+    registered: HashMap<*const Field, &'static Shape>,
+}
+
+/// A spelling that no other declaration has.
+fn unique<'a>(base: &str, taken: impl Iterator<Item = &'a String> + Clone) -> String {
+    let mut spelled = base.to_string();
+    let mut number = 2;
+    while taken.clone().any(|other| *other == spelled) {
+        spelled = format!("{base}_{number}");
+        number += 1;
+    }
+    spelled
+}
+
+impl Declarations {
+    fn new() -> Declarations {
+        let mut registered = HashMap::new();
+        for shape in (1..).map_while(Shape::by_id) {
+            for field in shape.fields.iter().chain(shape.array) {
+                registered.insert(std::ptr::from_ref(field), shape);
+            }
+        }
+        Declarations {
+            registered,
+            ..Declarations::default()
+        }
+    }
+
+    fn add_shape(&mut self, shape: &'static Shape) -> usize {
+        let known = self.shapes.iter().position(|(_, declared)| {
+            declared
+                .shape
+                .is_some_and(|other| std::ptr::eq(other, shape))
+        });
+        known.unwrap_or_else(|| {
+            let spelled = unique(shape.name, self.shapes.iter().map(|(spelled, _)| spelled));
+            let index = self.shapes.len();
+            for field in shape.fields.iter().chain(shape.array) {
+                self.field_shapes.insert(field, index);
+            }
+            self.shapes.push((
+                spelled,
+                Declared {
+                    spelled: shape.name,
+                    shape: Some(shape),
+                    fields: shape.fields.iter().collect(),
+                    array: shape.array,
+                },
+            ));
+            index
+        })
+    }
+
+    fn add_field(&mut self, field: &'static Field) {
+        if self.field_shapes.contains_key(&std::ptr::from_ref(field)) {
+            return;
+        }
+        if let Some(shape) = self.registered.get(&std::ptr::from_ref(field)) {
+            self.add_shape(shape);
+            return;
+        }
+        let fits = |declared: &Declared| {
+            let scalars = declared.fields.iter().copied();
+            declared.shape.is_none()
+                && declared.spelled == field.shape
+                && !(field.is_array && declared.array.is_some())
+                && scalars
+                    .chain(declared.array)
+                    .all(|other| other.name != field.name)
+        };
+        let known = self.shapes.iter().position(|(_, other)| fits(other));
+        let index = known.unwrap_or_else(|| {
+            let spelled = unique(field.shape, self.shapes.iter().map(|(spelled, _)| spelled));
+            self.shapes.push((
+                spelled,
+                Declared {
+                    spelled: field.shape,
+                    shape: None,
+                    fields: Vec::new(),
+                    array: None,
+                },
+            ));
+            self.shapes.len() - 1
+        });
+        let declared = &mut self.shapes[index].1;
+        if field.is_array {
+            declared.array = Some(field);
+        } else {
+            declared.fields.push(field);
+            declared.fields.sort_by_key(|field| field.offset);
+        }
+        self.field_shapes.insert(field, index);
+    }
+
+    fn add_portal(&mut self, portal: &'static Portal) {
+        if self
+            .portals
+            .iter()
+            .any(|(_, other)| std::ptr::eq(*other, portal))
+        {
+            return;
+        }
+        if let Some((_, shape)) = portal.virtualizable {
+            self.add_shape(shape);
+        }
+        let spelled = unique(portal.name, self.portals.iter().map(|(spelled, _)| spelled));
+        self.portals.push((spelled, portal));
+    }
+
+    fn add_callee(&mut self, callee: &'static Callee) {
+        if self
+            .callees
+            .iter()
+            .any(|(_, other)| std::ptr::eq(*other, callee))
+        {
+            return;
+        }
+        let spelled = unique(callee.name, self.callees.iter().map(|(spelled, _)| spelled));
+        self.callees.push((spelled, callee));
+    }
+
+    fn shape(&self, shape: &'static Shape) -> String {
+        let found = self.shapes.iter().find(|(_, declared)| {
+            declared
+                .shape
+                .is_some_and(|other| std::ptr::eq(other, shape))
+        });
+        found.map_or_else(|| format!("!{}", shape.name), |(spelled, _)| name(spelled))
+    }
+
+    fn field(&self, field: &'static Field) -> String {
+        let shape = match self.field_shapes.get(&std::ptr::from_ref(field)) {
+            Some(&index) => name(&self.shapes[index].0),
+            None => format!("!{}", field.shape),
+        };
+        format!("{shape}.{}", name(field.name))
+    }
+
+    fn portal(&self, portal: &'static Portal) -> String {
+        let found = self
+            .portals
+            .iter()
+            .find(|(_, other)| std::ptr::eq(*other, portal));
+        found.map_or_else(|| format!("!{}", portal.name), |(spelled, _)| name(spelled))
+    }
+
+    fn callee(&self, callee: &'static Callee) -> String {
+        let found = self
+            .callees
+            .iter()
+            .find(|(_, other)| std::ptr::eq(*other, callee));
+        found.map_or_else(|| format!("!{}", callee.name), |(spelled, _)| name(spelled))
+    }
+
+    fn print(&self, out: &mut String) {
+        for (spelled, shape) in &self.shapes {
+            out.push_str(&shape_declaration(spelled, &shape.fields, shape.array));
+            out.push('\n');
+        }
+        for (spelled, portal) in &self.portals {
+            let _ = write!(
+                out,
+                "portal {}(greens {}, reds",
+                name(spelled),
+                portal.greens
+            );
+            for ty in portal.reds {
+                let _ = write!(out, " {}", type_name(*ty));
+            }
+            if let Some((red, shape)) = portal.virtualizable {
+                let _ = write!(out, ", virtualizable {red}: {}", self.shape(shape));
+            }
+            out.push_str(")\n");
+        }
+        for (spelled, callee) in &self.callees {
+            let _ = writeln!(
+                out,
+                "callee {}({}) -> {} {}",
+                name(spelled),
+                callee.params,
+                callee.results,
+                match callee.effect {
+                    Effect::Elidable => "elidable",
+                    Effect::Any => "any",
+                }
+            );
+        }
+        if !out.is_empty() {
+            out.push('\n');
+        }
+    }
+}
+
+/// What printing a tree and printing code have in common.
+struct Printer<'a> {
+    insts: &'a [Inst],
+    pool: &'a [Arg],
+    /// How values are spelled; `None` for what has no value or is in no block.
+    values: Vec<Option<u32>>,
+    declared: Declarations,
+    addresses: RefCell<HashMap<u64, usize>>,
+    style: Style<'a>,
+}
+
+impl<'a> Printer<'a> {
+    fn new(insts: &'a [Inst], pool: &'a [Arg], style: Style<'a>) -> Printer<'a> {
+        Printer {
+            insts,
+            pool,
+            values: vec![None; insts.len()],
+            declared: Declarations::new(),
+            addresses: RefCell::default(),
+            style,
+        }
+    }
+
+    /// Numbers these values, in this order.
+    fn number(&mut self, ops: impl Iterator<Item = OpRef>) {
+        let mut next = 0;
+        for op in ops {
+            let Some(inst) = self.insts.get(op.0 as usize) else {
+                continue;
+            };
+            if inst.result().is_some() {
+                self.values[op.0 as usize] = Some(if self.style.own_numbers { op.0 } else { next });
+                next += 1;
+            }
+        }
+    }
+
+    /// Declares the shapes of new objects, then (they may be parts of these) the rest of what instructions use.
+    fn declare(&mut self, ops: &[OpRef]) {
+        let insts = self.insts;
+        let of = |op: &OpRef| insts.get(op.0 as usize);
+        for inst in ops.iter().filter_map(of) {
+            if let Aux::Shape(shape) = inst.aux {
+                self.declared.add_shape(shape);
+            }
+            for arg in inst.operands() {
+                if let Some(shape) = arg
+                    .as_const()
+                    .and_then(|bits| self.shape_number(inst, bits))
+                {
+                    self.declared.add_shape(shape);
+                }
+            }
+        }
+        for inst in ops.iter().filter_map(of) {
+            match inst.aux {
+                Aux::Field(field) => self.declared.add_field(field),
+                Aux::Call(callee, _) => self.declared.add_callee(callee),
+                _ => {}
+            }
+        }
+    }
+
+    /// The shape that a constant operand stands for, when it is compared with a `shape_of`.
+    fn shape_number(&self, inst: &Inst, bits: u64) -> Option<&'static Shape> {
+        let is_shape_of = |arg: &Arg| match arg {
+            Arg::Op(op) => self
+                .insts
+                .get(op.0 as usize)
+                .is_some_and(|i| i.op == Op::ShapeOf),
+            Arg::Const(_) => false,
+        };
+        let compares = matches!(inst.op, Op::Eq | Op::Ne | Op::GuardValue);
+        if !compares || !inst.operands().iter().any(is_shape_of) {
+            return None;
+        }
+        Shape::by_id(u32::try_from(bits).ok()?)
+    }
+
+    fn value(&self, op: OpRef) -> String {
+        match self.values.get(op.0 as usize) {
+            Some(Some(number)) => format!("v{number}"),
+            _ => format!("!{op}"),
+        }
+    }
+
+    fn word(&self, bits: u64) -> String {
+        if let Some(number) = symbolic_address(bits) {
+            return format!("@{number}");
+        }
+        if self
+            .style
+            .is_address
+            .is_some_and(|is_address| is_address(bits))
+        {
+            let mut addresses = self.addresses.borrow_mut();
+            let next = addresses.len();
+            return format!("@{}", addresses.entry(bits).or_insert(next));
+        }
+        word_literal(bits)
+    }
+
+    fn typed(&self, arg: Arg, ty: Type) -> String {
+        match (arg, ty) {
+            (Arg::Const(bits), Type::Float) => float_literal(bits),
+            _ => self.arg(arg),
+        }
+    }
+
+    fn arg(&self, arg: Arg) -> String {
+        match arg {
+            Arg::Const(bits) => self.word(bits),
+            Arg::Op(op) => self.value(op),
+        }
+    }
+
+    fn args(&self, args: &[Arg]) -> String {
+        join(args.iter().map(|&arg| self.arg(arg)))
+    }
+
+    fn run(&self, range: ArgRange) -> String {
+        match self.pool.get(range.range()) {
+            Some(args) => self.args(args),
+            None => "!".to_string(),
+        }
+    }
+
+    fn words(&self, words: &[u64]) -> String {
+        join(words.iter().map(|&bits| self.word(bits)))
+    }
+
+    /// A line without what depends on the container: the target of a guard, the node of a merge mark.
+    fn inst(&self, op: OpRef) -> Option<String> {
+        let inst = self.insts.get(op.0 as usize)?;
+        let info = inst.op.info();
+        let mut text = match self.values[op.0 as usize] {
+            Some(number) => format!("v{number} = {}", info.name),
+            None if inst.result().is_some() => format!("!{op} = {}", info.name),
+            None => info.name.to_string(),
+        };
+        let [a, b, c] = inst.args;
+        let part = match (inst.op, inst.aux) {
+            (Op::Load | Op::Len, Aux::Field(field)) => {
+                format!("{}.{}", self.arg(a), self.declared.field(field))
+            }
+            (Op::Store, Aux::Field(field)) => {
+                let value = self.typed(b, field.ty());
+                format!("{}.{}, {value}", self.arg(a), self.declared.field(field))
+            }
+            (Op::LoadItem, Aux::Field(field)) => {
+                format!(
+                    "{}.{}[{}]",
+                    self.arg(a),
+                    self.declared.field(field),
+                    self.arg(b)
+                )
+            }
+            (Op::StoreItem, Aux::Field(field)) => {
+                let value = self.typed(c, field.ty());
+                let item = format!("{}[{}]", self.declared.field(field), self.arg(b));
+                format!("{}.{item}, {value}", self.arg(a))
+            }
+            (Op::New, Aux::Shape(shape)) => {
+                let shape_name = self.declared.shape(shape);
+                if shape.array.is_none() && a == Arg::Const(0) && b == Arg::Const(0) {
+                    shape_name
+                } else {
+                    format!("{shape_name}(len {}, fill {})", self.arg(a), self.arg(b))
+                }
+            }
+            (Op::Call, Aux::Call(callee, args)) => {
+                format!("{}({})", self.declared.callee(callee), self.run(args))
+            }
+            (Op::ResultWord | Op::Param | Op::FParam, Aux::Index(index)) => index.to_string(),
+            (
+                Op::Load
+                | Op::Len
+                | Op::Store
+                | Op::LoadItem
+                | Op::StoreItem
+                | Op::New
+                | Op::Call
+                | Op::ResultWord
+                | Op::Param
+                | Op::FParam,
+                aux,
+            ) => format!("!{aux:?}"),
+            _ => {
+                let types = info.operands.iter();
+                join(inst.args.iter().zip(types).map(|(&arg, &ty)| match arg {
+                    Arg::Const(bits) => match self.shape_number(inst, bits) {
+                        Some(shape) => format!("shape({})", self.declared.shape(shape)),
+                        None => self.typed(arg, ty),
+                    },
+                    Arg::Op(_) => self.arg(arg),
+                }))
+            }
+        };
+        if !part.is_empty() {
+            text.push(' ');
+            text.push_str(&part);
+        }
+        Some(text)
+    }
+
+    /// The parameters in the head of a fragment or block.
+    fn params(&self, params: &[OpRef]) -> String {
+        join(params.iter().map(|&op| {
+            let ty = self.insts.get(op.0 as usize).and_then(Inst::result);
+            format!("{}: {}", self.value(op), ty.map_or("!", type_name))
+        }))
+    }
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+struct TreePrinter<'a> {
+    tree: &'a Tree,
+    common: Printer<'a>,
+    /// How guards are spelled.
+    guards: Vec<Option<u32>>,
+}
+
+impl<'a> TreePrinter<'a> {
+    fn new(tree: &'a Tree, style: Style<'a>) -> TreePrinter<'a> {
+        let mut common = Printer::new(&tree.insts, &tree.args, style);
+        let ops: Vec<OpRef> = (0..tree.insts.len() as u32).map(OpRef).collect();
+        common.number(ops.iter().copied());
+        common.declared.add_portal(tree.portal);
+        for node in &tree.log {
+            if let LogEntry::Enter(portal) | LogEntry::Merge { portal, .. } = node.entry {
+                common.declared.add_portal(portal);
+            }
+        }
+        common.declare(&ops);
+        let mut guards = vec![None; tree.guards.len()];
+        let mut next = 0;
+        for (index, inst) in tree.insts.iter().enumerate() {
+            if let (Class::Guard, Aux::Index(guard)) = (inst.op.info().class, inst.aux)
+                && let Some(spelled @ None) = guards.get_mut(guard as usize)
+                && tree.guards[guard as usize].inst.0 as usize == index
+            {
+                *spelled = Some(next);
+                next += 1;
+            }
+        }
+        TreePrinter {
+            tree,
+            common,
+            guards,
+        }
+    }
+
+    fn guard(&self, guard: GuardId) -> String {
+        match self.guards.get(guard.0 as usize) {
+            Some(Some(number)) => format!("g{number}"),
+            _ => format!("!{guard}"),
+        }
+    }
+
+    fn snapshot(&self, snapshot: Snapshot) -> String {
+        format!("{}+{}", snapshot.node, snapshot.ticks)
+    }
+
+    /// The values that the path to a snapshot names.
+    fn live(&self, snapshot: Snapshot) -> String {
+        let mut values = Vec::new();
+        let mut at = Some(snapshot.node);
+        // A path is no longer than the log, unless the log is malformed.
+        for _ in 0..self.tree.log.len() {
+            let Some(node) = at.and_then(|at| self.tree.log.get(at.0 as usize)) else {
+                break;
+            };
+            at = node.parent;
+            let words = match node.entry {
+                LogEntry::Words(words) | LogEntry::Collapsed(words) => words,
+                LogEntry::Merge { reds, .. } => reds,
+                LogEntry::Enter(_) => continue,
+            };
+            for arg in self.tree.args.get(words.range()).unwrap_or_default() {
+                if let Arg::Op(op) = *arg {
+                    values.push(op);
+                }
+            }
+        }
+        values.sort();
+        values.dedup();
+        let values: Vec<String> = values.into_iter().map(|op| self.common.value(op)).collect();
+        values.join(" ")
+    }
+
+    fn line(&self, op: OpRef) -> Option<String> {
+        let inst = self.tree.insts.get(op.0 as usize)?;
+        let mut text = self.common.inst(op)?;
+        match (inst.op.info().class, inst.aux) {
+            (Class::Guard, Aux::Index(index)) => {
+                let _ = write!(text, " -> {}", self.guard(GuardId(index)));
+                if let Some(guard) = self.tree.guards.get(index as usize) {
+                    let _ = write!(text, " at {}", self.snapshot(guard.snapshot));
+                }
+            }
+            (Class::Mark, Aux::Index(node)) => {
+                let _ = write!(text, " {}", LogId(node));
+            }
+            (Class::Guard | Class::Mark, _) => text.push_str(" !"),
+            _ => {}
+        }
+        Some(text)
+    }
+
+    fn print(self) -> String {
+        let mut out = String::new();
+        self.common.declared.print(&mut out);
+        let _ = writeln!(
+            out,
+            "tree {}({}) {{",
+            self.common.declared.portal(self.tree.portal),
+            self.common.words(&self.tree.greens)
+        );
+        let mut logged = 0;
+        for (index, fragment) in self.tree.fragments.iter().enumerate() {
+            let last = index + 1 == self.tree.fragments.len();
+            self.fragment(index, fragment, last, &mut logged, &mut out);
+        }
+        out.push_str("}\n");
+        out
+    }
+
+    fn fragment(
+        &self,
+        index: usize,
+        fragment: &Fragment,
+        last: bool,
+        logged: &mut u32,
+        out: &mut String,
+    ) {
+        let ops: Vec<OpRef> = (fragment.insts.0..fragment.insts.1).map(OpRef).collect();
+        let params = if index == 0 {
+            self.leading_params(&ops)
+        } else {
+            0
+        };
+        let _ = write!(out, "f{index}");
+        if params > 0 {
+            let _ = write!(out, "({})", self.common.params(&ops[..params]));
+        }
+        if let Some(guard) = fragment.parent {
+            let _ = write!(out, " from {}", self.guard(guard));
+        }
+        out.push_str(":\n");
+        for &op in &ops[params..] {
+            let Some(line) = self.line(op) else {
+                let _ = writeln!(out, "    !{op}");
+                continue;
+            };
+            let inst = &self.tree.insts[op.0 as usize];
+            let guard = match (inst.op.info().class, inst.aux) {
+                (Class::Guard, Aux::Index(guard)) => self.tree.guards.get(guard as usize),
+                _ => None,
+            };
+            if let Some(guard) = guard {
+                self.log(guard.snapshot.node.0, logged, out);
+                let live = self.live(guard.snapshot);
+                let space = if live.is_empty() { "" } else { " " };
+                let _ = writeln!(out, "    {line}  ; live{space}{live}");
+                continue;
+            }
+            if let (Op::Merge, Aux::Index(node)) = (inst.op, inst.aux) {
+                self.log(node, logged, out);
+            }
+            let _ = writeln!(out, "    {line}");
+        }
+        let end = match fragment.end {
+            TreeEnd::Close { node } => {
+                self.log(node.0, logged, out);
+                format!("close {node}")
+            }
+            TreeEnd::Finish(words) => format!("finish {}", self.common.run(words)),
+            TreeEnd::Leave(snapshot) => {
+                self.log(snapshot.node.0, logged, out);
+                format!("leave {}", self.snapshot(snapshot))
+            }
+        };
+        if last {
+            self.log(u32::MAX, logged, out);
+        }
+        let _ = writeln!(out, "    {}", end.trim_end());
+    }
+
+    /// How many of these are the root's reds and can stand in the head of the fragment.
+    fn leading_params(&self, ops: &[OpRef]) -> usize {
+        let mut count = 0;
+        for op in ops {
+            match self.tree.insts.get(op.0 as usize) {
+                Some(Inst {
+                    op: Op::Param | Op::FParam,
+                    aux: Aux::Index(index),
+                    ..
+                }) if *index as usize == count => count += 1,
+                _ => break,
+            }
+        }
+        count
+    }
+
+    /// Prints the nodes up to one that is named next.
+    fn log(&self, up_to: u32, logged: &mut u32, out: &mut String) {
+        while let Some(node) = self.tree.log.get(*logged as usize)
+            && *logged <= up_to
+        {
+            let _ = write!(out, "    {} = ", LogId(*logged));
+            match node.parent {
+                Some(parent) => {
+                    let _ = write!(out, "{parent}: ");
+                }
+                None => out.push_str("root: "),
+            }
+            let text = match node.entry {
+                LogEntry::Enter(portal) => format!("enter {}", self.common.declared.portal(portal)),
+                LogEntry::Merge {
+                    portal,
+                    greens,
+                    reds,
+                    live,
+                } => {
+                    let mut text = format!(
+                        "merge {}({}) reds({})",
+                        self.common.declared.portal(portal),
+                        self.common.run(greens),
+                        self.common.run(reds)
+                    );
+                    if live != u32::MAX {
+                        let _ = write!(text, " live {live}");
+                    }
+                    text
+                }
+                LogEntry::Words(words) => format!("words({})", self.common.run(words)),
+                LogEntry::Collapsed(words) => format!("collapsed({})", self.common.run(words)),
+            };
+            let _ = writeln!(out, "{text}");
+            *logged += 1;
+        }
+    }
+}
+
+struct CodePrinter<'a> {
+    code: &'a Code,
+    common: Printer<'a>,
+}
+
+impl<'a> CodePrinter<'a> {
+    fn new(code: &'a Code, style: Style<'a>) -> CodePrinter<'a> {
+        let mut common = Printer::new(&code.insts, &code.args, style);
+        let blocks = code.blocks.iter();
+        let ops: Vec<OpRef> = blocks
+            .flat_map(|block| block.params.iter().chain(&block.insts).copied())
+            .collect();
+        common.number(ops.iter().copied());
+        common.declared.add_portal(code.portal);
+        for exit in &code.exits {
+            for step in &exit.resume {
+                if let ResumeStep::Enter(portal) | ResumeStep::Merge { portal, .. } = step {
+                    common.declared.add_portal(portal);
+                }
+            }
+            for object in &exit.virtuals {
+                common.declared.add_shape(object.shape);
+            }
+        }
+        common.declare(&ops);
+        for exit in &code.exits {
+            let contents = exit.virtuals.iter().flat_map(|object| &object.contents);
+            let places = contents.map(|(place, _)| place);
+            for place in places.chain(exit.stores.iter().map(|store| &store.place)) {
+                let (Place::Field(field) | Place::Item(field, _)) = place;
+                common.declared.add_field(field);
+            }
+        }
+        CodePrinter { code, common }
+    }
+
+    fn line(&self, op: OpRef) -> Option<String> {
+        let inst = self.code.insts.get(op.0 as usize)?;
+        let mut text = self.common.inst(op)?;
+        match (inst.op.info().class, inst.aux) {
+            (Class::Guard, Aux::Index(exit)) => {
+                let _ = write!(text, " -> {}", ExitId(exit));
+            }
+            (Class::Guard | Class::Mark, _) => text.push_str(" !"),
+            _ => {}
+        }
+        Some(text)
+    }
+
+    fn print(self) -> String {
+        let mut out = String::new();
+        self.common.declared.print(&mut out);
+        let _ = writeln!(
+            out,
+            "code {} {{",
+            self.common.declared.portal(self.code.portal)
+        );
+        for (index, block) in self.code.blocks.iter().enumerate() {
+            let _ = writeln!(out, "b{index}({}):", self.common.params(&block.params));
+            for &op in &block.insts {
+                let Some(line) = self.line(op) else {
+                    let _ = writeln!(out, "    !{op}");
+                    continue;
+                };
+                let inst = &self.code.insts[op.0 as usize];
+                match self.live(inst) {
+                    Some(live) => {
+                        let _ = writeln!(out, "    {line}  ; {live}");
+                    }
+                    None => {
+                        let _ = writeln!(out, "    {line}");
+                    }
+                }
+            }
+            let end = match &block.end {
+                End::Jump(to, args) => format!("jump {to}({})", self.common.args(args)),
+                End::Finish(words) => format!("finish {}", self.common.args(words)),
+                End::Exit(exit) => format!("exit {exit}"),
+            };
+            let _ = writeln!(out, "    {}", end.trim_end());
+        }
+        for (index, exit) in self.code.exits.iter().enumerate() {
+            self.exit(index, exit, &mut out);
+        }
+        out.push_str("}\n");
+        out
+    }
+
+    /// What a guard keeps alive, or where its bridge is.
+    fn live(&self, inst: &Inst) -> Option<String> {
+        let (Class::Guard, Aux::Index(exit)) = (inst.op.info().class, inst.aux) else {
+            return None;
+        };
+        let exit = self.code.exits.get(exit as usize)?;
+        if let Some(bridge) = exit.bridge {
+            return Some(format!("bridge {bridge}"));
+        }
+        let mut text = "live".to_string();
+        for &op in &exit.slots {
+            let _ = write!(text, " {}", self.common.value(op));
+        }
+        Some(text)
+    }
+
+    fn exit(&self, index: usize, exit: &Exit, out: &mut String) {
+        let _ = write!(out, "exit x{index}");
+        if let Some(guard) = exit.guard {
+            let _ = write!(out, " of {guard}");
+            if exit.instance != 0 {
+                let _ = write!(out, "#{}", exit.instance);
+            }
+        }
+        if let Some(bridge) = exit.bridge {
+            let _ = write!(out, " -> {bridge}");
+        }
+        out.push_str(":\n");
+        if !exit.slots.is_empty() {
+            let slots = exit.slots.iter().map(|&op| self.common.value(op));
+            let _ = writeln!(out, "    slots {}", join(slots));
+        }
+        for (number, object) in exit.virtuals.iter().enumerate() {
+            let shape = self.common.declared.shape(object.shape);
+            let _ = write!(out, "    o{number} = {shape}");
+            if object.shape.array.is_some() || object.len != 0 {
+                let _ = write!(
+                    out,
+                    "(len {}, fill {})",
+                    object.len,
+                    self.recipe(object.fill)
+                );
+            }
+            let contents = object.contents.iter();
+            let contents = join(contents.map(|(place, recipe)| {
+                let recipe = self.typed_recipe(*place, *recipe);
+                match place {
+                    Place::Field(field) => format!("{}: {recipe}", name(field.name)),
+                    Place::Item(field, item) => format!("{}[{item}]: {recipe}", name(field.name)),
+                }
+            }));
+            if contents.is_empty() {
+                out.push_str(" {}\n");
+            } else {
+                let _ = writeln!(out, " {{ {contents} }}");
+            }
+        }
+        for store in &exit.stores {
+            let place = match store.place {
+                Place::Field(field) => self.common.declared.field(field),
+                Place::Item(field, item) => {
+                    format!("{}[{item}]", self.common.declared.field(field))
+                }
+            };
+            let value = self.typed_recipe(store.place, store.value);
+            let _ = writeln!(
+                out,
+                "    store {}.{place}, {value}",
+                self.recipe(store.object)
+            );
+        }
+        for step in &exit.resume {
+            let text = match step {
+                ResumeStep::Enter(portal) => {
+                    format!("enter {}", self.common.declared.portal(portal))
+                }
+                ResumeStep::Merge {
+                    portal,
+                    greens,
+                    reds,
+                } => format!(
+                    "merge {}({}) reds({})",
+                    self.common.declared.portal(portal),
+                    self.common.words(greens),
+                    self.recipes(reds)
+                ),
+                ResumeStep::Words(words) => format!("words({})", self.recipes(words)),
+                ResumeStep::Collapsed(words) => format!("collapsed({})", self.recipes(words)),
+            };
+            let _ = writeln!(out, "    {text}");
+        }
+        if exit.ticks != 0 {
+            let _ = writeln!(out, "    ticks {}", exit.ticks);
+        }
+    }
+
+    fn recipe(&self, recipe: Recipe) -> String {
+        match recipe {
+            Recipe::Const(bits) => self.common.word(bits),
+            Recipe::Slot(slot) => format!("s{slot}"),
+            Recipe::SlotPlus(slot, bits) => format!("s{slot}+{}", word_literal(bits)),
+            Recipe::Virtual(object) => format!("o{object}"),
+        }
+    }
+
+    fn typed_recipe(&self, place: Place, recipe: Recipe) -> String {
+        let (Place::Field(field) | Place::Item(field, _)) = place;
+        match (recipe, field.ty()) {
+            (Recipe::Const(bits), Type::Float) => float_literal(bits),
+            _ => self.recipe(recipe),
+        }
+    }
+
+    fn recipes(&self, recipes: &[Recipe]) -> String {
+        join(recipes.iter().map(|&recipe| self.recipe(recipe)))
+    }
+}

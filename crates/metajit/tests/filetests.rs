@@ -1,0 +1,226 @@
+//! Runs every `tests/filetests/**/*.trace`: text before, text after.
+//!
+//! The first line of a file says the command: `test parse`, or `test optimize fold heap` with arguments. What follows is
+//! one case, or several, each after a line `=== what it shows`; lines before the first such line are a prelude that
+//! every case begins with (declarations). A case is its input, possibly with `run: arguments => result` lines, and after a line
+//! `--- output` the text that the command must give. Errors are output too, so that files can show them.
+//!
+//! `METAJIT_BLESS=1` rewrites expected outputs and results; `METAJIT_FILETEST=part` runs the files whose path has that part.
+//! Lines of the input keep their numbers in the file, so that positions in messages are positions in the file.
+//!
+//! To add a command, add one line to [`COMMANDS`].
+#![cfg(feature = "jit")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use metajit::ir::parse::{Bindings, parse};
+
+/// What a file may ask for: the text for the output section.
+const COMMANDS: &[(&str, Command)] = &[("parse", parse_command)];
+
+type Command = fn(&mut Case) -> Result<String, String>;
+
+/// One case of a file.
+struct Case {
+    /// The words after the command's name.
+    #[allow(dead_code, reason = "for commands with arguments")]
+    args: Vec<String>,
+    /// The input with everything else blanked out.
+    text: String,
+    /// The runs to try.
+    runs: Vec<Run>,
+}
+
+/// A line `run: arguments => result`.
+struct Run {
+    /// Its line in the file, from 0.
+    line: usize,
+    arguments: String,
+    expected: String,
+    /// What the command found.
+    actual: Option<String>,
+}
+
+/// Prints canonically what was parsed, which must be stable under parsing and printing again.
+fn parse_command(case: &mut Case) -> Result<String, String> {
+    let parsed = parse(&case.text, &Bindings::default()).map_err(|error| error.to_string())?;
+    let printed = parsed.to_string();
+    let again = parse(&printed, &Bindings::default())
+        .map_err(|error| format!("printed text does not parse: {error}\n{printed}"))?;
+    if again.to_string() != printed {
+        return Err(format!("printing is not stable:\n{printed}\n{again}"));
+    }
+    Ok(printed)
+}
+
+/// A file as lines, cut into its cases.
+struct File {
+    lines: Vec<String>,
+    /// The first line of the prelude, the first line after it.
+    prelude: (usize, usize),
+    /// Input from, output marker or end, end.
+    cases: Vec<(usize, usize, usize)>,
+}
+
+fn split(text: &str) -> File {
+    let lines: Vec<String> = text.lines().map(str::to_string).collect();
+    let is_title = |line: &String| line.starts_with("=== ");
+    let first = lines.iter().position(is_title);
+    let mut starts: Vec<usize> = (0..lines.len()).filter(|&i| is_title(&lines[i])).collect();
+    if first.is_none() {
+        starts.push(0);
+    }
+    let mut cases = Vec::new();
+    for (index, &start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).copied().unwrap_or(lines.len());
+        let marker = (start..end).find(|&i| lines[i] == "--- output");
+        cases.push((start + 1, marker.unwrap_or(end), end));
+    }
+    File {
+        prelude: (1, first.unwrap_or(1)),
+        lines,
+        cases,
+    }
+}
+
+fn case(file: &File, input: (usize, usize), args: &[&str]) -> Case {
+    let mut text = String::new();
+    let mut runs = Vec::new();
+    for (number, line) in file.lines[..input.1].iter().enumerate() {
+        let within = |range: (usize, usize)| range.0 <= number && number < range.1;
+        if !within(file.prelude) && !within(input) {
+            text.push('\n');
+            continue;
+        }
+        match line.strip_prefix("run:") {
+            None => text.push_str(line),
+            Some(run) => {
+                let (arguments, expected) = run.split_once("=>").unwrap_or((run, ""));
+                runs.push(Run {
+                    line: number,
+                    arguments: arguments.trim().to_string(),
+                    expected: expected.trim().to_string(),
+                    actual: None,
+                });
+            }
+        }
+        text.push('\n');
+    }
+    Case {
+        args: args.iter().map(ToString::to_string).collect(),
+        text,
+        runs,
+    }
+}
+
+/// Runs a file; its text with what the cases give, and what differs.
+fn run_file(path: &Path, text: &str) -> (String, String) {
+    let file = split(text);
+    let mut failures = String::new();
+    let mut words = file
+        .lines
+        .first()
+        .map_or("", String::as_str)
+        .split_whitespace();
+    let known = |name| COMMANDS.iter().find(|(known, _)| Some(*known) == name);
+    let (Some("test"), Some((_, command))) = (words.next(), known(words.next())) else {
+        let names: Vec<&str> = COMMANDS.iter().map(|(name, _)| *name).collect();
+        let _ = writeln!(
+            failures,
+            "{}:1: the first line must be `test` and one of {names:?}",
+            path.display()
+        );
+        return (text.to_string(), failures);
+    };
+    let args: Vec<&str> = words.collect();
+    let mut blessed: Vec<String> = file.lines[..file.cases[0].0].to_vec();
+    for (index, &(start, marker, end)) in file.cases.iter().enumerate() {
+        if index > 0 {
+            blessed.push(file.lines[start - 1].clone());
+        }
+        let mut case = case(&file, (start, marker), &args);
+        let output = match command(&mut case) {
+            Ok(output) => output,
+            Err(error) => format!("error: {error}"),
+        };
+        let mut input = file.lines[start..marker].to_vec();
+        for run in &case.runs {
+            let actual = run.actual.as_deref().unwrap_or("not run");
+            if actual != run.expected {
+                let _ = writeln!(
+                    failures,
+                    "{}:{}: run: {}\n  expected {}\n  found    {actual}",
+                    path.display(),
+                    run.line + 1,
+                    run.arguments,
+                    run.expected
+                );
+            }
+            if run.line >= start {
+                input[run.line - start] = format!("run: {} => {actual}", run.arguments);
+            }
+        }
+        let expected = file.lines[(marker + 1).min(end)..end].join("\n");
+        if expected.trim() != output.trim() {
+            let _ = writeln!(
+                failures,
+                "{}:{start}: expected\n{}\nfound\n{}",
+                path.display(),
+                expected.trim(),
+                output.trim()
+            );
+        }
+        while input.last().is_some_and(|line| line.trim().is_empty()) {
+            input.pop();
+        }
+        blessed.append(&mut input);
+        if !output.trim().is_empty() {
+            blessed.push("--- output".to_string());
+            blessed.extend(output.trim_end().lines().map(str::to_string));
+        }
+        if index + 1 < file.cases.len() {
+            blessed.push(String::new());
+        }
+    }
+    (blessed.join("\n") + "\n", failures)
+}
+
+fn trace_files(directory: &Path, files: &mut Vec<PathBuf>) {
+    let entries = std::fs::read_dir(directory).expect("the directory of filetests");
+    for entry in entries {
+        let path = entry.expect("an entry of the directory").path();
+        if path.is_dir() {
+            trace_files(&path, files);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "trace")
+        {
+            files.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_filetest_gives_its_output() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/filetests");
+    let mut files = Vec::new();
+    trace_files(&root, &mut files);
+    files.sort();
+    let bless = std::env::var_os("METAJIT_BLESS").is_some_and(|value| value == "1");
+    let filter = std::env::var("METAJIT_FILETEST").unwrap_or_default();
+    let mut failures = String::new();
+    for path in files {
+        let shown = path.strip_prefix(&root).expect("a file below the root");
+        if !shown.to_string_lossy().contains(&filter) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a filetest is text");
+        let (blessed, failed) = run_file(shown, &text);
+        if bless && blessed != text {
+            std::fs::write(&path, blessed).expect("a filetest can be rewritten");
+        }
+        failures.push_str(&failed);
+    }
+    assert!(bless || failures.is_empty(), "\n{failures}");
+}
