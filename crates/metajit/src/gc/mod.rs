@@ -1,0 +1,346 @@
+//! The heap: objects without rooting, collected on the thread that allocates.
+//!
+//! **Problem.** An interpreter written in Rust, and the machine code made from it, keep handles wherever they like: in locals, in
+//! registers, in Rust's own stack frames. Nobody writes rooting code, objects may not move, allocation should cost
+//! a handful of instructions, and short-lived objects should cost next to nothing to free.
+//!
+//! **Approach.** A mark-region heap in the family of Immix, one for each thread:
+//!
+//! * Memory is divided into blocks of 32 KiB and lines of 128 bytes. Objects are allocated by moving a cursor through runs of
+//!   free lines; whatever size they have, one cursor serves (so that compiled code merges the allocations of a
+//!   trace into one). Objects beyond 8 KiB have pages of their own (`large`).
+//! * Roots on native stacks and in registers are found conservatively (`stack`), references inside objects by their shapes
+//!   (`mark`). Because roots may be false, nothing moves; because nothing moves, an address is an identity.
+//! * Marks stick: an object that survived one collection is old, and a minor collection takes it as alive. A
+//!   write barrier notes old objects that are written to, each once per collection ([`write_barrier`]): the bit it
+//!   tests is set exactly in old objects not yet noted, so that new objects never take the slow path.
+//! * A minor collection costs what is young and alive, plus the roots, plus a few words per block allocated into. Dead
+//!   objects are never looked at, unless an uncertain word points into their block.
+//!
+//! `space` owns the layout of the address space and states the invariants H1 to H6 that all `unsafe` in this directory rests on.
+//! `heap` hands out memory and runs collections; `roots` holds explicit roots, weak references and finalizers; `verify` checks
+//! the heap under [`Config::verify`]; `config` reads `METAJIT_GC`.
+//!
+//! **For users.** Handles on the native stack of the thread are safe. Handles in other Rust memory (a `Vec`, a `HashMap`, a `static`, a
+//! thread-local) need a [`Root`], a visitor ([`add_roots`]), or a place in an object. The heap dies with its
+//! thread: handles must not be used by destructors of thread-locals.
+//!
+//! **For compiled code.** [`inline_allocation`] and [`write_barrier`] say what to emit.
+//!
+//! **Rejected.** *Blocks of one size each*: finds objects by division instead of by walking, but needs a cursor per size. *Reference
+//! counts*: every copy of a handle in a local would count. *A bit per object set at allocation* (to know where objects begin): costs
+//! every allocation what only a few collections need. *Precise stack maps*: Rust has none.
+//!
+//! **Open.** The comparison with `mmtk` (StickyImmix with pinned roots) has still to be measured. Major collections stop the
+//! thread for as long as marking takes; marking could be done in steps, or by several threads. Native stacks are scanned
+//! whole at each minor collection, although frames that did not run since the last one can only name old objects.
+
+mod config;
+mod heap;
+mod large;
+mod mark;
+mod roots;
+mod space;
+mod stack;
+mod statistics;
+mod verify;
+
+pub use config::{Config, Finalizers, OutOfMemory, Stress};
+pub use roots::{Root, RootRange, RootVisitor, Roots, Weak, add_roots, on_death, run_finalizers};
+pub use stack::on_stack;
+pub use statistics::{Cause, Collection, Event, Kind, Statistics};
+
+use crate::object::{Header, Shape};
+use heap::{Heap, POISON};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The bit of [`Header::gc`] that is set when a write of a reference must be reported.
+pub const BARRIER_BIT: u32 = 1;
+
+/// The memory that the thread allocates from without a call: zero from the cursor up to the limit.
+struct Window {
+    cursor: Cell<usize>,
+    limit: Cell<usize>,
+}
+
+impl Window {
+    fn close(&self) {
+        self.cursor.set(0);
+        self.limit.set(0);
+    }
+}
+
+thread_local! {
+    /// Needs no destructor and no initialisation, so that its address is a constant of the thread.
+    static WINDOW: Window = const { Window { cursor: Cell::new(0), limit: Cell::new(0) } };
+    static HEAP: RefCell<Option<Box<Heap>>> = const { RefCell::new(None) };
+    static EVENTS: RefCell<Option<Rc<Listener>>> = const { RefCell::new(None) };
+    static CONFIG: RefCell<Option<Config>> = const { RefCell::new(None) };
+}
+
+/// What [`on_event`] takes.
+pub type Listener = dyn Fn(&Event);
+
+/// Runs `f` on the thread's heap, which is made now if there is none.
+fn with_heap<R>(f: impl FnOnce(&mut Heap) -> R) -> Result<R, OutOfMemory> {
+    HEAP.with(|heap| {
+        let Ok(mut heap) = heap.try_borrow_mut() else {
+            panic!("the heap is being collected: a visitor or listener can't use it");
+        };
+        let heap = match &mut *heap {
+            Some(heap) => heap,
+            none => none.insert(Box::new(Heap::new(CONFIG.take().unwrap_or_default())?)),
+        };
+        Ok(f(heap))
+    })
+}
+
+/// Runs `f` on the thread's heap, if there is one.
+fn with_existing_heap<R>(f: impl FnOnce(&mut Heap) -> R) -> Option<R> {
+    HEAP.with(|heap| {
+        let Ok(mut heap) = heap.try_borrow_mut() else {
+            panic!("the heap is being collected: a visitor or listener can't use it");
+        };
+        heap.as_deref_mut().map(f)
+    })
+}
+
+/// Tells the listener.
+fn event(event: &Event) {
+    let listener = EVENTS.with_borrow(Clone::clone);
+    if let Some(listener) = listener {
+        listener(event);
+    }
+}
+
+/// Allocates an object whose fields are all zero bits (but for the length of its array).
+///
+/// # Panics
+/// With an [`OutOfMemory`] as payload if the heap's limit leaves no room, even after a collection.
+#[inline]
+pub fn alloc(shape: &'static Shape, len: usize) -> *mut Header {
+    match try_alloc(shape, len) {
+        Ok(object) => object,
+        Err(error) => out_of_memory(error),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn out_of_memory(error: OutOfMemory) -> ! {
+    std::panic::panic_any(error)
+}
+
+/// The most items of an array for which the size is computed without a test for overflow.
+const LENGTH_MAX: usize = 1 << 40;
+
+/// As [`alloc`], without the panic.
+///
+/// # Errors
+/// If the heap's limit leaves no room, even after a collection.
+#[inline]
+pub fn try_alloc(shape: &'static Shape, len: usize) -> Result<*mut Header, OutOfMemory> {
+    let bytes = match shape.array {
+        Some(_) if len > LENGTH_MAX => usize::MAX,
+        _ => shape.bytes(len),
+    };
+    let taken = WINDOW.with(|window| {
+        let address = window.cursor.get();
+        let end = address.wrapping_add(bytes);
+        if end <= window.limit.get() && bytes <= LENGTH_MAX {
+            window.cursor.set(end);
+            Some(address)
+        } else {
+            None
+        }
+    });
+    let address = match taken {
+        Some(address) => address,
+        None => alloc_slow(bytes)?,
+    };
+    let object = address as *mut Header;
+    // SAFETY: the memory is the object's, and has room for a header and the array's length.
+    unsafe {
+        object.write(Header {
+            shape: shape.id(),
+            gc: AtomicU32::new(0),
+        });
+        if let Some(array) = shape.array {
+            *((address + array.offset as usize - 8) as *mut u64) = len as u64;
+        }
+    }
+    Ok(object)
+}
+
+#[cold]
+#[inline(never)]
+fn alloc_slow(bytes: usize) -> Result<usize, OutOfMemory> {
+    let address = with_heap(|heap| heap.allocate(bytes))??;
+    after_collection();
+    Ok(address)
+}
+
+/// Runs the finalizers if some wait.
+fn after_collection() {
+    if roots::finalizers_wait()
+        && with_existing_heap(|heap| heap.config.finalizers == Finalizers::AtCollection)
+            == Some(true)
+    {
+        run_finalizers();
+    }
+}
+
+/// Allocation for compiled code when there is no room for the inline sequence: as [`try_alloc`], but null on failure.
+///
+/// # Safety
+/// `shape` must be a shape's address.
+pub unsafe extern "C" fn metajit_gc_alloc(shape: *const Shape, len: u64) -> *mut Header {
+    // SAFETY: the caller's contract; shapes live for ever.
+    let shape = unsafe { &*shape };
+    try_alloc(shape, len as usize).unwrap_or(std::ptr::null_mut())
+}
+
+/// Notes that a reference may be about to be written into `object`.
+///
+/// # Safety
+/// `object` must be live.
+#[inline(always)]
+pub unsafe fn write_barrier(object: *mut Header) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        if (*object).gc.load(Ordering::Relaxed) & BARRIER_BIT != 0 {
+            metajit_gc_barrier(object);
+        }
+    }
+}
+
+/// Notes an old object that is written to. For compiled code, to be called when the object's barrier bit is set.
+///
+/// # Safety
+/// `object` must be live and its [`BARRIER_BIT`] set.
+#[cold]
+pub unsafe extern "C" fn metajit_gc_barrier(object: *mut Header) {
+    // SAFETY: the caller's contract.
+    unsafe { (*object).gc.store(0, Ordering::Relaxed) };
+    with_existing_heap(|heap| {
+        heap.remembered.push(object as usize);
+        heap.statistics.barriers += 1;
+    });
+}
+
+/// What compiled code needs to allocate without a call; the addresses are constants of the thread.
+///
+/// ```text
+/// object = load [cursor]
+/// end    = object + bytes            ; all of the objects to be allocated at once
+/// if end > load [limit]: call metajit_gc_alloc(shape, len) for each object; null: out of memory
+/// store [cursor], end
+/// store [object], shape id as u64    ; the whole header: the collector's half is 0
+/// store [object + array.offset - 8], len   ; if the shape has an array
+/// ```
+///
+/// The rest of the memory is zero. The headers and lengths of all objects allocated at once must be written before
+/// anything that may collect.
+#[derive(Clone, Copy, Debug)]
+pub struct InlineAlloc {
+    /// Where the next object goes.
+    pub cursor: *mut usize,
+    /// What no object's end may exceed. Must be loaded each time.
+    pub limit: *mut usize,
+    /// The sum of the objects' sizes, a multiple of eight.
+    pub bytes: u32,
+}
+
+/// How to allocate `bytes` bytes of objects inline on this thread; none if they are too many.
+pub fn inline_allocation(bytes: usize) -> Option<InlineAlloc> {
+    if bytes > space::LARGE_BYTES {
+        return None;
+    }
+    WINDOW.with(|window| {
+        Some(InlineAlloc {
+            cursor: window.cursor.as_ptr(),
+            limit: window.limit.as_ptr(),
+            bytes: (bytes as u32 + 7) & !7,
+        })
+    })
+}
+
+/// Frees all that nothing reaches.
+pub fn collect() {
+    request(Kind::Major);
+}
+
+/// Frees what was allocated since the last collection and nothing reaches.
+pub fn collect_minor() {
+    request(Kind::Minor);
+}
+
+fn request(kind: Kind) {
+    with_existing_heap(|heap| {
+        if heap.without_collection == 0 {
+            heap.collect(kind, Cause::Request);
+        }
+    });
+    after_collection();
+}
+
+/// Runs `f` with collection off: what it allocates needs no roots until it returns.
+///
+/// The heap may exceed its limit by a reserve of some megabytes meanwhile.
+pub fn without_collection<R>(f: impl FnOnce() -> R) -> R {
+    struct On;
+    impl Drop for On {
+        fn drop(&mut self) {
+            with_existing_heap(|heap| heap.without_collection -= 1);
+        }
+    }
+    if let Err(error) = with_heap(|heap| heap.without_collection += 1) {
+        out_of_memory(error);
+    }
+    let _on = On;
+    f()
+}
+
+/// Chooses this thread's configuration; the environment variable `METAJIT_GC` overrides it.
+///
+/// A heap reserves address space by its first limit; a limit set after the first allocation can't exceed that.
+pub fn configure(config: Config) {
+    let mut config = Some(config);
+    with_existing_heap(|heap| {
+        if let Some(config) = config.take() {
+            heap.configure(config.with_environment());
+        }
+    });
+    if config.is_some() {
+        CONFIG.set(config);
+    }
+}
+
+/// This thread's configuration.
+pub fn configuration() -> Config {
+    with_existing_heap(|heap| heap.config.clone()).unwrap_or_else(|| {
+        CONFIG
+            .with_borrow(Clone::clone)
+            .unwrap_or_default()
+            .with_environment()
+    })
+}
+
+/// This thread's figures.
+pub fn statistics() -> Statistics {
+    with_existing_heap(|heap| heap.statistics()).unwrap_or_default()
+}
+
+/// Calls `listener` at each event of this thread's heap, in place of the one before. It must not use the heap.
+pub fn on_event(listener: Option<Box<Listener>>) {
+    EVENTS.set(listener.map(Rc::from));
+}
+
+/// A hash of an object's identity, from its handle's bits: objects do not move. Well mixed in all bits.
+#[inline]
+pub const fn identity_hash(bits: u64) -> u64 {
+    let mixed = (bits ^ (bits >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed ^ (mixed >> 29)
+}
