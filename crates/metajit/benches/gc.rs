@@ -1,0 +1,290 @@
+//! Figures of the collector, without the JIT: `cargo bench -p metajit --bench gc [-- --json FILE]`.
+//!
+//! | name | what |
+//! |---|---|
+//! | `alloc_small` | objects of 32 bytes, allocated from inlined Rust code, escaping and dropped, against bumpalo writing the same words and reset after as many bytes as the nursery holds: ratio of CPU times |
+//! | `alloc_small_ns` | the same, nanoseconds per object |
+//! | `heap_start_us` | CPU time from a thread without heap to its first object, microseconds |
+//! | `trees_ns` | binary trees of depth 16 built and dropped beside a live one, nanoseconds per node |
+//! | `pause_1g_ms`, `pause_1g_minor_ms` | a live heap of 1 GiB with random writes to it: longest pause, longest minor pause |
+//! | `throughput_1g` | its CPU time as a multiple of the time outside the collector |
+//! | `mark_1g_ns` | time of a major collection per live object of the same heap |
+//! | `heap_overhead` | resident memory over live bytes, steady, 256 MiB live, random replacement: the worst of many samples |
+//! | `table_write_ns` | a write of a new object into a random slot of an old table of a million |
+
+#![allow(missing_docs)]
+
+use metajit::gc::{self, Config, Root};
+use metajit::prelude::*;
+use std::hint::black_box;
+
+#[jit_object]
+pub struct Node {
+    #[immutable]
+    key: i64,
+    left: Node,
+    right: Node,
+}
+
+#[jit_object]
+pub struct Table {
+    items: [Node],
+}
+
+#[jit_object]
+pub struct Directory {
+    tables: [Table],
+}
+
+/// CPU time of this thread, in seconds.
+fn cpu() -> f64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes to the place given.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+/// Resident bytes of the process.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: usize = text
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse().ok())
+        .unwrap_or(0);
+    pages * 4096
+}
+
+fn on_a_thread<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
+    std::thread::spawn(f).join().expect("the benchmark ran")
+}
+
+/// The least of several runs.
+fn best(runs: usize, mut f: impl FnMut() -> f64) -> f64 {
+    (0..runs).map(|_| f()).fold(f64::MAX, f64::min)
+}
+
+const SMALL: i64 = 20_000_000;
+
+fn allocate_small() -> f64 {
+    let begin = cpu();
+    for i in 0..SMALL {
+        black_box(Node::alloc(i, Node::null(), Node::null()));
+    }
+    cpu() - begin
+}
+
+fn bump_small() -> f64 {
+    let nursery = Config::default().nursery;
+    let mut bump = bumpalo::Bump::with_capacity(nursery);
+    let begin = cpu();
+    let mut left = nursery / 32;
+    for i in 0..SMALL {
+        black_box(bump.alloc([1u64, i as u64, 0, 0]));
+        left -= 1;
+        if left == 0 {
+            bump.reset();
+            left = nursery / 32;
+        }
+    }
+    cpu() - begin
+}
+
+fn tree(depth: i64) -> Node {
+    if depth == 0 {
+        return Node::alloc(depth, Node::null(), Node::null());
+    }
+    let left = tree(depth - 1);
+    let right = tree(depth - 1);
+    Node::alloc(depth, left, right)
+}
+
+fn trees() -> f64 {
+    let long_lived = tree(16);
+    let begin = cpu();
+    for _ in 0..40 {
+        black_box(tree(16));
+    }
+    let time = cpu() - begin;
+    black_box(long_lived);
+    time / (40.0 * f64::from((1 << 17) - 1)) * 1e9
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> i64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        ((self.0 >> 33) % n as u64) as i64
+    }
+}
+
+/// Objects in one table of a directory.
+const PER_TABLE: usize = 1024;
+
+/// A two-level table of small trees of three nodes, with so many bytes live.
+struct Forest {
+    directory: Root<Directory>,
+    tables: usize,
+    random: Random,
+}
+
+const TREE_BYTES: usize = 3 * 32;
+
+fn small_tree(key: i64) -> Node {
+    let left = Node::alloc(key, Node::null(), Node::null());
+    let right = Node::alloc(key, Node::null(), Node::null());
+    Node::alloc(key, left, right)
+}
+
+impl Forest {
+    fn new(bytes: usize) -> Forest {
+        let tables = bytes / (PER_TABLE * (TREE_BYTES + 8) + 16);
+        let directory = Directory::alloc(tables as i64, Table::null());
+        for index in 0..tables {
+            let table = Table::alloc(PER_TABLE as i64, Node::null());
+            directory.set_tables(index as i64, table);
+            for item in 0..PER_TABLE {
+                table.set_items(item as i64, small_tree(item as i64));
+            }
+        }
+        Forest {
+            directory: Root::new(directory),
+            tables,
+            random: Random(1 << 40 | 12345),
+        }
+    }
+
+    fn live_bytes(&self) -> usize {
+        self.tables * (PER_TABLE * (TREE_BYTES + 8) + 24)
+    }
+
+    /// Replaces random trees, with so many short-lived objects beside each.
+    fn replace(&mut self, count: usize, garbage: usize) {
+        let directory = self.directory.get();
+        for _ in 0..count {
+            let table = directory.tables(self.random.below(self.tables));
+            let item = self.random.below(PER_TABLE);
+            table.set_items(item, small_tree(item));
+            for _ in 0..garbage {
+                black_box(Node::alloc(item, Node::null(), Node::null()));
+            }
+        }
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let json = arguments
+        .iter()
+        .position(|argument| argument == "--json")
+        .and_then(|at| arguments.get(at + 1));
+    let only = arguments
+        .iter()
+        .position(|argument| argument == "--only")
+        .and_then(|at| arguments.get(at + 1).cloned());
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| name.contains(only));
+    let mut figures: Vec<(&str, f64)> = Vec::new();
+
+    if wanted("heap_start") {
+        let mut times: Vec<f64> = (0..51)
+            .map(|_| {
+                on_a_thread(|| {
+                    let begin = cpu();
+                    black_box(Node::alloc(1, Node::null(), Node::null()));
+                    (cpu() - begin) * 1e6
+                })
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        figures.push(("heap_start_us", times[times.len() / 2]));
+    }
+    if wanted("alloc_small") {
+        let (ours, theirs) = on_a_thread(|| (best(5, allocate_small), best(5, bump_small)));
+        figures.push(("alloc_small", ours / theirs));
+        figures.push(("alloc_small_ns", ours / SMALL as f64 * 1e9));
+        figures.push(("bumpalo_small_ns", theirs / SMALL as f64 * 1e9));
+    }
+    if wanted("trees") {
+        figures.push(("trees_ns", on_a_thread(|| best(3, trees))));
+    }
+    if wanted("table_write") {
+        let time = on_a_thread(|| {
+            let table = Table::alloc(1 << 20, Node::null());
+            gc::collect();
+            let mut random = Random(77);
+            let begin = cpu();
+            for _ in 0..2_000_000 {
+                let item = random.below(1 << 20);
+                table.set_items(item, Node::alloc(item, Node::null(), Node::null()));
+            }
+            (cpu() - begin) / 2e6 * 1e9
+        });
+        figures.push(("table_write_ns", time));
+    }
+    if wanted("heap_overhead") {
+        let (worst, mean) = on_a_thread(|| {
+            let before = resident();
+            let mut forest = Forest::new(256 << 20);
+            let (mut worst, mut sum) = (0f64, 0f64);
+            const SAMPLES: usize = 200;
+            for sample in 0..SAMPLES + 20 {
+                forest.replace(50_000, 2);
+                let overhead = (resident() - before) as f64 / forest.live_bytes() as f64;
+                if sample >= 20 {
+                    worst = worst.max(overhead);
+                    sum += overhead;
+                }
+            }
+            (worst, sum / SAMPLES as f64)
+        });
+        figures.push(("heap_overhead", worst));
+        figures.push(("heap_overhead_mean", mean));
+    }
+    if wanted("1g") {
+        let (all, minor, throughput, mark) = on_a_thread(|| {
+            let mut forest = Forest::new(1 << 30);
+            gc::collect();
+            let before = gc::statistics();
+            let begin = cpu();
+            forest.replace(3_000_000, 10);
+            let time = cpu() - begin;
+            let after = gc::statistics();
+            let pauses = (after.pause_total - before.pause_total).as_secs_f64();
+            let begin = cpu();
+            gc::collect();
+            let major = cpu() - begin;
+            (
+                after
+                    .pause_minor_max
+                    .max(after.pause_major_max)
+                    .as_secs_f64()
+                    * 1e3,
+                after.pause_minor_max.as_secs_f64() * 1e3,
+                time / (time - pauses),
+                major / (forest.tables * PER_TABLE * 3) as f64 * 1e9,
+            )
+        });
+        figures.push(("pause_1g_ms", all));
+        figures.push(("pause_1g_minor_ms", minor));
+        figures.push(("throughput_1g", throughput));
+        figures.push(("mark_1g_ns", mark));
+    }
+
+    for (name, figure) in &figures {
+        println!("{name:20} {figure:10.3}");
+    }
+    if let Some(path) = json {
+        let items: Vec<String> = figures
+            .iter()
+            .map(|(name, figure)| format!("  \"{name}\": {figure:.4}"))
+            .collect();
+        let text = format!("{{\n{}\n}}\n", items.join(",\n"));
+        std::fs::write(path, text).expect("the figures can be written");
+    }
+}
