@@ -17,14 +17,15 @@
 //! save the backend one lookup. Typed pointers: layouts are data ([`crate::object::Field`]), and memory is told apart by
 //! offset.
 
-mod inst;
-mod table;
+pub mod code;
 mod fold;
+mod inst;
 mod lex;
-pub mod print;
 pub mod parse;
 mod parse_code;
-pub mod code;
+pub mod eval;
+pub mod print;
+mod table;
 pub mod tree;
 
 pub use fold::fold;
