@@ -16,8 +16,11 @@ use std::path::{Path, PathBuf};
 
 use metajit::ir::parse::{Bindings, parse};
 
+#[path = "filetests/optimize.rs"]
+mod optimize;
+
 /// What a file may ask for: the text for the output section.
-const COMMANDS: &[(&str, Command)] = &[("parse", parse_command)];
+const COMMANDS: &[(&str, Command)] = &[("parse", parse_command), ("optimize", optimize::command)];
 
 type Command = fn(&mut Case) -> Result<String, String>;
 

@@ -118,35 +118,20 @@ pub(super) fn same_type(has: Option<Type>, wanted: Type) -> bool {
 
 /// What is known of a value by how it is stored.
 pub(super) fn stored_range(field: &Field) -> Range {
-    let unsigned = |max: u64| {
-        Range {
-            umax: max,
-            ..Range::FULL
-        }
-        .tightened()
-    };
-    let signed = |min: i64, max: i64| {
-        Range {
-            smin: min,
-            smax: max,
-            ..Range::FULL
-        }
-        .tightened()
-    };
-    match (field.is_array, field.kind) {
-        (_, Kind::Ref) => Range {
+    match field.kind {
+        Kind::Ref => Range {
             umax: (1 << 48) - 8,
-            zeros: 7,
-            ..Range::FULL
+            ..Range::bits(7, 0)
         }
-        .tightened(),
-        (_, Kind::U8) => unsigned(u8::MAX.into()),
-        (_, Kind::U16) => unsigned(u16::MAX.into()),
-        (_, Kind::U32) => unsigned(u32::MAX.into()),
-        (_, Kind::I8) => signed(i8::MIN.into(), i8::MAX.into()),
-        (_, Kind::I16) => signed(i16::MIN.into(), i16::MAX.into()),
-        (_, Kind::I32) => signed(i32::MIN.into(), i32::MAX.into()),
-        (_, Kind::I64 | Kind::F64 | Kind::Value) => Range::FULL,
+        .tightened()
+        .unwrap_or(Range::FULL),
+        Kind::U8 => Range::unsigned(0, u8::MAX.into()),
+        Kind::U16 => Range::unsigned(0, u16::MAX.into()),
+        Kind::U32 => Range::unsigned(0, u32::MAX.into()),
+        Kind::I8 => Range::signed(i8::MIN.into(), i8::MAX.into()),
+        Kind::I16 => Range::signed(i16::MIN.into(), i16::MAX.into()),
+        Kind::I32 => Range::signed(i32::MIN.into(), i32::MAX.into()),
+        Kind::I64 | Kind::F64 | Kind::Value => Range::FULL,
     }
 }
 

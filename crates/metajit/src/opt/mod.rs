@@ -35,6 +35,7 @@ mod fold;
 mod guard;
 mod heap;
 mod range;
+mod rules;
 mod value;
 mod virtuals;
 
@@ -44,7 +45,7 @@ use crate::ir::{Arg, ArgRange, Aux, Callee, Class, Effect, Inst, Op, OpRef};
 use crate::word::Type;
 use heap::{Frame, Heap};
 use range::Range;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use value::{Available, Facts, Key, Val};
 use virtuals::Virtuals;
 
@@ -102,6 +103,44 @@ impl Options {
             ..Options::default()
         }
     }
+}
+
+impl Options {
+    /// The stages of these names and no others; `all` names all of them.
+    ///
+    /// # Errors
+    /// A name that is none.
+    pub fn stages<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Options, &'a str> {
+        let mut options = Options::none();
+        for name in names {
+            let stage = match name {
+                "all" => {
+                    options = Options::default();
+                    continue;
+                }
+                "fold" => &mut options.fold,
+                "ranges" => &mut options.ranges,
+                "cse" => &mut options.cse,
+                "heap" => &mut options.heap,
+                "virtuals" => &mut options.virtuals,
+                "virtualizable" => &mut options.virtualizable,
+                "peel" => &mut options.peel,
+                "sink" => &mut options.sink,
+                _ => return Err(name),
+            };
+            *stage = true;
+        }
+        Ok(options)
+    }
+}
+
+/// Attaches every bridge of a tree to all instances of its guard.
+pub fn attach_all(tree: &Tree) -> impl Fn(GuardId, u32) -> Option<FragmentId> + use<> {
+    let bridges: HashMap<GuardId, FragmentId> = (0..)
+        .zip(&tree.fragments)
+        .filter_map(|(index, fragment)| Some((fragment.parent?, FragmentId(index))))
+        .collect();
+    move |guard, _| bridges.get(&guard).copied()
 }
 
 /// Why there is no code.
@@ -212,6 +251,8 @@ struct Optimizer<'t> {
     instance: u32,
     /// The recorded call whose result words come next, as it is available.
     last_call: Option<Val>,
+    /// Rules at work on each other's results.
+    depth: u32,
 }
 
 /// A place of the forward pass to come back to.
@@ -248,6 +289,7 @@ impl<'t> Optimizer<'t> {
             block: ENTRY,
             instance: 0,
             last_call: None,
+            depth: 0,
         }
     }
 
@@ -529,7 +571,7 @@ impl<'t> Optimizer<'t> {
 fn call_key(callee: &'static Callee, more: Vec<Val>) -> Key {
     Key {
         op: Op::Call,
-        aux: callee.address as usize,
+        aux: std::ptr::from_ref(callee) as usize,
         args: [Val::Const(0); 2],
         more,
     }

@@ -110,10 +110,10 @@ pub(super) fn address_range() -> Range {
     Range {
         umin: 8,
         umax: (1 << 48) - 8,
-        zeros: 7,
-        ..Range::FULL
+        ..Range::bits(7, 0)
     }
     .tightened()
+    .unwrap_or(Range::FULL)
 }
 
 impl Optimizer<'_> {
