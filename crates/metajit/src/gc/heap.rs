@@ -26,9 +26,7 @@
 use super::config::{Config, OutOfMemory, Stress};
 use super::large::LargeSpace;
 use super::mark::{Layouts, Marker};
-use super::space::{
-    BLOCK_BYTES, BLOCK_SHIFT, LARGE_BYTES, LINE_BYTES, LINE_SHIFT, LINE_WORDS, LINES, Space,
-};
+use super::space::{BLOCK_BYTES, BLOCK_SHIFT, LARGE_BYTES, LINE_BYTES, LINE_SHIFT, LINES, Space};
 use super::statistics::{Cause, Collection, Kind, Statistics};
 use super::{WINDOW, Window, roots, stack, verify};
 use std::time::Instant;
@@ -37,6 +35,8 @@ use std::time::Instant;
 const CLEAR_BYTES: usize = 8 << 10;
 /// A block is allocated into again if so many of its lines are free: a smaller gain does not pay the visit.
 const RECYCLE_LINES: usize = LINES / 8;
+/// Objects beyond this size do not make the allocator skip the rest of a run.
+const MEDIUM_BYTES: usize = 128;
 /// A free block is left for the next one when so little of it is left that an object does not fit.
 const ABANDON_BYTES: usize = BLOCK_BYTES / 8;
 /// What freed memory is overwritten with when asked for; as a shape it is no object's.
@@ -276,9 +276,9 @@ impl Heap {
             let worth_keeping = if self.run.whole {
                 ABANDON_BYTES
             } else {
-                LINE_BYTES
+                MEDIUM_BYTES
             };
-            if bytes > LINE_BYTES && left > worth_keeping {
+            if bytes > MEDIUM_BYTES && left > worth_keeping {
                 return self.take_overflow(bytes, may_collect);
             }
             self.next_run(cursor, may_collect)?;
@@ -572,7 +572,7 @@ impl Heap {
 
     /// Puts a swept block where it belongs.
     fn classify(&mut self, number: usize) {
-        let used = self.space.block(number).used_lines();
+        let used = self.space.block(number).used as usize;
         self.used_lines += used;
         if used == 0 {
             self.free.push(number as u32);
@@ -591,11 +591,8 @@ impl Heap {
         for &number in young.iter().rev() {
             let number = number as usize;
             let block = self.space.block(number);
-            self.used_lines -= block.used_lines();
-            for (line, marked) in block.lines.iter_mut().zip(&mut block.marked) {
-                *line |= std::mem::take(marked);
-            }
-            block.young_end = 0;
+            self.used_lines -= block.used as usize;
+            block.take_marked(false);
             self.classify(number);
         }
         young.clear();
@@ -616,9 +613,7 @@ impl Heap {
             if zero[number] {
                 continue;
             }
-            let block = self.space.block(number);
-            block.lines = std::mem::replace(&mut block.marked, [0; LINE_WORDS]);
-            block.young_end = 0;
+            self.space.block(number).take_marked(true);
             self.classify(number);
         }
     }

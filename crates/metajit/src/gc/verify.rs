@@ -170,8 +170,10 @@ pub(super) fn after(heap: &Heap) {
             block.marked, [0; LINE_WORDS],
             "the marked lines of block {number}"
         );
-        used += block.used_lines();
-        in_use += usize::from(block.used_lines() != 0);
+        let count: u32 = lines.iter().map(|word| word.count_ones()).sum();
+        assert_eq!(block.used, count, "the count of lines of block {number}");
+        used += count as usize;
+        in_use += usize::from(count != 0);
     }
     assert_eq!(used, heap.used_lines, "the lines in use");
     assert_eq!(in_use, heap.blocks_in_use, "the blocks in use");
