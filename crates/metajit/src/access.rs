@@ -122,7 +122,7 @@ pub unsafe fn write_item<T: Item>(object: *mut Header, offset: u32, index: i64, 
             index_out_of_bounds(index, len);
         }
         if T::KIND.may_hold_reference() {
-            gc::write_barrier(object);
+            gc::write_barrier_item(object, index as u64);
         }
         T::write(
             object.cast::<u8>().add(offset as usize),

@@ -28,7 +28,9 @@ use super::large::LargeSpace;
 use super::mark::{Layouts, Marker};
 use super::space::{BLOCK_BYTES, BLOCK_SHIFT, LARGE_BYTES, LINE_BYTES, LINE_SHIFT, LINES, Space};
 use super::statistics::{Cause, Collection, Kind, Statistics};
-use super::{WINDOW, Window, roots, stack, verify};
+use super::{BARRIER_BIT, WINDOW, Window, roots, stack, verify};
+use crate::object::Header;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Bytes cleared ahead of the cursor: a part of the first-level cache.
@@ -41,6 +43,13 @@ const MEDIUM_BYTES: usize = 128;
 const ABANDON_BYTES: usize = BLOCK_BYTES / 8;
 /// What freed memory is overwritten with when asked for; as a shape it is no object's.
 pub(super) const POISON: u8 = 0xDB;
+/// Arrays of at least so many items have writes to them noted by item; shorter ones are cheap to look at as a whole.
+const NOTED_BY_ITEM: usize = 64;
+/// One in so many items of an array is noted by itself before the array is noted as a whole: a note costs as much as
+/// looking at a few items.
+const NOTED_PART: usize = 8;
+/// The bits of [`Header::gc`] that count the items noted.
+const NOTED_SHIFT: u32 = 8;
 /// What may be allocated beyond the limit while collection is off.
 const RESERVE_BYTES: usize = 4 << 20;
 /// After a major collection at the limit, at least this part of the limit must be free, or else the
@@ -75,6 +84,15 @@ enum Stop {
     Limit,
 }
 
+/// A place in an old object where a reference was written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Noted {
+    /// Anywhere in the object at this address.
+    Object(usize),
+    /// An item of the array of the object at this address.
+    Item(usize, usize),
+}
+
 /// The heap of one thread.
 pub(super) struct Heap {
     pub(super) config: Config,
@@ -96,8 +114,8 @@ pub(super) struct Heap {
     /// Of these, how many are not free.
     pub(super) blocks_in_use: usize,
     pub(super) used_lines: usize,
-    /// Old objects written to since the last collection.
-    pub(super) remembered: Vec<usize>,
+    /// What was written to since the last collection, of old objects.
+    pub(super) remembered: Vec<Noted>,
     mark_stack: Vec<usize>,
     epoch: u32,
     /// Bytes handed out since the last collection, counted by whole runs.
@@ -432,6 +450,37 @@ impl Heap {
         self.publish(0);
     }
 
+    /// Notes that an old object is about to be written to, all over or at an item.
+    ///
+    /// # Safety
+    /// `address` must be that of an old object, with an array longer than `item`.
+    pub(super) unsafe fn note(&mut self, address: usize, item: Option<usize>) {
+        self.statistics.barriers += 1;
+        // SAFETY: the caller's contract; an old object's layout is known.
+        let (gc, len) = unsafe {
+            let len = match item {
+                Some(_) => self.layouts.of(address).item_count(address),
+                None => 0,
+            };
+            (&(*(address as *const Header)).gc, len)
+        };
+        let noted = gc.load(Ordering::Relaxed) >> NOTED_SHIFT;
+        match item {
+            Some(index)
+                if len >= NOTED_BY_ITEM
+                    && (noted as usize) < len / NOTED_PART
+                    && noted < u32::MAX >> NOTED_SHIFT =>
+            {
+                gc.store((noted + 1) << NOTED_SHIFT | BARRIER_BIT, Ordering::Relaxed);
+                self.remembered.push(Noted::Item(address, index));
+            }
+            _ => {
+                gc.store(0, Ordering::Relaxed);
+                self.remembered.push(Noted::Object(address));
+            }
+        }
+    }
+
     /// The statistics as of now.
     pub(super) fn statistics(&self) -> Statistics {
         let cursor = WINDOW.with(|window| window.cursor.get());
@@ -485,9 +534,14 @@ impl Heap {
             parsed: 0,
         };
         if !major {
-            for &address in &remembered {
+            for &noted in &remembered {
                 // SAFETY: the barrier notes objects that are old, and those are marked.
-                unsafe { marker.rescan(address) };
+                unsafe {
+                    match noted {
+                        Noted::Object(address) => marker.rescan(address),
+                        Noted::Item(address, index) => marker.rescan_item(address, index),
+                    }
+                }
             }
             marker.drain();
         }

@@ -88,7 +88,7 @@ impl Layout {
     /// # Safety
     /// `address` must be that of an object of this layout.
     #[inline(always)]
-    unsafe fn item_count(&self, address: usize) -> usize {
+    pub(super) unsafe fn item_count(&self, address: usize) -> usize {
         // SAFETY: H5; the length word is just before the items.
         unsafe { *((address + self.bytes as usize - 8) as *const usize) }
     }
@@ -107,15 +107,19 @@ impl Layout {
         (self.bytes as usize + items + 7) & !7
     }
 
-    /// Calls `visit` with each word that may be a reference and whether it is a value.
+    /// Calls `visit` with each word that may be a reference, whether it is a value, and its index if it is an item.
     ///
     /// # Safety
     /// As [`Layout::item_count`].
-    pub(super) unsafe fn each_word(&self, address: usize, mut visit: impl FnMut(u64, bool)) {
+    pub(super) unsafe fn each_word(
+        &self,
+        address: usize,
+        mut visit: impl FnMut(u64, bool, Option<usize>),
+    ) {
         for &field in &*self.fields {
             // SAFETY: H5: the object has the field.
             let word = unsafe { *((address + (field & !1) as usize) as *const u64) };
-            visit(word, field & 1 != 0);
+            visit(word, field & 1 != 0, None);
         }
         if matches!(self.items, Items::References | Items::Values) {
             // SAFETY: the caller's contract; H5.
@@ -125,8 +129,8 @@ impl Layout {
                     self.item_count(address),
                 )
             };
-            for &word in items {
-                visit(word, self.items == Items::Values);
+            for (index, &word) in items.iter().enumerate() {
+                visit(word, self.items == Items::Values, Some(index));
             }
         }
     }
@@ -365,6 +369,28 @@ impl<'h> Marker<'h> {
                 .gc
                 .store(BARRIER_BIT, Ordering::Relaxed);
             self.scan_fields(address);
+        }
+    }
+
+    /// Looks again at an item of an old array that was written to.
+    ///
+    /// # Safety
+    /// `address` must be that of a marked object with an array of references or values longer than `index`.
+    pub(super) unsafe fn rescan_item(&mut self, address: usize, index: usize) {
+        let layouts: &'h Layouts = self.layouts;
+        // SAFETY: the caller's contract.
+        let (layout, word) = unsafe {
+            (*(address as *const Header))
+                .gc
+                .store(BARRIER_BIT, Ordering::Relaxed);
+            let layout = layouts.of(address);
+            let item = address + layout.bytes as usize + 8 * index;
+            (layout, *(item as *const u64))
+        };
+        if layout.items == Items::References {
+            self.reference(word);
+        } else {
+            self.value(word);
         }
     }
 

@@ -216,18 +216,40 @@ pub unsafe fn write_barrier(object: *mut Header) {
     }
 }
 
+/// Notes that a reference may be about to be written to an item of the array of `object`.
+///
+/// Better than [`write_barrier`] for long arrays, of which only the items written to are looked at again.
+///
+/// # Safety
+/// `object` must be live and have more than `index` items.
+#[inline(always)]
+pub unsafe fn write_barrier_item(object: *mut Header, index: u64) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        if (*object).gc.load(Ordering::Relaxed) & BARRIER_BIT != 0 {
+            metajit_gc_barrier_item(object, index);
+        }
+    }
+}
+
 /// Notes an old object that is written to. For compiled code, to be called when the object's barrier bit is set.
 ///
 /// # Safety
 /// `object` must be live and its [`BARRIER_BIT`] set.
 #[cold]
 pub unsafe extern "C" fn metajit_gc_barrier(object: *mut Header) {
-    // SAFETY: the caller's contract.
-    unsafe { (*object).gc.store(0, Ordering::Relaxed) };
-    with_existing_heap(|heap| {
-        heap.remembered.push(object as usize);
-        heap.statistics.barriers += 1;
-    });
+    // SAFETY: the caller's contract; the bit is set in old objects only.
+    with_existing_heap(|heap| unsafe { heap.note(object as usize, None) });
+}
+
+/// As [`metajit_gc_barrier`], for a write to an item of an array. The bit may stay set.
+///
+/// # Safety
+/// As [`metajit_gc_barrier`]; the array must have more than `index` items.
+#[cold]
+pub unsafe extern "C" fn metajit_gc_barrier_item(object: *mut Header, index: u64) {
+    // SAFETY: the caller's contract; the bit is set in old objects only.
+    with_existing_heap(|heap| unsafe { heap.note(object as usize, Some(index as usize)) });
 }
 
 /// What compiled code needs to allocate without a call; the addresses are constants of the thread.

@@ -3,7 +3,7 @@
 //! Before: no old object names a young one unless the write barrier noted it; this is how a write without a
 //! barrier is found. After: whatever a live object names is live, headers, barrier bits, lines and counters agree.
 
-use super::heap::Heap;
+use super::heap::{Heap, Noted};
 use super::mark::find_starts;
 use super::space::{BLOCK_SHIFT, LINE_SHIFT, LINE_WORDS, LINES};
 use super::{BARRIER_BIT, POISON};
@@ -91,9 +91,9 @@ pub(super) fn before(heap: &mut Heap, epoch: u32) {
         find_starts(&heap.space, &heap.layouts, number as usize, true);
         heap.space.block(number as usize).parsed = epoch;
     }
-    let remembered: HashSet<usize> = heap.remembered.iter().copied().collect();
+    let remembered: HashSet<Noted> = heap.remembered.iter().copied().collect();
     for address in marked_objects(heap) {
-        let noted = remembered.contains(&address);
+        let noted = remembered.contains(&Noted::Object(address));
         assert_eq!(
             barrier_bit(address) & BARRIER_BIT != 0,
             !noted,
@@ -103,7 +103,10 @@ pub(super) fn before(heap: &mut Heap, epoch: u32) {
         if noted {
             continue;
         }
-        let check = |word: u64, is_value: bool| {
+        let check = |word: u64, is_value: bool, item: Option<usize>| {
+            if item.is_some_and(|index| remembered.contains(&Noted::Item(address, index))) {
+                return;
+            }
             if is_value {
                 if let Some(offset) = heap.space.offset(word) {
                     let target = heap.space.base + (offset & !7);
@@ -142,7 +145,7 @@ pub(super) fn after(heap: &Heap) {
         // SAFETY: H3: a marked object.
         let size = unsafe {
             let layout = heap.layouts.of(address);
-            layout.each_word(address, |word, is_value| {
+            layout.each_word(address, |word, is_value, _| {
                 if !is_value && word != 0 {
                     assert_eq!(
                         place(heap, word as usize, None),
