@@ -14,13 +14,23 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use metajit::ir::parse::{Bindings, parse};
+use metajit::ir::code::Code;
+use metajit::ir::parse::{Bindings, Body, parse, parse_shapes};
+use metajit::ir::verify;
+
+#[path = "filetests/runs.rs"]
+mod runs;
 
 #[path = "filetests/optimize.rs"]
 mod optimize;
 
 /// What a file may ask for: the text for the output section.
-const COMMANDS: &[(&str, Command)] = &[("parse", parse_command), ("optimize", optimize::command)];
+const COMMANDS: &[(&str, Command)] = &[
+    ("parse", parse_command),
+    ("optimize", optimize::command),
+    ("verify", verify_command),
+    ("eval", eval_command),
+];
 
 type Command = fn(&mut Case) -> Result<String, String>;
 
@@ -55,6 +65,48 @@ fn parse_command(case: &mut Case) -> Result<String, String> {
         return Err(format!("printing is not stable:\n{printed}\n{again}"));
     }
     Ok(printed)
+}
+
+/// The body of a case; its callees are the functions of [`runs`].
+fn body(case: &Case) -> Result<Body, String> {
+    parse(&case.text, &bindings()).map_err(|error| error.to_string())
+}
+
+fn bindings() -> Bindings<'static> {
+    Bindings {
+        callee: Some(&runs::callee),
+        ..Bindings::default()
+    }
+}
+
+/// Says whether it is well formed.
+fn verify_command(case: &mut Case) -> Result<String, String> {
+    match body(case)? {
+        Body::Tree(tree) => verify::tree(&tree),
+        Body::Code(code) => verify::code(&code),
+    }
+    .map(|()| "well formed".to_string())
+    .map_err(|error| error.to_string())
+}
+
+/// Runs code in the evaluator, once for each `run:` line.
+fn eval_command(case: &mut Case) -> Result<String, String> {
+    let Body::Code(code) = body(case)? else {
+        return Err("only code can be run".to_string());
+    };
+    run_all(case, &code, &|context, valid| {
+        runs::evaluate(&code, context, valid)
+    })
+}
+
+/// Runs code by some engine, once for each `run:` line.
+fn run_all(case: &mut Case, code: &Code, engine: runs::Engine<'_>) -> Result<String, String> {
+    verify::code(code).map_err(|error| error.to_string())?;
+    let shapes = parse_shapes(&case.text, &bindings()).map_err(|error| error.to_string())?;
+    for run in &mut case.runs {
+        run.actual = Some(runs::run(code, &shapes, &run.arguments, engine)?);
+    }
+    Ok(String::new())
 }
 
 /// A file as lines, cut into its cases.

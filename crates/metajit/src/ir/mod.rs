@@ -26,6 +26,7 @@ mod parse_code;
 pub mod eval;
 pub mod print;
 mod table;
+pub mod verify;
 pub mod tree;
 
 pub use fold::fold;

@@ -142,6 +142,16 @@ pub fn parse_code(text: &str) -> Result<Code, ParseError> {
     }
 }
 
+/// The shapes that a text declares, under the names it gives them.
+pub fn parse_shapes<'a>(
+    text: &'a str,
+    bindings: &Bindings<'a>,
+) -> Result<HashMap<&'a str, &'static Shape>, ParseError> {
+    let mut parser = Parser::new(text, bindings)?;
+    parser.header()?;
+    Ok(parser.shapes)
+}
+
 fn wrong_body(wanted: &str) -> ParseError {
     Position { line: 1, column: 1 }.error(format!("expected a text with a `{wanted}`"))
 }
@@ -457,14 +467,22 @@ impl<'a> Parser<'a> {
     // The header.
 
     fn text(mut self) -> Result<Body> {
+        self.header()?;
+        if self.peek() == Token::Name("tree") {
+            return self.twice(Self::tree).map(Body::Tree);
+        }
+        self.twice(Self::code).map(Body::Code)
+    }
+
+    /// Parses declarations up to the body.
+    fn header(&mut self) -> Result<()> {
         self.blank_lines();
         loop {
             match self.peek() {
                 Token::Name("shape") => self.shape_declaration()?,
                 Token::Name("portal") => self.portal_declaration()?,
                 Token::Name("callee") => self.callee_declaration()?,
-                Token::Name("tree") => return self.twice(Self::tree).map(Body::Tree),
-                Token::Name("code") => return self.twice(Self::code).map(Body::Code),
+                Token::Name("tree" | "code") => return Ok(()),
                 _ => return self.expected("`shape`, `portal`, `callee`, `tree` or `code`"),
             }
             self.end_of_line()?;
