@@ -12,7 +12,7 @@
 //! **Invariants.** Facts only get stronger along a path; each change is on the trail, so leaving a bridge takes it back.
 
 use super::fold::NONE;
-use super::range::{Range, back_to_first, exact_signed};
+use super::range::{NUMBERS, Range, back_to_first, exact_signed};
 use super::value::{Key, Val};
 use super::{OptError, Optimizer};
 use crate::ir::code::{BlockId, End, Exit, ExitId};
@@ -181,7 +181,14 @@ impl Optimizer<'_> {
         let Some(now) = before.meet(range) else {
             return;
         };
-        if now == before || self.code.inst(op).result() == Some(crate::word::Type::Float) {
+        // The frame is told from other objects by its value: that must not become a constant.
+        let is_frame = self
+            .state
+            .heap
+            .frame
+            .as_ref()
+            .is_some_and(|frame| frame.object == Val::Op(op));
+        if now == before || is_frame {
             return;
         }
         let definition = self.definition(val);
@@ -232,6 +239,10 @@ impl Optimizer<'_> {
             (Op::Lt | Op::Le, Some(false)) => self.ordered(y, x, op == Op::Le, depth),
             (Op::Ult | Op::Ule, Some(true)) => self.ordered_unsigned(x, y, op == Op::Ult, depth),
             (Op::Ult | Op::Ule, Some(false)) => self.ordered_unsigned(y, x, op == Op::Ule, depth),
+            (Op::Feq | Op::Flt | Op::Fle, Some(true)) | (Op::Fne, Some(false)) => {
+                self.refine_within(x, &NUMBERS, depth);
+                self.refine_within(y, &NUMBERS, depth);
+            }
             (Op::AddOvf, Some(false)) => self.added(x, y, depth),
             (Op::SubOvf, Some(false)) => {
                 let (low, high) = exact_signed(Op::Sub, &self.range(x), &self.range(y));

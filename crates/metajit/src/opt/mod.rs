@@ -34,6 +34,7 @@ mod exit;
 mod fold;
 mod guard;
 mod heap;
+mod peel;
 mod range;
 mod rules;
 mod value;
@@ -253,6 +254,8 @@ struct Optimizer<'t> {
     last_call: Option<Val>,
     /// Rules at work on each other's results.
     depth: u32,
+    /// The loop that instance 1 is in.
+    looping: Option<peel::Loop>,
 }
 
 /// A place of the forward pass to come back to.
@@ -290,6 +293,7 @@ impl<'t> Optimizer<'t> {
             instance: 0,
             last_call: None,
             depth: 0,
+            looping: None,
         }
     }
 
@@ -444,7 +448,7 @@ impl<'t> Optimizer<'t> {
             }
         }
         match fragment.end {
-            TreeEnd::Close { node } => self.close(node),
+            TreeEnd::Close { node } => self.close(node, id),
             TreeEnd::Finish(words) => {
                 self.flush_frame();
                 let words = self.values(words);
@@ -554,17 +558,24 @@ impl<'t> Optimizer<'t> {
         value
     }
 
-    /// Goes back to the root's merge point.
-    fn close(&mut self, node: LogId) -> Result<(), OptError> {
+    /// Goes back to the root's merge point at the end of a fragment.
+    fn close(&mut self, node: LogId, from: FragmentId) -> Result<(), OptError> {
         self.merge_mark(node);
         let LogEntry::Merge { reds, .. } = self.tree.log[node.0 as usize].entry else {
             unreachable!("a fragment closes at a merge point");
         };
-        self.flush_frame();
         let reds = self.values(reds);
-        let reds = self.force_all(&reds);
-        self.end(End::Jump(GENERIC, reds));
-        Ok(())
+        match self.instance {
+            0 if from == FragmentId(0) && self.options.peel => self.peel(&reds),
+            0 => {
+                self.leave_to_generic(&reds);
+                Ok(())
+            }
+            _ => {
+                self.way_back(&reds, from);
+                Ok(())
+            }
+        }
     }
 }
 

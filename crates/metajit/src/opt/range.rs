@@ -33,6 +33,12 @@ pub(super) struct Range {
     pub(super) ones: u64,
 }
 
+/// Patterns of floats that are not NaN. (Those of NaNs without a sign are among them, which does no harm.)
+pub(super) const NUMBERS: Range = Range {
+    umax: 0xfff0 << 48,
+    ..Range::FULL
+};
+
 /// What bounds are widened to: sizes of words and of boxed payloads.
 const SIGNED_LANDMARKS: &[i64] = &[
     i64::MIN,
@@ -194,9 +200,23 @@ impl Range {
             ones: self.ones & other.ones,
         }
     }
-    /// A range that includes this one and was chosen from few: bounds that differ from `before`'s move to a landmark.
-    pub(super) fn widened(&self, before: &Range) -> Range {
+    /// A range that includes this one and was chosen from few: bounds that differ from `before`'s move to a landmark, or all
+    /// the way.
+    pub(super) fn widened(&self, before: &Range, all_the_way: bool) -> Range {
         let mut wide = *self;
+        if all_the_way {
+            let kept = |same: bool, bound: u64, end: u64| if same { bound } else { end };
+            return Range {
+                smin: kept(self.smin == before.smin, self.smin as u64, 1 << 63) as i64,
+                smax: kept(self.smax == before.smax, self.smax as u64, !(1 << 63)) as i64,
+                umin: kept(self.umin == before.umin, self.umin, 0),
+                umax: kept(self.umax == before.umax, self.umax, u64::MAX),
+                zeros: trailing(self.zeros | self.ones) & self.zeros,
+                ones: trailing(self.zeros | self.ones) & self.ones,
+            }
+            .tightened()
+            .unwrap_or(Range::FULL);
+        }
         if self.smin < before.smin {
             wide.smin = SIGNED_LANDMARKS
                 .iter()
@@ -486,6 +506,8 @@ pub(super) fn transfer(op: Op, args: &[Range; 2]) -> Range {
         Op::Div => quotient(a, b),
         Op::Urem => Range::unsigned(0, b.umax.saturating_sub(1).min(a.umax)),
         Op::Udiv => Range::unsigned(a.umin / b.umax.max(1), a.umax / b.umin.max(1)),
+        Op::FloatBits | Op::BitsFloat => *a,
+        Op::IntToFloat | Op::UintToFloat => NUMBERS,
         Op::Len => Range::unsigned(0, 1 << 47),
         Op::ShapeOf => Range::unsigned(0, u32::MAX.into()),
         _ => match extension_of(op) {
@@ -504,6 +526,7 @@ pub(super) fn back_to_first(op: Op, result: &Range, other: &Range) -> Range {
             .map_or(Range::FULL, |amount| f((amount & 63) as u32))
     };
     match op {
+        Op::FloatBits | Op::BitsFloat => *result,
         Op::Add => transfer(Op::Sub, &[*result, *other]),
         Op::Sub => transfer(Op::Add, &[*result, *other]),
         Op::Xor => transfer(Op::Xor, &[*result, *other]),
@@ -520,7 +543,10 @@ pub(super) fn back_to_first(op: Op, result: &Range, other: &Range) -> Range {
             if (result.smin << k) >> k != result.smin || (result.smax << k) >> k != result.smax {
                 return Range::FULL;
             }
-            Range::signed(result.smin << k, result.smax << k | ((1i64 << k) - 1))
+            Range::signed(
+                result.smin << k,
+                result.smax << k | ((1u64 << k) - 1) as i64,
+            )
         }),
         _ => match extension_of(op) {
             Some((_, width)) => {
@@ -636,7 +662,7 @@ mod tests {
                 assert!(step < 12);
                 return;
             }
-            range = next.widened(&range);
+            range = next.widened(&range, step > 3);
             assert!(range.includes(&next));
         }
         panic!("does not settle: {range:?}");

@@ -166,13 +166,7 @@ fn offsets(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<Val> {
         return None;
     };
     let sum = first.wrapping_add(c);
-    if is_large(first) == is_large(c) || sum == 0 {
-        return Some(o.pure(Op::Add, [inner, Val::Const(sum)]));
-    }
-    // The whole chain may come out small: box(unbox(v) + 1) is v + 1.
-    let (base, offset) = base_and_offset(o, x);
-    let sum = offset.wrapping_add(c);
-    (base != inner && !is_large(sum)).then(|| o.pure(Op::Add, [base, Val::Const(sum)]))
+    (is_large(first) == is_large(c) || sum == 0).then(|| o.pure(Op::Add, [inner, Val::Const(sum)]))
 }
 
 fn difference_of_sums(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<Val> {

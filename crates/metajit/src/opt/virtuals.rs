@@ -97,6 +97,10 @@ impl Virtuals {
             _ => None,
         }
     }
+    /// Says what a virtual object is.
+    pub(super) fn replace(&mut self, id: VirtualId, object: Object) {
+        self.entries[id.0 as usize] = Entry::Object(Rc::new(object));
+    }
     fn object_mut(&mut self, id: VirtualId) -> Option<&mut Object> {
         match &mut self.entries[id.0 as usize] {
             Entry::Object(object) => Some(Rc::make_mut(object)),
