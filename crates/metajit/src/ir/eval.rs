@@ -18,7 +18,7 @@
 use super::code::{BlockId, Code, End, ExitId};
 use super::fold::fold;
 use super::inst::{Arg, Aux, Callee, Inst, OpRef};
-use super::print::code_line;
+use super::print::{code_line, word_literal};
 use super::table::{Class, Op};
 use crate::context::{Context, FINISH, MAX_RESULTS, MAX_SLOTS, PANICKED};
 use crate::gc::{self, RootRange};
@@ -185,7 +185,10 @@ impl<'a> Evaluator<'a> {
                     let args = self.args(inst.operands());
                     match fold(inst.op, &args) {
                         Some(bits) => self.set(op, bits),
-                        None => self.fault(op, &format!("undefined on {args:?}")),
+                        None => {
+                            let args: Vec<String> = args.into_iter().map(word_literal).collect();
+                            self.fault(op, &format!("undefined on {}", args.join(" and ")))
+                        }
                     }
                 }
                 Class::Load | Class::ImmutableLoad | Class::Store | Class::Alloc => {
@@ -345,7 +348,7 @@ impl<'a> Evaluator<'a> {
         if object == 0 {
             self.fault(op, "the object is null");
         }
-        if object % 8 != 0 {
+        if !object.is_multiple_of(8) {
             self.fault(op, &format!("{object:#x} is no object"));
         }
         // SAFETY: a word that is neither null nor odd is an object's address, if the code was made correctly; the heap

@@ -116,13 +116,11 @@ fn lex_line<'a>(
             || c == '-' && rest[1..].starts_with(|d: char| d.is_ascii_digit())
         {
             number_token(rest, position)?
-        } else if c == '@' {
+        } else if c == '@' && rest[1..].starts_with(|d: char| d.is_ascii_digit()) {
             let bytes = 1 + digits(&rest[1..]);
             let address = rest[1..bytes].parse().ok().filter(|&n| n < 1 << 20);
             (
-                Token::Address(
-                    address.ok_or_else(|| position.error("expected a number after `@`"))?,
-                ),
+                Token::Address(address.ok_or_else(|| position.error("this number is too big"))?),
                 bytes,
             )
         } else if c == '"' {

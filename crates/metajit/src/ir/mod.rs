@@ -18,11 +18,13 @@
 //! offset.
 
 pub mod code;
+mod declare;
 mod fold;
 mod inst;
 mod lex;
 pub mod parse;
 mod parse_code;
+mod parse_header;
 pub mod eval;
 pub mod print;
 mod table;

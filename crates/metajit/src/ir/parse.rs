@@ -52,18 +52,17 @@
 //! and reuses the one it leaked before for an equal declaration.
 
 use super::code::Code;
-use super::inst::{Arg, ArgRange, Aux, Callee, Effect, Inst, OpRef};
+use super::inst::{Arg, ArgRange, Aux, Callee, Inst, OpRef};
 use super::lex::{Position, Token, lex};
-use super::print::{SYMBOLIC_ADDRESSES, SYMBOLIC_STRIDE, kind_name, shape_declaration, type_name};
+use super::print::{SYMBOLIC_ADDRESSES, SYMBOLIC_STRIDE};
 use super::table::{Class, Op};
 use super::tree::{
     Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Portal, Snapshot, Tree, TreeEnd,
 };
-use crate::object::{Field, HEADER_BYTES, Kind, Mutability, Shape};
+use crate::object::{Field, Shape};
 use crate::word::Type;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// What is wrong with a text, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -161,29 +160,6 @@ pub(super) type Result<T, E = ParseError> = std::result::Result<T, E>;
 /// Parses where a guard goes: its number, given its instruction.
 type Target<'t, P> = dyn FnMut(&mut P, OpRef) -> Result<u32> + 't;
 
-/// What was leaked, by its declaration.
-static SHAPES: OnceLock<Mutex<HashMap<String, &'static Shape>>> = OnceLock::new();
-static PORTALS: OnceLock<Mutex<HashMap<String, &'static Portal>>> = OnceLock::new();
-static CALLEES: OnceLock<Mutex<HashMap<String, &'static Callee>>> = OnceLock::new();
-
-/// The value leaked before for the same declaration, or a new one.
-fn interned<T>(
-    all: &'static OnceLock<Mutex<HashMap<String, &'static T>>>,
-    declaration: String,
-    make: impl FnOnce() -> T,
-) -> &'static T {
-    let mut all = all
-        .get_or_init(Default::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    all.entry(declaration)
-        .or_insert_with(|| Box::leak(Box::new(make())))
-}
-
-fn leaked(name: &str) -> &'static str {
-    Box::leak(name.to_string().into_boxed_str())
-}
-
 /// What a numbered name names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Sort {
@@ -228,10 +204,10 @@ impl Sort {
 pub(super) struct Parser<'a> {
     tokens: Vec<(Token<'a>, Position)>,
     at: usize,
-    bindings: Bindings<'a>,
-    shapes: HashMap<&'a str, &'static Shape>,
-    portals: HashMap<&'a str, &'static Portal>,
-    callees: HashMap<&'a str, &'static Callee>,
+    pub(super) bindings: Bindings<'a>,
+    pub(super) shapes: HashMap<&'a str, &'static Shape>,
+    pub(super) portals: HashMap<&'a str, &'static Portal>,
+    pub(super) callees: HashMap<&'a str, &'static Callee>,
     ops: HashMap<&'static str, Op>,
     /// What the first pass found: the index behind every name.
     defined: HashMap<(Sort, u64), u32>,
@@ -474,21 +450,6 @@ impl<'a> Parser<'a> {
         self.twice(Self::code).map(Body::Code)
     }
 
-    /// Parses declarations up to the body.
-    fn header(&mut self) -> Result<()> {
-        self.blank_lines();
-        loop {
-            match self.peek() {
-                Token::Name("shape") => self.shape_declaration()?,
-                Token::Name("portal") => self.portal_declaration()?,
-                Token::Name("callee") => self.callee_declaration()?,
-                Token::Name("tree" | "code") => return Ok(()),
-                _ => return self.expected("`shape`, `portal`, `callee`, `tree` or `code`"),
-            }
-            self.end_of_line()?;
-        }
-    }
-
     /// Parses a body to collect its definitions, and again to resolve them.
     fn twice<T>(mut self, body: fn(&mut Self) -> Result<T>) -> Result<T> {
         let start = self.at;
@@ -503,202 +464,6 @@ impl<'a> Parser<'a> {
             return self.expected("the end of the text");
         }
         Ok(parsed)
-    }
-
-    fn shape_declaration(&mut self) -> Result<()> {
-        self.word("shape")?;
-        let position = self.position();
-        let spelled = self.name("the shape's name")?;
-        let shape = leaked(spelled);
-        let mut fields: Vec<Field> = Vec::new();
-        let mut array = None;
-        let mut expected = HEADER_BYTES;
-        self.punct('{')?;
-        while !self.eat('}') {
-            if array.is_some() {
-                return self.expected("`}` after the array");
-            }
-            if !fields.is_empty() && !self.eat(',') {
-                return self.expected("`,` or `}`");
-            }
-            let (field, next) = self.field_declaration(shape, expected)?;
-            if fields.iter().any(|other| other.name == field.name) {
-                return Err(position.error(format!("`{}` is declared twice", field.name)));
-            }
-            expected = next;
-            if field.is_array {
-                array = Some(field);
-            } else {
-                fields.push(field);
-            }
-        }
-        let scalars: Vec<&Field> = fields.iter().collect();
-        let declaration = shape_declaration(spelled, &scalars, array.as_ref());
-        let bound = self.bindings.shapes.iter().copied().find(|shape| {
-            let fields: Vec<&Field> = shape.fields.iter().collect();
-            shape_declaration(shape.name, &fields, shape.array) == declaration
-        });
-        let shape = bound.unwrap_or_else(|| {
-            interned(&SHAPES, declaration, || {
-                let array = array.map(|array| &*Box::leak(Box::new(array)));
-                Shape::new(shape, Vec::leak(fields), array)
-            })
-        });
-        // Numbered now, so that the printer finds the shape of a field.
-        shape.id();
-        if self.shapes.insert(spelled, shape).is_some() {
-            return Err(position.error(format!("`{spelled}` is declared twice")));
-        }
-        Ok(())
-    }
-
-    /// A field, and the offset that the next one has by rule.
-    fn field_declaration(&mut self, shape: &'static str, expected: u32) -> Result<(Field, u32)> {
-        let followed = matches!(self.peek_second(), Token::Name(_) | Token::Quoted(_));
-        let mutability = match self.peek() {
-            Token::Name("immutable") if followed => Mutability::Immutable,
-            Token::Name("quasi_immutable") if followed => Mutability::QuasiImmutable,
-            _ => Mutability::Mutable,
-        };
-        if mutability != Mutability::Mutable {
-            self.advance();
-        }
-        let name = leaked(self.name("a field's name")?);
-        self.punct(':')?;
-        let is_array = self.eat('[');
-        let kind = self.kind()?;
-        let mut offset = expected;
-        if is_array {
-            self.punct(']')?;
-            offset += 8;
-        }
-        if self.eat('@') {
-            offset = self.number("an offset")?;
-        }
-        let field = Field {
-            shape,
-            name,
-            offset,
-            kind,
-            mutability,
-            is_array,
-        };
-        Ok((field, offset + 8))
-    }
-
-    fn kind(&mut self) -> Result<Kind> {
-        const KINDS: [Kind; 10] = [
-            Kind::I8,
-            Kind::U8,
-            Kind::I16,
-            Kind::U16,
-            Kind::I32,
-            Kind::U32,
-            Kind::I64,
-            Kind::F64,
-            Kind::Ref,
-            Kind::Value,
-        ];
-        let found = match self.peek() {
-            Token::Name(name) => KINDS.into_iter().find(|&kind| kind_name(kind) == name),
-            _ => None,
-        };
-        match found {
-            Some(kind) => {
-                self.advance();
-                Ok(kind)
-            }
-            None => self.expected("a kind (`i8` … `i64`, `u8` … `u32`, `f64`, `ref` or `value`)"),
-        }
-    }
-
-    fn ty(&mut self) -> Result<Type> {
-        let ty = match self.peek() {
-            Token::Name("int") => Type::Int,
-            Token::Name("float") => Type::Float,
-            _ => return self.expected("`int` or `float`"),
-        };
-        self.advance();
-        Ok(ty)
-    }
-
-    fn portal_declaration(&mut self) -> Result<()> {
-        self.word("portal")?;
-        let position = self.position();
-        let spelled = self.name("the portal's name")?;
-        self.punct('(')?;
-        self.word("greens")?;
-        let greens = self.number("the number of greens")? as usize;
-        self.punct(',')?;
-        self.word("reds")?;
-        let mut reds = Vec::new();
-        while matches!(self.peek(), Token::Name(_)) {
-            reds.push(self.ty()?);
-        }
-        let mut virtualizable = None;
-        if self.eat(',') {
-            self.word("virtualizable")?;
-            let red = self.number("the number of a red")? as usize;
-            self.punct(':')?;
-            virtualizable = Some((red, self.shape()?));
-        }
-        self.punct(')')?;
-        let types: Vec<&str> = reds.iter().map(|&ty| type_name(ty)).collect();
-        let frame = virtualizable.map(|(red, shape)| (red, shape.id()));
-        let declaration = format!("{spelled} {greens} {types:?} {frame:?}");
-        let portal = interned(&PORTALS, declaration, || Portal {
-            name: leaked(spelled),
-            greens,
-            reds: Vec::leak(reds),
-            virtualizable,
-        });
-        if self.portals.insert(spelled, portal).is_some() {
-            return Err(position.error(format!("`{spelled}` is declared twice")));
-        }
-        Ok(())
-    }
-
-    fn callee_declaration(&mut self) -> Result<()> {
-        self.word("callee")?;
-        let position = self.position();
-        let spelled = self.name("the callee's name")?;
-        self.punct('(')?;
-        let params = self.byte("the number of arguments")?;
-        self.punct(')')?;
-        self.arrow()?;
-        let results = self.byte("the number of result words")?;
-        let effect = match self.peek() {
-            Token::Name("any") => Effect::Any,
-            Token::Name("elidable") => Effect::Elidable,
-            _ => return self.expected("`any` or `elidable`"),
-        };
-        self.advance();
-        let address = self
-            .bindings
-            .callee
-            .map_or(std::ptr::null(), |callee| callee(spelled));
-        let declaration = format!("{spelled} {params} {results} {effect:?} {address:?}");
-        let callee = interned(&CALLEES, declaration, || Callee {
-            name: leaked(spelled),
-            address,
-            params,
-            results,
-            effect,
-        });
-        if self.callees.insert(spelled, callee).is_some() {
-            return Err(position.error(format!("`{spelled}` is declared twice")));
-        }
-        Ok(())
-    }
-
-    fn byte(&mut self, what: &str) -> Result<u8> {
-        match self.peek() {
-            Token::Int(bits) if bits <= 255 => {
-                self.advance();
-                Ok(bits as u8)
-            }
-            _ => self.expected(what),
-        }
     }
 
     // Names that the header declared.

@@ -11,13 +11,13 @@
 //! as something with a `!` in it, which does not parse.
 
 use super::code::{BlockId, Code, End, Exit, ExitId, Place, Recipe, ResumeStep};
-use super::inst::{Arg, ArgRange, Aux, Callee, Effect, Inst, OpRef};
-use super::lex::is_plain_name;
+use super::declare::{Declarations, name, type_name};
+use super::inst::{Arg, ArgRange, Aux, Inst, OpRef};
 use super::table::{Class, Op};
 use super::tree::{
     Fragment, FragmentId, GuardId, LogEntry, LogId, Portal, Snapshot, Tree, TreeEnd,
 };
-use crate::object::{Field, HEADER_BYTES, Kind, Mutability, Shape};
+use crate::object::Shape;
 use crate::word::Type;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -97,39 +97,6 @@ pub fn code_line(code: &Code, op: OpRef) -> String {
     printer.line(op).unwrap_or_else(|| format!("!{op}"))
 }
 
-/// A name, quoted if it must be.
-fn name(name: &str) -> String {
-    if is_plain_name(name) {
-        name.to_string()
-    } else {
-        format!("\"{name}\"")
-    }
-}
-
-/// The text of a storage kind.
-pub(super) fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::I8 => "i8",
-        Kind::U8 => "u8",
-        Kind::I16 => "i16",
-        Kind::U16 => "u16",
-        Kind::I32 => "i32",
-        Kind::U32 => "u32",
-        Kind::I64 => "i64",
-        Kind::F64 => "f64",
-        Kind::Ref => "ref",
-        Kind::Value => "value",
-    }
-}
-
-/// The text of a register class.
-pub(super) fn type_name(ty: Type) -> &'static str {
-    match ty {
-        Type::Int => "int",
-        Type::Float => "float",
-    }
-}
-
 /// The literal of a float's pattern.
 pub fn float_literal(bits: u64) -> String {
     let value = f64::from_bits(bits);
@@ -149,241 +116,6 @@ pub fn word_literal(bits: u64) -> String {
         value.to_string()
     } else {
         format!("{bits:#x}")
-    }
-}
-
-/// The declaration of a shape under a name. Offsets show where they are not what the layout rule gives.
-pub(super) fn shape_declaration(spelled: &str, fields: &[&Field], array: Option<&Field>) -> String {
-    let mut text = format!("shape {} {{", name(spelled));
-    let mut expected = HEADER_BYTES;
-    for (index, field) in fields.iter().copied().chain(array).enumerate() {
-        text.push_str(if index == 0 { " " } else { ", " });
-        text.push_str(match field.mutability {
-            Mutability::Mutable => "",
-            Mutability::Immutable => "immutable ",
-            Mutability::QuasiImmutable => "quasi_immutable ",
-        });
-        if field.is_array {
-            expected += 8;
-            let _ = write!(text, "{}: [{}]", name(field.name), kind_name(field.kind));
-        } else {
-            let _ = write!(text, "{}: {}", name(field.name), kind_name(field.kind));
-        }
-        if field.offset != expected {
-            let _ = write!(text, " @ {}", field.offset);
-        }
-        expected = field.offset + 8;
-    }
-    text.push_str(" }");
-    text
-}
-
-/// A shape as a text declares it: whole, or only the fields that are used when nobody knows the rest.
-struct Declared {
-    spelled: &'static str,
-    shape: Option<&'static Shape>,
-    fields: Vec<&'static Field>,
-    array: Option<&'static Field>,
-}
-
-/// What the header declares, and how everything in it is spelled.
-#[derive(Default)]
-struct Declarations {
-    shapes: Vec<(String, Declared)>,
-    portals: Vec<(String, &'static Portal)>,
-    callees: Vec<(String, &'static Callee)>,
-    /// By the address of the field.
-    field_shapes: HashMap<*const Field, usize>,
-    registered: HashMap<*const Field, &'static Shape>,
-}
-
-/// A spelling that no other declaration has.
-fn unique<'a>(base: &str, taken: impl Iterator<Item = &'a String> + Clone) -> String {
-    let mut spelled = base.to_string();
-    let mut number = 2;
-    while taken.clone().any(|other| *other == spelled) {
-        spelled = format!("{base}_{number}");
-        number += 1;
-    }
-    spelled
-}
-
-impl Declarations {
-    fn new() -> Declarations {
-        let mut registered = HashMap::new();
-        for shape in (1..).map_while(Shape::by_id) {
-            for field in shape.fields.iter().chain(shape.array) {
-                registered.insert(std::ptr::from_ref(field), shape);
-            }
-        }
-        Declarations {
-            registered,
-            ..Declarations::default()
-        }
-    }
-
-    fn add_shape(&mut self, shape: &'static Shape) -> usize {
-        let known = self.shapes.iter().position(|(_, declared)| {
-            declared
-                .shape
-                .is_some_and(|other| std::ptr::eq(other, shape))
-        });
-        known.unwrap_or_else(|| {
-            let spelled = unique(shape.name, self.shapes.iter().map(|(spelled, _)| spelled));
-            let index = self.shapes.len();
-            for field in shape.fields.iter().chain(shape.array) {
-                self.field_shapes.insert(field, index);
-            }
-            self.shapes.push((
-                spelled,
-                Declared {
-                    spelled: shape.name,
-                    shape: Some(shape),
-                    fields: shape.fields.iter().collect(),
-                    array: shape.array,
-                },
-            ));
-            index
-        })
-    }
-
-    fn add_field(&mut self, field: &'static Field) {
-        if self.field_shapes.contains_key(&std::ptr::from_ref(field)) {
-            return;
-        }
-        if let Some(shape) = self.registered.get(&std::ptr::from_ref(field)) {
-            self.add_shape(shape);
-            return;
-        }
-        let fits = |declared: &Declared| {
-            let scalars = declared.fields.iter().copied();
-            declared.shape.is_none()
-                && declared.spelled == field.shape
-                && !(field.is_array && declared.array.is_some())
-                && scalars
-                    .chain(declared.array)
-                    .all(|other| other.name != field.name)
-        };
-        let known = self.shapes.iter().position(|(_, other)| fits(other));
-        let index = known.unwrap_or_else(|| {
-            let spelled = unique(field.shape, self.shapes.iter().map(|(spelled, _)| spelled));
-            self.shapes.push((
-                spelled,
-                Declared {
-                    spelled: field.shape,
-                    shape: None,
-                    fields: Vec::new(),
-                    array: None,
-                },
-            ));
-            self.shapes.len() - 1
-        });
-        let declared = &mut self.shapes[index].1;
-        if field.is_array {
-            declared.array = Some(field);
-        } else {
-            declared.fields.push(field);
-            declared.fields.sort_by_key(|field| field.offset);
-        }
-        self.field_shapes.insert(field, index);
-    }
-
-    fn add_portal(&mut self, portal: &'static Portal) {
-        if self
-            .portals
-            .iter()
-            .any(|(_, other)| std::ptr::eq(*other, portal))
-        {
-            return;
-        }
-        if let Some((_, shape)) = portal.virtualizable {
-            self.add_shape(shape);
-        }
-        let spelled = unique(portal.name, self.portals.iter().map(|(spelled, _)| spelled));
-        self.portals.push((spelled, portal));
-    }
-
-    fn add_callee(&mut self, callee: &'static Callee) {
-        if self
-            .callees
-            .iter()
-            .any(|(_, other)| std::ptr::eq(*other, callee))
-        {
-            return;
-        }
-        let spelled = unique(callee.name, self.callees.iter().map(|(spelled, _)| spelled));
-        self.callees.push((spelled, callee));
-    }
-
-    fn shape(&self, shape: &'static Shape) -> String {
-        let found = self.shapes.iter().find(|(_, declared)| {
-            declared
-                .shape
-                .is_some_and(|other| std::ptr::eq(other, shape))
-        });
-        found.map_or_else(|| format!("!{}", shape.name), |(spelled, _)| name(spelled))
-    }
-
-    fn field(&self, field: &'static Field) -> String {
-        let shape = match self.field_shapes.get(&std::ptr::from_ref(field)) {
-            Some(&index) => name(&self.shapes[index].0),
-            None => format!("!{}", field.shape),
-        };
-        format!("{shape}.{}", name(field.name))
-    }
-
-    fn portal(&self, portal: &'static Portal) -> String {
-        let found = self
-            .portals
-            .iter()
-            .find(|(_, other)| std::ptr::eq(*other, portal));
-        found.map_or_else(|| format!("!{}", portal.name), |(spelled, _)| name(spelled))
-    }
-
-    fn callee(&self, callee: &'static Callee) -> String {
-        let found = self
-            .callees
-            .iter()
-            .find(|(_, other)| std::ptr::eq(*other, callee));
-        found.map_or_else(|| format!("!{}", callee.name), |(spelled, _)| name(spelled))
-    }
-
-    fn print(&self, out: &mut String) {
-        for (spelled, shape) in &self.shapes {
-            out.push_str(&shape_declaration(spelled, &shape.fields, shape.array));
-            out.push('\n');
-        }
-        for (spelled, portal) in &self.portals {
-            let _ = write!(
-                out,
-                "portal {}(greens {}, reds",
-                name(spelled),
-                portal.greens
-            );
-            for ty in portal.reds {
-                let _ = write!(out, " {}", type_name(*ty));
-            }
-            if let Some((red, shape)) = portal.virtualizable {
-                let _ = write!(out, ", virtualizable {red}: {}", self.shape(shape));
-            }
-            out.push_str(")\n");
-        }
-        for (spelled, callee) in &self.callees {
-            let _ = writeln!(
-                out,
-                "callee {}({}) -> {} {}",
-                name(spelled),
-                callee.params,
-                callee.results,
-                match callee.effect {
-                    Effect::Elidable => "elidable",
-                    Effect::Any => "any",
-                }
-            );
-        }
-        if !out.is_empty() {
-            out.push('\n');
-        }
     }
 }
 
@@ -512,6 +244,20 @@ impl<'a> Printer<'a> {
             Some(args) => self.args(args),
             None => "!".to_string(),
         }
+    }
+
+    /// The reds of a merge point.
+    fn reds(&self, portal: &Portal, range: ArgRange) -> String {
+        match self.pool.get(range.range()) {
+            Some(args) => self.typed_args(args, portal.reds.iter().copied()),
+            None => "!".to_string(),
+        }
+    }
+
+    /// Operands of which some types are known.
+    fn typed_args(&self, args: &[Arg], types: impl Iterator<Item = Type>) -> String {
+        let types = types.chain(std::iter::repeat(Type::Int));
+        join(args.iter().zip(types).map(|(&arg, ty)| self.typed(arg, ty)))
     }
 
     fn words(&self, words: &[u64]) -> String {
@@ -818,7 +564,7 @@ impl<'a> TreePrinter<'a> {
                         "merge {}({}) reds({})",
                         self.common.declared.portal(portal),
                         self.common.run(greens),
-                        self.common.run(reds)
+                        self.common.reds(portal, reds)
                     );
                     if live != u32::MAX {
                         let _ = write!(text, " live {live}");
@@ -909,7 +655,7 @@ impl<'a> CodePrinter<'a> {
                 }
             }
             let end = match &block.end {
-                End::Jump(to, args) => format!("jump {to}({})", self.common.args(args)),
+                End::Jump(to, args) => format!("jump {to}({})", self.jump_args(*to, args)),
                 End::Finish(words) => format!("finish {}", self.common.args(words)),
                 End::Exit(exit) => format!("exit {exit}"),
             };
@@ -920,6 +666,19 @@ impl<'a> CodePrinter<'a> {
         }
         out.push_str("}\n");
         out
+    }
+
+    fn jump_args(&self, to: BlockId, args: &[Arg]) -> String {
+        let params = self
+            .code
+            .blocks
+            .get(to.0 as usize)
+            .map_or(&[][..], |block| &block.params);
+        let types = params.iter().map(|&param| {
+            let inst = self.code.insts.get(param.0 as usize);
+            inst.and_then(Inst::result).unwrap_or(Type::Int)
+        });
+        self.common.typed_args(args, types)
     }
 
     /// What a guard keeps alive, or where its bridge is.
@@ -1006,7 +765,7 @@ impl<'a> CodePrinter<'a> {
                     "merge {}({}) reds({})",
                     self.common.declared.portal(portal),
                     self.common.words(greens),
-                    self.recipes(reds)
+                    self.reds(portal, reds)
                 ),
                 ResumeStep::Words(words) => format!("words({})", self.recipes(words)),
                 ResumeStep::Collapsed(words) => format!("collapsed({})", self.recipes(words)),
@@ -1027,12 +786,29 @@ impl<'a> CodePrinter<'a> {
         }
     }
 
-    fn typed_recipe(&self, place: Place, recipe: Recipe) -> String {
-        let (Place::Field(field) | Place::Item(field, _)) = place;
-        match (recipe, field.ty()) {
+    fn typed(&self, recipe: Recipe, ty: Type) -> String {
+        match (recipe, ty) {
             (Recipe::Const(bits), Type::Float) => float_literal(bits),
             _ => self.recipe(recipe),
         }
+    }
+
+    fn typed_recipe(&self, place: Place, recipe: Recipe) -> String {
+        let (Place::Field(field) | Place::Item(field, _)) = place;
+        self.typed(recipe, field.ty())
+    }
+
+    fn reds(&self, portal: &Portal, reds: &[Recipe]) -> String {
+        let types = portal
+            .reds
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(Type::Int));
+        join(
+            reds.iter()
+                .zip(types)
+                .map(|(&recipe, ty)| self.typed(recipe, ty)),
+        )
     }
 
     fn recipes(&self, recipes: &[Recipe]) -> String {

@@ -11,8 +11,8 @@
 //!
 //! **Invariants.** The verifier terminates and does not panic, whatever it is given.
 //!
-//! **Rejected.** Refusing a division by a constant zero or a guard that never holds: folding makes them behind guards that
-//! always fail, and they are never run.
+//! **Rejected.** Refusing a division by a constant zero, a negative index, or a guard that never holds: folding makes them
+//! behind guards that always fail, and they are never run. The evaluator refuses them when they are.
 
 use super::code::{Block, BlockId, Code, End, Exit, ExitId, Place, Recipe, ResumeStep};
 use super::inst::{Arg, ArgRange, Aux, Inst, OpRef};
@@ -95,7 +95,7 @@ impl Scope<'_> {
             format!("{} is not computed on every way here", what())
         })?;
         ensure(ty.is_none() || found == ty, || {
-            let wanted = ty.map_or("", super::print::type_name);
+            let wanted = ty.map_or("", super::declare::type_name);
             format!("{} must be {wanted}", what())
         })
     }
@@ -161,19 +161,12 @@ impl Scope<'_> {
             }
             (Op::LoadItem | Op::StoreItem | Op::Len, Aux::Field(field)) => {
                 ensure(field.is_array, || "the field is no array".to_string())?;
-                let index = inst.args[1].as_const().filter(|_| inst.op != Op::Len);
-                ensure(index.is_none_or(|index| index as i64 >= 0), || {
-                    "the index is negative".to_string()
-                })?;
                 field_offset(field)
             }
             (Op::New, Aux::Shape(shape)) => {
                 let len = inst.args[0].as_const();
                 ensure(shape.array.is_some() || len == Some(0), || {
                     format!("`{}` has no array", shape.name)
-                })?;
-                ensure(len.is_none_or(|len| len as i64 >= 0), || {
-                    "the length is negative".to_string()
                 })?;
                 whole_shape(shape)
             }
@@ -224,7 +217,7 @@ fn before<'a>(insts: impl DoubleEndedIterator<Item = &'a Inst>) -> Option<&'a In
 
 fn field_offset(field: &Field) -> Check {
     ensure(
-        field.offset >= HEADER_BYTES && field.offset % 8 == 0,
+        field.offset >= HEADER_BYTES && field.offset.is_multiple_of(8),
         || format!("`{}` can't be at offset {}", field.name, field.offset),
     )
 }
@@ -844,7 +837,7 @@ impl CodeVerifier<'_> {
                 ensure(wanted.is_none() || found == wanted, || {
                     format!(
                         "s{slot} must be {}",
-                        wanted.map_or("", super::print::type_name)
+                        wanted.map_or("", super::declare::type_name)
                     )
                 })
             }

@@ -78,7 +78,7 @@ const CALLEES: &[(&str, *const ())] = &[
 ];
 
 /// The function of a name in a text; null if tests have none.
-pub fn callee(name: &str) -> *const () {
+pub(super) fn callee(name: &str) -> *const () {
     let found = CALLEES.iter().find(|(known, _)| *known == name);
     found.map_or(std::ptr::null(), |(_, address)| *address)
 }
@@ -309,10 +309,10 @@ impl Shown {
 }
 
 /// How a code is run: given the context and the word that tells whether it is valid, what it returns and the objects it made.
-pub type Engine<'a> = &'a dyn Fn(*mut Context, &AtomicU64) -> (u64, Vec<u64>);
+pub(super) type Engine<'a> = &'a dyn Fn(*mut Context, &AtomicU64) -> (u64, Vec<u64>);
 
 /// Runs the code in the evaluator.
-pub fn evaluate(code: &Code, context: *mut Context, valid: &AtomicU64) -> (u64, Vec<u64>) {
+pub(super) fn evaluate(code: &Code, context: *mut Context, valid: &AtomicU64) -> (u64, Vec<u64>) {
     let mut evaluator = Evaluator::new(code, valid);
     evaluator.fuel = 1_000_000;
     evaluator.made = Some(Vec::new());
@@ -339,7 +339,7 @@ fn finish_types(code: &Code) -> Vec<Type> {
 }
 
 /// Runs code with these arguments; the result as text.
-pub fn run(
+pub(super) fn run(
     code: &Code,
     shapes: &Shapes<'_>,
     text: &str,
