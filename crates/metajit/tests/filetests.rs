@@ -11,13 +11,16 @@
 //! To add a command, add one line to [`COMMANDS`].
 #![cfg(feature = "jit")]
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use metajit::ir::code::Code;
 use metajit::ir::parse::{Bindings, Body, parse, parse_shapes};
-use metajit::ir::verify;
+use metajit::ir::{Class, Op, verify};
 
+#[path = "filetests/reference.rs"]
+mod reference;
 #[path = "filetests/runs.rs"]
 mod runs;
 
@@ -81,12 +84,8 @@ fn bindings() -> Bindings<'static> {
 
 /// Says whether it is well formed.
 fn verify_command(case: &mut Case) -> Result<String, String> {
-    match body(case)? {
-        Body::Tree(tree) => verify::tree(&tree),
-        Body::Code(code) => verify::code(&code),
-    }
-    .map(|()| "well formed".to_string())
-    .map_err(|error| error.to_string())
+    well_formed(&body(case)?).map_err(|error| error.to_string())?;
+    Ok("well formed".to_string())
 }
 
 /// Runs code in the evaluator, once for each `run:` line.
@@ -107,6 +106,26 @@ fn run_all(case: &mut Case, code: &Code, engine: runs::Engine<'_>) -> Result<Str
         run.actual = Some(runs::run(code, &shapes, &run.arguments, engine)?);
     }
     Ok(String::new())
+}
+
+/// Whether output that is IR parses, is printed canonically and is well formed.
+fn check_output(output: &str) -> Result<(), String> {
+    let is_body = |line: &str| line.starts_with("tree ") || line.starts_with("code ");
+    if !output.lines().any(is_body) {
+        return Ok(());
+    }
+    let body = parse(output, &bindings()).map_err(|e| format!("the output does not parse: {e}"))?;
+    if body.to_string().trim() != output.trim() {
+        return Err(format!("the output prints differently:\n{body}"));
+    }
+    well_formed(&body).map_err(|error| format!("the output is malformed: {error}"))
+}
+
+fn well_formed(body: &Body) -> Result<(), verify::VerifyError> {
+    match body {
+        Body::Tree(tree) => verify::tree(tree),
+        Body::Code(code) => verify::code(code),
+    }
 }
 
 /// A file as lines, cut into its cases.
@@ -179,7 +198,7 @@ fn run_file(path: &Path, text: &str) -> (String, String) {
         .map_or("", String::as_str)
         .split_whitespace();
     let known = |name| COMMANDS.iter().find(|(known, _)| Some(*known) == name);
-    let (Some("test"), Some((_, command))) = (words.next(), known(words.next())) else {
+    let (Some("test"), Some((name, command))) = (words.next(), known(words.next())) else {
         let names: Vec<&str> = COMMANDS.iter().map(|(name, _)| *name).collect();
         let _ = writeln!(
             failures,
@@ -199,6 +218,11 @@ fn run_file(path: &Path, text: &str) -> (String, String) {
             Ok(output) => output,
             Err(error) => format!("error: {error}"),
         };
+        if *name != "parse"
+            && let Err(error) = check_output(&output)
+        {
+            let _ = writeln!(failures, "{}:{start}: {error}\n{output}", path.display());
+        }
         let mut input = file.lines[start..marker].to_vec();
         for run in &case.runs {
             let actual = run.actual.as_deref().unwrap_or("not run");
@@ -220,10 +244,9 @@ fn run_file(path: &Path, text: &str) -> (String, String) {
         if expected.trim() != output.trim() {
             let _ = writeln!(
                 failures,
-                "{}:{start}: expected\n{}\nfound\n{}",
+                "{}:{start}: the output differs (- expected, + found)\n{}",
                 path.display(),
-                expected.trim(),
-                output.trim()
+                difference(expected.trim(), output.trim())
             );
         }
         while input.last().is_some_and(|line| line.trim().is_empty()) {
@@ -239,6 +262,37 @@ fn run_file(path: &Path, text: &str) -> (String, String) {
         }
     }
     (blessed.join("\n") + "\n", failures)
+}
+
+/// The lines of both texts, those of one only marked.
+fn difference(expected: &str, found: &str) -> String {
+    let (a, b): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), found.lines().collect());
+    // The length of the longest common subsequence of the rests from each pair of lines.
+    let mut common = vec![vec![0u32; b.len() + 1]; a.len() + 1];
+    for i in (0..a.len()).rev() {
+        for j in (0..b.len()).rev() {
+            common[i][j] = if a[i] == b[j] {
+                common[i + 1][j + 1] + 1
+            } else {
+                common[i + 1][j].max(common[i][j + 1])
+            };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut text = String::new();
+    while i < a.len() || j < b.len() {
+        if i < a.len() && j < b.len() && a[i] == b[j] {
+            let _ = writeln!(text, "  {}", a[i]);
+            (i, j) = (i + 1, j + 1);
+        } else if j == b.len() || i < a.len() && common[i + 1][j] >= common[i][j + 1] {
+            let _ = writeln!(text, "- {}", a[i]);
+            i += 1;
+        } else {
+            let _ = writeln!(text, "+ {}", b[j]);
+            j += 1;
+        }
+    }
+    text
 }
 
 fn trace_files(directory: &Path, files: &mut Vec<PathBuf>) {
@@ -278,4 +332,34 @@ fn every_filetest_gives_its_output() {
         failures.push_str(&failed);
     }
     assert!(bless || failures.is_empty(), "\n{failures}");
+}
+
+/// The evaluator's tests run every operation.
+#[test]
+fn every_operation_has_an_eval_case() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/filetests/eval");
+    let mut files = Vec::new();
+    trace_files(&root, &mut files);
+    let mut seen = HashSet::new();
+    for path in files {
+        let text = std::fs::read_to_string(&path).expect("a filetest is text");
+        let file = split(&text);
+        for &(start, marker, _) in &file.cases {
+            let case = case(&file, (start, marker), &[]);
+            assert!(
+                !case.runs.is_empty(),
+                "{}:{start}: never run",
+                path.display()
+            );
+            if let Ok(Body::Code(code)) = body(&case) {
+                seen.extend(code.insts.iter().map(|inst| inst.op));
+            }
+        }
+    }
+    let missing: Vec<&str> = Op::ALL
+        .iter()
+        .filter(|op| op.info().class != Class::Mark && !seen.contains(*op))
+        .map(|op| op.info().name)
+        .collect();
+    assert!(missing.is_empty(), "no eval case for {missing:?}");
 }

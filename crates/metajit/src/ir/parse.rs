@@ -35,10 +35,11 @@
 //!     slots v2, v0
 //!     o0 = Frame(len 2, fill 0) { pc: s0, slots[1]: s0+0x8000000000000000, method: o0 }
 //!     store s1.Frame.pc, 12
-//!     enter main
-//!     merge main(7) reds(s1, 1.5)
+//!     merge main(7) reds(s1, 1.5)                ; what replay consumes, outermost first
 //!     words(s0)
-//!     collapsed(o0)
+//!     enter main
+//!     merge main(9) reds(o0, -0.5)
+//!     collapsed(s0, 3)
 //!     ticks 3
 //! exit x1 of g4 -> b1:                           ; a bridge took its place
 //! }

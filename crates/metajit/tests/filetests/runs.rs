@@ -17,6 +17,7 @@ use metajit::word::Type;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 thread_local! {
@@ -338,6 +339,20 @@ fn finish_types(code: &Code) -> Vec<Type> {
     types
 }
 
+/// Keeps the evaluator's panics, which are results here, from being reported.
+fn quiet_faults() {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let message = info.payload_as_str().unwrap_or_default();
+            if !message.starts_with("evaluating") {
+                report(info);
+            }
+        }));
+    });
+}
+
 /// Runs code with these arguments; the result as text.
 pub(super) fn run(
     code: &Code,
@@ -365,6 +380,7 @@ pub(super) fn run(
     let context_pointer = &raw mut context;
     CONTEXT.set(context_pointer);
     VALID.set(&valid);
+    quiet_faults();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         engine(context_pointer, &valid)
     }));
