@@ -5,16 +5,22 @@
 extern crate self as metajit;
 
 mod access;
-pub mod gc;
+#[cfg(feature = "jit")]
+pub mod backend;
 #[cfg(feature = "jit")]
 pub mod context;
 #[cfg(feature = "jit")]
+pub mod driver;
+pub mod gc;
+#[cfg(feature = "jit")]
 pub mod ir;
+pub mod object;
 #[cfg(feature = "jit")]
 pub mod opt;
 #[cfg(feature = "jit")]
-pub mod backend;
-pub mod object;
+pub mod record;
+#[cfg(feature = "jit")]
+pub mod twin;
 pub mod word;
 
 pub use metajit_macros::{
@@ -34,17 +40,8 @@ macro_rules! can_enter_jit {
     () => {};
 }
 
-/// Makes a value a constant of the trace; the value itself otherwise.
-#[inline(always)]
-pub fn promote<T: word::Word>(value: T) -> T {
-    value
-}
-
-/// Whether this is traced code.
-#[inline(always)]
-pub fn we_are_jitted() -> bool {
-    false
-}
+mod hints;
+pub use hints::{promote, we_are_jitted};
 
 /// What an interpreter's source imports.
 pub mod prelude {
@@ -62,4 +59,15 @@ pub mod rt {
     pub use crate::gc::alloc;
     pub use crate::object::{Field, Header, Item, Kind, Mutability, Object, Shape};
     pub use crate::word::{Type, Word};
+    #[cfg(feature = "jit")]
+    pub use crate::{
+        driver::{Driver, Entered, enter, hot, residual},
+        ir::tree::Portal,
+        ir::{Arg, Callee, Effect},
+        record::{Allocation, Enter, Meta},
+        twin::{
+            CharTwin, Flat, FloatAssociated, FloatTwin, IntTwin, Joined, OptionTwin, Raw, Reader,
+            Receiver, ResultTwin, Retrace, Scrutinee, Traced, Twin,
+        },
+    };
 }

@@ -136,6 +136,18 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// A tree with nothing in it yet.
+    pub fn new(portal: &'static Portal, greens: Vec<u64>) -> Tree {
+        Tree {
+            portal,
+            greens,
+            insts: Vec::new(),
+            args: Vec::new(),
+            guards: Vec::new(),
+            log: Vec::new(),
+            fragments: Vec::new(),
+        }
+    }
     /// The operands of a run.
     pub fn args(&self, range: ArgRange) -> &[Arg] {
         &self.args[range.range()]

@@ -1,0 +1,495 @@
+//! Functions: `#[jit]`, `#[dont_look_inside]` and `#[elidable]` on functions, `impl` blocks and traits.
+//!
+//! A free function's twin lives in the type namespace under the function's own name (`enum f {} impl f { fn jit_twin }`), so
+//! that one `use` brings both. A method's twin is a method beside it, which takes the receiver's operation and the tracer
+//! after `self`.
+
+use crate::names;
+use crate::objects::Mistakes;
+use crate::twin::Writer;
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{
+    Attribute, Block, FnArg, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, ItemTrait, Pat, Result,
+    ReturnType, Signature, TraitItem, Type,
+};
+
+/// How a function is traced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tracing {
+    /// Looked into.
+    Inside,
+    /// Called, with any effect.
+    Residual,
+    /// Called, pure.
+    Elidable,
+}
+
+/// The lints that twins are exempt from: they repeat the user's code, whose own lints have spoken.
+pub(crate) fn quiet() -> TokenStream {
+    quote!(#[allow(
+        unused, unreachable_code, unreachable_patterns, unreachable_pub, non_snake_case, non_camel_case_types, private_interfaces,
+        missing_docs, missing_debug_implementations, clippy::all, clippy::pedantic, clippy::undocumented_unsafe_blocks
+    )])
+}
+
+/// A parameter of a traced function.
+pub(crate) struct Parameter {
+    pub(crate) mutability: Option<syn::Token![mut]>,
+    pub(crate) name: Ident,
+    pub(crate) ty: Type,
+}
+
+pub(crate) fn parameters(sig: &Signature, mistakes: &mut Mistakes) -> (bool, Vec<Parameter>) {
+    let (mut receiver, mut parameters) = (false, Vec::new());
+    for input in &sig.inputs {
+        match input {
+            FnArg::Receiver(own) => {
+                receiver = true;
+                if own.reference.is_some() {
+                    mistakes.add(own, "traced values are words: take `self` by value");
+                }
+            }
+            FnArg::Typed(typed) => match &*typed.pat {
+                Pat::Ident(ident) if ident.subpat.is_none() && ident.by_ref.is_none() => parameters
+                    .push(Parameter {
+                        mutability: ident.mutability,
+                        name: ident.ident.clone(),
+                        ty: (*typed.ty).clone(),
+                    }),
+                Pat::Wild(wild) => parameters.push(Parameter {
+                    mutability: None,
+                    name: format_ident!("_unused{}", parameters.len(), span = wild.span()),
+                    ty: (*typed.ty).clone(),
+                }),
+                other => mistakes.add(
+                    other,
+                    "a parameter of a traced function is a plain name: take it apart in the body",
+                ),
+            },
+        }
+    }
+    (receiver, parameters)
+}
+
+pub(crate) fn result_type(sig: &Signature, mistakes: &mut Mistakes) -> Type {
+    match &sig.output {
+        ReturnType::Default => syn::parse_quote!(()),
+        ReturnType::Type(_, ty) => {
+            if matches!(**ty, Type::Never(_)) {
+                mistakes.add(
+                    ty,
+                    "a traced function returns: write panic! where it is called",
+                );
+            }
+            (**ty).clone()
+        }
+    }
+}
+
+fn check_signature(sig: &Signature, mistakes: &mut Mistakes) {
+    if let Some(token) = &sig.asyncness {
+        mistakes.add(
+            token,
+            "an async function can't be traced: write an ordinary one",
+        );
+    }
+    if let Some(token) = &sig.variadic {
+        mistakes.add(
+            token,
+            "a variadic function can't be traced: fix the number of parameters",
+        );
+    }
+    for param in &sig.generics.params {
+        if let syn::GenericParam::Lifetime(lifetime) = param {
+            mistakes.add(
+                lifetime,
+                "there are no references in traced code, so no lifetimes: pass words by value",
+            );
+        }
+    }
+}
+
+/// The twin function: signature and body, to be placed as `name` where it belongs.
+struct TwinParts {
+    generics: syn::Generics,
+    receiver: bool,
+    inputs: Vec<TokenStream>,
+    output: TokenStream,
+    body: TokenStream,
+}
+
+fn twin_of(
+    tracing: Tracing,
+    sig: &Signature,
+    block: Option<&Block>,
+    writer: &mut Writer,
+) -> TwinParts {
+    check_signature(sig, &mut writer.mistakes);
+    let (receiver, parameters) = parameters(sig, &mut writer.mistakes);
+    let result = result_type(sig, &mut writer.mistakes);
+    let output = writer.twin_type(&result);
+    let inputs: Vec<_> = parameters
+        .iter()
+        .map(|parameter| {
+            let Parameter {
+                mutability,
+                name,
+                ty,
+            } = parameter;
+            let ty = writer.twin_type(ty);
+            quote!(#mutability #name: #ty)
+        })
+        .collect();
+    let body = match (tracing, block) {
+        (Tracing::Inside, Some(block)) => inside(writer, receiver, &result, &output, block),
+        (Tracing::Inside, None) => quote!(),
+        _ => residual(tracing, sig, receiver, &parameters, &result, writer),
+    };
+    TwinParts {
+        generics: sig.generics.clone(),
+        receiver,
+        inputs,
+        output,
+        body,
+    }
+}
+
+fn inside(
+    writer: &mut Writer,
+    receiver: bool,
+    result: &Type,
+    output: &TokenStream,
+    block: &Block,
+) -> TokenStream {
+    let statements = writer.block(block);
+    let aliases = writer.alias_items();
+    let result = writer.without_self(result);
+    let this = receiver.then(|| {
+        quote!(let self_ = <<Self as ::metajit::rt::Twin>::Twin as ::metajit::rt::Joined<_, _>>::join(self, __op);)
+    });
+    quote! {
+        #aliases
+        let __call = match __m.enter_call::<#result>() {
+            ::core::result::Result::Ok(call) => call,
+            ::core::result::Result::Err(result) => return result,
+        };
+        #this
+        let __result: #output = (|__m: &mut ::metajit::rt::Meta| -> #output #statements)(__m);
+        __m.leave_call::<#result>(__call, __result)
+    }
+}
+
+/// The twin of a call that is not looked into, with its native wrapper.
+fn residual(
+    tracing: Tracing,
+    sig: &Signature,
+    receiver: bool,
+    parameters: &[Parameter],
+    result: &Type,
+    writer: &mut Writer,
+) -> TokenStream {
+    if let Some(param) = sig
+        .generics
+        .params
+        .iter()
+        .find(|param| !matches!(param, syn::GenericParam::Lifetime(_)))
+    {
+        writer.mistakes.add(
+            param,
+            "a call that is not looked into needs one address, so it has no generic parameters: write one function per type",
+        );
+    }
+    let result = writer.without_self(result);
+    let mut types: Vec<Type> = Vec::new();
+    let mut names: Vec<TokenStream> = Vec::new();
+    if receiver {
+        types.push(
+            writer
+                .self_type
+                .clone()
+                .unwrap_or_else(|| syn::parse_quote!(Self)),
+        );
+        names.push(quote!(::metajit::rt::Traced {
+            val: self,
+            op: __op
+        }));
+    }
+    for parameter in parameters {
+        types.push(writer.without_self(&parameter.ty));
+        let name = &parameter.name;
+        names.push(quote!(#name));
+    }
+    let count = types.len() as u8;
+    let bits: Vec<_> = (0..types.len())
+        .map(|index| format_ident!("__a{}", index))
+        .collect();
+    let locals: Vec<_> = (0..types.len())
+        .map(|index| format_ident!("__v{}", index))
+        .collect();
+    let name = &sig.ident;
+    let text = name.to_string();
+    let plain = match &writer.self_type {
+        Some(ty) => quote!(<#ty>::#name),
+        None => quote!(super_function),
+    };
+    let unsafety = sig
+        .unsafety
+        .map(|token| quote_spanned!(token.span=> unsafe));
+    let call = |args: TokenStream| match &unsafety {
+        Some(unsafety) => quote!(#unsafety { #plain(#args) }),
+        None => quote!(#plain(#args)),
+    };
+    let from_words = call(quote!(#(<#types as ::metajit::rt::Word>::from_bits(#bits)),*));
+    let direct = call(quote!(#(#locals),*));
+    let import = writer
+        .self_type
+        .is_none()
+        .then(|| quote!(use #name as super_function;));
+    let (method, effect) = match tracing {
+        Tracing::Elidable => (quote!(elidable), quote!(Elidable)),
+        _ => (quote!(call), quote!(Any)),
+    };
+    quote! {
+        #import
+        unsafe extern "C" fn __native(#(#bits: u64,)* __out: *mut u64) -> u64 {
+            // SAFETY: compiled code gives a place for the result words after the first, if there are any.
+            unsafe { ::metajit::rt::residual::<#result>(__out, || #from_words) }
+        }
+        static __CALLEE: ::metajit::rt::Callee = ::metajit::rt::Callee {
+            name: ::core::concat!(::core::module_path!(), "::", #text),
+            address: __native as *const (),
+            params: #count,
+            results: <#result as ::metajit::rt::Flat>::WORDS as u8,
+            effect: ::metajit::rt::Effect::#effect,
+        };
+        #(let #locals = #names;)*
+        let __words = [#(::metajit::rt::Traced::raw(#locals)),*];
+        #(let #locals = #locals.val;)*
+        __m.#method::<#result>(&__CALLEE, &__words, || #direct)
+    }
+}
+
+/// `#[jit]`, `#[dont_look_inside]` or `#[elidable]` on an item.
+pub(crate) fn item(tracing: Tracing, args: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let mut mistakes = Mistakes::default();
+    if !args.is_empty() {
+        mistakes.add(&args, "this attribute takes no arguments");
+    }
+    let parsed: Item = syn::parse2(item)?;
+    let tokens = match parsed {
+        Item::Fn(function) => free_function(tracing, function, &mut mistakes),
+        Item::Impl(block) if tracing == Tracing::Inside => implementation(block, &mut mistakes),
+        Item::Trait(declaration) if tracing == Tracing::Inside => {
+            trait_declaration(declaration, &mut mistakes)
+        }
+        other => {
+            mistakes.add(
+                &other,
+                if tracing == Tracing::Inside {
+                    "#[jit] goes on functions, `impl` blocks and traits"
+                } else {
+                    "this attribute goes on functions (inside an `impl`, mark the `impl` with #[jit] too)"
+                },
+            );
+            quote!(#other)
+        }
+    };
+    mistakes.finish()?;
+    Ok(tokens)
+}
+
+pub(crate) fn emits_twins() -> bool {
+    cfg!(feature = "jit")
+}
+
+fn free_function(tracing: Tracing, function: ItemFn, mistakes: &mut Mistakes) -> TokenStream {
+    let name = &function.sig.ident;
+    if function
+        .sig
+        .inputs
+        .iter()
+        .any(|input| matches!(input, FnArg::Receiver(_)))
+    {
+        mistakes.add(
+            &function.sig,
+            "mark the `impl` block with #[jit]: a method's attribute is read there",
+        );
+    }
+    if names::is_primitive(&name.to_string()) {
+        mistakes.add(
+            name,
+            "a traced function can't have the name of a primitive type: rename it",
+        );
+    }
+    let mut writer = Writer::default();
+    let twin = twin_of(tracing, &function.sig, Some(&function.block), &mut writer);
+    absorb(mistakes, writer);
+    if !emits_twins() {
+        return quote!(#function);
+    }
+    let vis = &function.vis;
+    let companion = companion(vis, name, &twin);
+    quote!(#function #companion)
+}
+
+fn companion(vis: &syn::Visibility, name: &Ident, twin: &TwinParts) -> TokenStream {
+    let TwinParts {
+        generics,
+        inputs,
+        output,
+        body,
+        ..
+    } = twin;
+    let quiet = quiet();
+    let (params, _, bounds) = generics.split_for_impl();
+    quote! {
+        #quiet
+        #[doc(hidden)]
+        #vis enum #name {}
+        #quiet
+        impl #name {
+            #[doc(hidden)]
+            #[inline(never)]
+            pub fn jit_twin #params (__m: &mut ::metajit::rt::Meta #(, #inputs)*) -> #output #bounds { #body }
+        }
+    }
+}
+
+fn absorb(mistakes: &mut Mistakes, writer: Writer) {
+    if let Err(error) = writer.mistakes.finish() {
+        mistakes.push(error);
+    }
+}
+
+/// The tracing that a method's own attribute asks for; the attribute is taken off.
+fn method_tracing(attrs: &mut Vec<Attribute>) -> Tracing {
+    let mut tracing = Tracing::Inside;
+    attrs.retain(|attr| {
+        let Some(segment) = attr.path().segments.last() else {
+            return true;
+        };
+        match segment.ident.to_string().as_str() {
+            "dont_look_inside" => tracing = Tracing::Residual,
+            "elidable" => tracing = Tracing::Elidable,
+            "jit" | "enable_threaded_code" => {}
+            _ => return true,
+        }
+        false
+    });
+    tracing
+}
+
+fn method_twin(
+    vis: &TokenStream,
+    name: &Ident,
+    twin: &TwinParts,
+    declared_only: bool,
+) -> TokenStream {
+    let TwinParts {
+        generics,
+        receiver,
+        inputs,
+        output,
+        body,
+    } = twin;
+    let twin_name = names::twin_method(name);
+    let (params, _, bounds) = generics.split_for_impl();
+    let quiet = quiet();
+    let this = receiver.then(|| quote!(self, __op: <<Self as ::metajit::rt::Twin>::Twin as ::metajit::rt::Receiver>::Op,));
+    let body = if declared_only {
+        quote!(;)
+    } else {
+        quote!({ #body })
+    };
+    quote! {
+        #quiet
+        #[doc(hidden)]
+        #[inline(never)]
+        #vis fn #twin_name #params (#this __m: &mut ::metajit::rt::Meta #(, #inputs)*) -> #output #bounds #body
+    }
+}
+
+fn implementation(mut block: ItemImpl, mistakes: &mut Mistakes) -> TokenStream {
+    if let Some(lifetime) = block.generics.lifetimes().next() {
+        mistakes.add(
+            lifetime,
+            "there are no references in traced code, so no lifetimes",
+        );
+    }
+    let of_trait = block.trait_.is_some();
+    let mut twins = Vec::new();
+    for item in &mut block.items {
+        let ImplItem::Fn(ImplItemFn {
+            attrs,
+            vis,
+            sig,
+            block: body,
+            ..
+        }) = item
+        else {
+            continue;
+        };
+        let tracing = method_tracing(attrs);
+        let mut writer = Writer::of_type((*block.self_ty).clone());
+        let twin = twin_of(tracing, sig, Some(body), &mut writer);
+        absorb(mistakes, writer);
+        let vis = if of_trait { quote!() } else { quote!(#vis) };
+        twins.push(method_twin(&vis, &sig.ident, &twin, false));
+    }
+    if !emits_twins() {
+        return quote!(#block);
+    }
+    if of_trait {
+        for twin in twins {
+            block.items.push(ImplItem::Verbatim(twin));
+        }
+        return quote!(#block);
+    }
+    let (params, _, bounds) = block.generics.split_for_impl();
+    let self_type = &block.self_ty;
+    quote! {
+        #block
+        impl #params #self_type #bounds { #(#twins)* }
+    }
+}
+
+fn trait_declaration(mut declaration: ItemTrait, mistakes: &mut Mistakes) -> TokenStream {
+    let mut twins = Vec::new();
+    for item in &mut declaration.items {
+        let TraitItem::Fn(function) = item else {
+            continue;
+        };
+        let tracing = method_tracing(&mut function.attrs);
+        if tracing != Tracing::Inside && function.default.is_some() {
+            mistakes.add(
+                &function.sig,
+                "a provided method has no single address: leave it to the implementations",
+            );
+        }
+        let mut writer = Writer::default();
+        let twin = twin_of(
+            Tracing::Inside,
+            &function.sig,
+            function.default.as_ref(),
+            &mut writer,
+        );
+        absorb(mistakes, writer);
+        twins.push(method_twin(
+            &quote!(),
+            &function.sig.ident,
+            &twin,
+            function.default.is_none(),
+        ));
+    }
+    if emits_twins() {
+        declaration
+            .supertraits
+            .push(syn::parse_quote!(::metajit::rt::Word));
+        for twin in twins {
+            declaration.items.push(TraitItem::Verbatim(twin));
+        }
+    }
+    quote!(#declaration)
+}

@@ -1,0 +1,110 @@
+//! The driver: when to record, what to compile, how to enter and leave compiled code.
+//!
+//! **Problem.** The interpreter runs; some of its loops and functions are hot. The driver finds them, has them recorded and
+//! compiled, runs the code in the interpreter's place, and brings the interpreter back wherever the code leaves.
+//!
+//! **Approach.** A hashed table of counters, one per thread, is all that the plain interpreter touches: a back edge or a
+//! function entry adds one and compares ([`hot`]). Everything else is out of line. A green key that gets hot has a *cell*:
+//! it is recorded once ([`crate::record`]), and the tree is optimized and compiled as a whole. When an exit gets hot, a
+//! bridge is recorded from it by replay. A bridge is compiled when the time lost at exits since the last compilation
+//! has reached what compiling the grown tree is estimated to cost: that rule is at most twice as dear as knowing the future.
+//!
+//! **Invariants.** A tree that is being recorded is not in its cell, so nothing else can enter or change it. Compiled code
+//! that may be on the stack is kept alive by whoever runs it. An exit's slots are read before anything else can run.
+//!
+//! **Rejected.** A counter in each green object (the implementer would have to provide room); linking each bridge separately
+//! first (a second calling convention, for a gain that the rule above makes small).
+
+mod exit;
+mod parameters;
+mod runtime;
+mod statistics;
+
+pub use parameters::Parameters;
+pub use runtime::{
+    Entered, enter, has_code, never_inlines, parameters, residual, set_parameters, statistics,
+    why_not_compiled,
+};
+pub use statistics::Statistics;
+
+use crate::ir::Callee;
+use crate::ir::tree::Portal;
+use crate::record::Meta;
+use crate::twin::Raw;
+use std::cell::Cell;
+
+/// One `#[jit_driver]`, as its macro describes it.
+#[derive(Debug)]
+pub struct Driver {
+    /// What the optimizer knows of it.
+    pub portal: Portal,
+    /// The loop's twin: from greens and reds to result words.
+    pub twin: fn(&mut Meta, &[u64], &[Raw]) -> Vec<Raw>,
+    /// The loop itself, entered at a merge point.
+    pub plain: fn(&[u64], &[u64], &mut Vec<u64>),
+    /// The same for compiled code.
+    pub entry: Callee,
+    /// Number of result words.
+    pub results: usize,
+    /// From which index on the virtualizable's items are dead at a merge point with these greens.
+    pub live: fn(&[u64]) -> u32,
+    /// How a place is called in logs.
+    pub location: fn(&[u64]) -> String,
+}
+
+/// Size of the table of counters.
+const COUNTERS: usize = 1 << 12;
+
+thread_local! {
+    static TABLE: [Cell<u32>; COUNTERS] = const { [const { Cell::new(0) }; COUNTERS] };
+    static THRESHOLDS: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+}
+
+fn slot<const G: usize>(greens: &[u64; G], function: bool) -> usize {
+    let mut hash = function as u64;
+    for &green in greens {
+        hash = (hash ^ green)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(23);
+    }
+    (hash >> 7) as usize % COUNTERS
+}
+
+/// Counts a visit of a back edge (or of a function's entry); whether it is time for [`enter`].
+#[inline(always)]
+pub fn hot<const G: usize>(greens: &[u64; G], function: bool) -> bool {
+    let index = slot(greens, function);
+    let count = TABLE.with(|table| {
+        let count = table[index].get() + 1;
+        table[index].set(count);
+        count
+    });
+    let (back_edge, entry) = THRESHOLDS.get();
+    count >= if function { entry } else { back_edge }
+}
+
+fn slot_of(greens: &[u64], function: bool) -> Option<usize> {
+    Some(match *greens {
+        [] => slot::<0>(&[], function),
+        [a] => slot(&[a], function),
+        [a, b] => slot(&[a, b], function),
+        [a, b, c] => slot(&[a, b, c], function),
+        [a, b, c, d] => slot(&[a, b, c, d], function),
+        [a, b, c, d, e] => slot(&[a, b, c, d, e], function),
+        _ => return None,
+    })
+}
+
+fn reset_counter(greens: &[u64], function: bool) {
+    if let Some(index) = slot_of(greens, function) {
+        TABLE.with(|table| table[index].set(0));
+    }
+}
+
+/// Whether a place was visited less often than the thresholds say.
+fn is_early(greens: &[u64], function: bool) -> bool {
+    let (back_edge, entry) = THRESHOLDS.get();
+    let count =
+        slot_of(greens, function).map_or(u32::MAX, |index| TABLE.with(|table| table[index].get()));
+    count < if function { entry } else { back_edge }
+}

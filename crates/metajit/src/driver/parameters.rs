@@ -1,0 +1,143 @@
+//! The warm-up parameters, named as RPython names them where they mean the same.
+
+/// What can be set, by API, by the environment variable `METAJIT` and by `2som --jit`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameters {
+    /// Whether anything is recorded at all.
+    pub enabled: bool,
+    /// Back edges of a loop until it is recorded.
+    pub threshold: u32,
+    /// Entries of a function until it is recorded.
+    pub function_threshold: u32,
+    /// Failures of a guard until a bridge is recorded.
+    pub trace_eagerness: u32,
+    /// Recorded operations of one fragment.
+    pub trace_limit: u32,
+    /// Times that a loop inside a trace (not its root) may go round.
+    pub max_unroll_loops: u32,
+    /// Activations of one function inlined into each other.
+    pub max_unroll_recursion: u32,
+    /// Portal activations inlined into each other.
+    pub max_inline_depth: u32,
+    /// Aborted recordings of one place until it is given up for good.
+    pub max_aborts: u32,
+    /// Operations of one tree until it gets no more bridges.
+    pub max_tree_ops: u32,
+    /// Bytes of machine code.
+    pub code_memory: usize,
+    /// Compile at once on the program's own thread.
+    pub sync: bool,
+    /// Run optimized trees in the evaluator instead of compiling them.
+    pub evaluate: bool,
+    /// Skip the optimizer's stages.
+    pub optimize: bool,
+    /// Compile quickly first.
+    pub quick: bool,
+    /// Print trees, code and exits to standard error.
+    pub trace: bool,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Parameters {
+            enabled: true,
+            // Lower than RPython's 1039 and 1619: recording and compiling cost less here, interpreting more.
+            threshold: 257,
+            function_threshold: 401,
+            trace_eagerness: 60,
+            trace_limit: 6000,
+            max_unroll_loops: 3,
+            max_unroll_recursion: 3,
+            max_inline_depth: 12,
+            max_aborts: 4,
+            max_tree_ops: 8000,
+            code_memory: 256 << 20,
+            sync: true,
+            evaluate: false,
+            optimize: true,
+            quick: false,
+            trace: false,
+        }
+    }
+}
+
+/// A parameter that can't be set as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadParameter(pub String);
+
+impl std::fmt::Display for BadParameter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for BadParameter {}
+
+impl Parameters {
+    /// The names that [`Parameters::set`] takes.
+    pub const NAMES: [&'static str; 16] = [
+        "off",
+        "threshold",
+        "function_threshold",
+        "trace_eagerness",
+        "trace_limit",
+        "max_unroll_loops",
+        "max_unroll_recursion",
+        "max_inline_depth",
+        "max_aborts",
+        "max_tree_ops",
+        "code_memory",
+        "sync",
+        "evaluate",
+        "optimize",
+        "quick",
+        "trace",
+    ];
+
+    /// Sets parameters from text: `NAME=VALUE,NAME=VALUE`, or `off`.
+    ///
+    /// ```
+    /// let mut parameters = metajit::driver::Parameters::default();
+    /// parameters.set("threshold=10,trace_eagerness=2").unwrap();
+    /// assert_eq!((parameters.threshold, parameters.trace_eagerness), (10, 2));
+    /// assert!(parameters.set("treshold=1").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// If a name is unknown or a value no number; the parameters before it are set.
+    pub fn set(&mut self, text: &str) -> Result<(), BadParameter> {
+        for part in text.split(',').filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, "1"));
+            let number: u64 = value.parse().map_err(|_| {
+                BadParameter(format!(
+                    "the parameter {name} takes a number, not '{value}'"
+                ))
+            })?;
+            let small = u32::try_from(number).unwrap_or(u32::MAX);
+            match name {
+                "off" => self.enabled = number == 0,
+                "threshold" => self.threshold = small.max(1),
+                "function_threshold" => self.function_threshold = small.max(1),
+                "trace_eagerness" => self.trace_eagerness = small.max(1),
+                "trace_limit" => self.trace_limit = small,
+                "max_unroll_loops" => self.max_unroll_loops = small,
+                "max_unroll_recursion" => self.max_unroll_recursion = small,
+                "max_inline_depth" => self.max_inline_depth = small,
+                "max_aborts" => self.max_aborts = small,
+                "max_tree_ops" => self.max_tree_ops = small,
+                "code_memory" => self.code_memory = number as usize,
+                "sync" => self.sync = number != 0,
+                "evaluate" => self.evaluate = number != 0,
+                "optimize" => self.optimize = number != 0,
+                "quick" => self.quick = number != 0,
+                "trace" => self.trace = number != 0,
+                _ => {
+                    return Err(BadParameter(format!(
+                        "there is no parameter '{name}'; there are {}",
+                        Self::NAMES.join(", ")
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,606 @@
+//! The runtime of one thread: cells, compiled trees, and the way in.
+
+use super::parameters::Parameters;
+use super::statistics::Statistics;
+use super::{Driver, THRESHOLDS, exit, reset_counter};
+use crate::backend::{self, Arena, CompileError, Compiler, Machine, Quality};
+use crate::context::{Context, FINISH, PANICKED};
+use crate::ir::code::Code;
+use crate::ir::tree::{FragmentId, GuardId, Tree};
+use crate::opt;
+use crate::record::{Abort, Continue, Limits, Meta, Recorder};
+use crate::twin::{Flat, Raw};
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// What came of [`enter`].
+#[derive(Debug)]
+pub enum Entered {
+    /// Nothing: go on.
+    No,
+    /// Code ran; go on at this merge point.
+    Continue(Continue),
+    /// Code ran until the portal returned these words.
+    Return(Vec<u64>),
+}
+
+/// How a run of code ended.
+pub(super) enum Outcome {
+    Continue(Continue),
+    Return(Vec<u64>),
+}
+
+/// Code, as it runs.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub(super) code: Code,
+    /// `None` when it is evaluated.
+    machine: Option<Machine>,
+    valid: Arc<AtomicU64>,
+}
+
+/// A tree that was recorded, and what is known about how it does.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) tree: Tree,
+    pub(super) compiled: Option<Rc<Compiled>>,
+    /// Which bridge belongs to which instance of which guard.
+    pub(super) attached: BTreeMap<(GuardId, u32), FragmentId>,
+    /// How often each exit was taken.
+    pub(super) failures: HashMap<(GuardId, u32), u32>,
+    /// Bridges that were attached since the last compilation.
+    pub(super) pending: u32,
+    /// Exits taken, since the last compilation, where a bridge is pending.
+    pub(super) lost: u64,
+    /// Aborted recordings of bridges.
+    pub(super) aborts: u32,
+    /// No bridge is recorded any more.
+    pub(super) full: bool,
+}
+
+impl Live {
+    /// What compiling the tree is estimated to cost, in nanoseconds.
+    pub(super) fn estimate(&self) -> u64 {
+        /// Per recorded operation, optimizer and backend together.
+        const NS_PER_OP: u64 = 3000;
+        self.tree.insts.len() as u64 * NS_PER_OP
+    }
+}
+
+/// A place: a driver and its greens.
+pub(super) struct Place {
+    pub(super) driver: &'static Driver,
+    pub(super) greens: Vec<u64>,
+    pub(super) live: Option<Box<Live>>,
+    pub(super) busy: bool,
+    aborts: u32,
+    given_up: Option<Abort>,
+    never_inline: bool,
+}
+
+/// Index of a place.
+pub(super) type PlaceId = usize;
+
+pub(super) struct Runtime {
+    pub(super) parameters: Parameters,
+    pub(super) statistics: Statistics,
+    places: Vec<Place>,
+    index: HashMap<(usize, Vec<u64>), PlaceId>,
+    compiler: Option<Result<Compiler, CompileError>>,
+    pub(super) panic: Option<Box<dyn Any + Send>>,
+}
+
+thread_local! {
+    static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+    static CONTEXT: RefCell<Option<Box<Context>>> = const { RefCell::new(None) };
+}
+
+/// Runs `f` on the thread's runtime. `f` must not run the interpreter.
+pub(super) fn with<R>(f: impl FnOnce(&mut Runtime) -> R) -> R {
+    RUNTIME.with(|runtime| {
+        let mut runtime = runtime.borrow_mut();
+        f(runtime.get_or_insert_with(Runtime::new))
+    })
+}
+
+/// The thread's context. It stays where it is until the thread ends.
+pub(super) fn context() -> *mut Context {
+    CONTEXT.with(|context| &raw mut **context.borrow_mut().get_or_insert_with(Default::default))
+}
+
+/// Processor time of this thread, in nanoseconds.
+pub(super) fn thread_time() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a valid timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The thread's parameters.
+pub fn parameters() -> Parameters {
+    with(|runtime| runtime.parameters.clone())
+}
+
+/// Sets the thread's parameters, which hold from now on; what is compiled stays.
+pub fn set_parameters(parameters: Parameters) {
+    with(|runtime| {
+        runtime.parameters = parameters;
+        runtime.publish_thresholds();
+    });
+}
+
+/// What the thread's runtime has done so far.
+pub fn statistics() -> Statistics {
+    with(|runtime| runtime.statistics.clone())
+}
+
+/// Why the place has no compiled code; `None` if it has.
+pub fn why_not_compiled(driver: &'static Driver, greens: &[u64]) -> Option<String> {
+    with(|runtime| {
+        let Some(place) = runtime.find(driver, greens) else {
+            return Some("it was never hot".to_owned());
+        };
+        let place = &runtime.places[place];
+        if place
+            .live
+            .as_ref()
+            .is_some_and(|live| live.compiled.is_some())
+        {
+            return None;
+        }
+        Some(match place.given_up {
+            Some(reason) => format!(
+                "it was given up after {} aborted recordings: {}",
+                place.aborts,
+                reason.name()
+            ),
+            None if place.busy => "it is being recorded".to_owned(),
+            None if place.aborts > 0 => format!("{} recordings were aborted", place.aborts),
+            None => "it was not hot for long enough".to_owned(),
+        })
+    })
+}
+
+/// Whether the place has code that can be entered.
+pub fn has_code(driver: &'static Driver, greens: &[u64]) -> bool {
+    with(|runtime| {
+        runtime.find(driver, greens).is_some_and(|place| {
+            runtime.places[place]
+                .live
+                .as_ref()
+                .is_some_and(|live| live.compiled.is_some())
+        })
+    })
+}
+
+/// Whether calls of this place are never inlined.
+pub fn never_inlines(driver: &'static Driver, greens: &[u64]) -> bool {
+    with(|runtime| {
+        runtime
+            .find(driver, greens)
+            .is_some_and(|place| runtime.places[place].never_inline)
+    })
+}
+
+impl Runtime {
+    fn new() -> Runtime {
+        let mut parameters = Parameters::default();
+        if let Ok(text) = std::env::var("METAJIT") {
+            if let Err(error) = parameters.set(&text) {
+                eprintln!("metajit: METAJIT: {error}");
+            }
+        }
+        let runtime = Runtime {
+            parameters,
+            statistics: Statistics::default(),
+            places: Vec::new(),
+            index: HashMap::new(),
+            compiler: None,
+            panic: None,
+        };
+        runtime.publish_thresholds();
+        runtime
+    }
+
+    fn publish_thresholds(&self) {
+        let parameters = &self.parameters;
+        THRESHOLDS.set(if parameters.enabled {
+            (parameters.threshold, parameters.function_threshold)
+        } else {
+            (u32::MAX, u32::MAX)
+        });
+    }
+
+    pub(super) fn find(&self, driver: &'static Driver, greens: &[u64]) -> Option<PlaceId> {
+        self.index
+            .get(&(std::ptr::from_ref(driver) as usize, greens.to_vec()))
+            .copied()
+    }
+
+    fn place(&mut self, driver: &'static Driver, greens: &[u64]) -> PlaceId {
+        let key = (std::ptr::from_ref(driver) as usize, greens.to_vec());
+        if let Some(&place) = self.index.get(&key) {
+            return place;
+        }
+        let place = self.places.len();
+        self.places.push(Place {
+            driver,
+            greens: greens.to_vec(),
+            live: None,
+            busy: false,
+            aborts: 0,
+            given_up: None,
+            never_inline: false,
+        });
+        self.index.insert(key, place);
+        place
+    }
+
+    pub(super) fn at(&mut self, place: PlaceId) -> &mut Place {
+        &mut self.places[place]
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            trace_limit: self.parameters.trace_limit as usize,
+            unroll: self.parameters.max_unroll_loops,
+            inline_depth: self.parameters.max_inline_depth,
+            recursion: self.parameters.max_unroll_recursion,
+        }
+    }
+
+    /// The compiled code of a place.
+    pub(super) fn compiled(&self, place: PlaceId) -> Option<Rc<Compiled>> {
+        self.places[place].live.as_ref()?.compiled.clone()
+    }
+
+    /// An aborted recording: counts it, and gives the place up when it has been too many.
+    pub(super) fn aborted(&mut self, place: PlaceId, reason: Abort) {
+        self.statistics.count_abort(reason);
+        let max = self.parameters.max_aborts;
+        let place = &mut self.places[place];
+        place.aborts += 1;
+        if place.aborts >= max && place.given_up.is_none() {
+            place.given_up = Some(reason);
+            self.statistics.given_up += 1;
+        }
+    }
+
+    /// A callee that loops is not inlined again.
+    pub(super) fn note_looping_call(&mut self, recorder: &mut Recorder) {
+        if let Some((driver, greens)) = recorder.looping_call.take() {
+            let place = self.place(driver, &greens);
+            self.places[place].never_inline = true;
+        }
+    }
+
+    /// Optimizes and compiles the tree of a place as a whole.
+    pub(super) fn compile(&mut self, place: PlaceId) {
+        let Some(live) = &self.places[place].live else {
+            return;
+        };
+        let start = thread_time();
+        let attached = live.attached.clone();
+        let options = if self.parameters.optimize {
+            opt::Options::default()
+        } else {
+            opt::Options::none()
+        };
+        let optimized = opt::optimize(&live.tree, &options, &|guard, instance| {
+            attached.get(&(guard, instance)).copied()
+        });
+        let middle = thread_time();
+        self.statistics.optimize_ns += middle - start;
+        let result = match optimized {
+            Ok(optimized) => self.generate(place, optimized.code),
+            Err(_) => Err(Abort::Optimizer),
+        };
+        self.statistics.backend_ns += thread_time() - middle;
+        match result {
+            Ok(compiled) => {
+                let max_ops = self.parameters.max_tree_ops as usize;
+                let ops = compiled.code.insts.len();
+                if let Some(live) = &mut self.places[place].live {
+                    live.compiled = Some(Rc::new(compiled));
+                    live.pending = 0;
+                    live.lost = 0;
+                    live.full |= ops > max_ops;
+                }
+            }
+            Err(reason) => {
+                self.statistics.count_abort(reason);
+                let place = &mut self.places[place];
+                if let Some(live) = &mut place.live {
+                    // The code that there is, if any, goes on; it gets no more bridges.
+                    live.full = true;
+                    live.pending = 0;
+                    if live.compiled.is_none() {
+                        place.live = None;
+                        place.given_up = Some(reason);
+                    }
+                }
+            }
+        }
+    }
+
+    fn generate(&mut self, place: PlaceId, code: Code) -> Result<Compiled, Abort> {
+        if self.parameters.trace {
+            eprintln!("metajit: code of {}:\n{code}", self.location(place));
+        }
+        self.statistics.compilations += 1;
+        self.statistics.ops_compiled += code.insts.len() as u64;
+        self.statistics.guards_compiled += code.exits.len() as u64;
+        self.statistics.slots_compiled += code
+            .exits
+            .iter()
+            .map(|exit| exit.slots.len() as u64)
+            .sum::<u64>();
+        let valid = Arc::new(AtomicU64::new(1));
+        if self.parameters.evaluate {
+            return Ok(Compiled {
+                code,
+                machine: None,
+                valid,
+            });
+        }
+        let name = self.location(place);
+        let bytes = self.parameters.code_memory;
+        let compiler = self
+            .compiler
+            .get_or_insert_with(|| Arena::new(bytes).and_then(Compiler::new));
+        let compiler = match compiler {
+            Ok(compiler) => compiler,
+            Err(error) => {
+                if self.parameters.enabled {
+                    eprintln!("metajit: warning: no JIT: {error}");
+                    self.parameters.enabled = false;
+                    self.publish_thresholds();
+                }
+                return Err(Abort::Backend);
+            }
+        };
+        let quality = if self.parameters.quick {
+            Quality::Quick
+        } else {
+            Quality::Full
+        };
+        let options = backend::Options {
+            valid: Some(valid.clone()),
+            name,
+            ..backend::Options::new(quality)
+        };
+        match compiler.compile(&code, &options) {
+            Ok(machine) => {
+                self.statistics.code_bytes += machine.stats().bytes as u64;
+                Ok(Compiled {
+                    code,
+                    machine: Some(machine),
+                    valid,
+                })
+            }
+            Err(error) => {
+                if self.parameters.trace {
+                    eprintln!("metajit: {error}");
+                }
+                Err(Abort::Backend)
+            }
+        }
+    }
+
+    pub(super) fn location(&self, place: PlaceId) -> String {
+        let place = &self.places[place];
+        (place.driver.location)(&place.greens)
+    }
+}
+
+/// Called when [`super::hot`] says so: records, or runs the code that there is.
+#[cold]
+#[inline(never)]
+pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bool) -> Entered {
+    enum Todo {
+        Nothing,
+        Record(PlaceId),
+        Run(PlaceId),
+    }
+    let todo = with(|runtime| {
+        // Thresholds start at 0, so that the first visit of a thread comes here and reads the parameters.
+        if !runtime.parameters.enabled || super::is_early(greens, function) {
+            return Todo::Nothing;
+        }
+        let place = runtime.place(driver, greens);
+        if runtime.compiled(place).is_some() {
+            return Todo::Run(place);
+        }
+        let at = &mut runtime.places[place];
+        if at.busy || at.given_up.is_some() {
+            reset_counter(greens, function);
+            return Todo::Nothing;
+        }
+        at.busy = true;
+        Todo::Record(place)
+    });
+    match todo {
+        Todo::Nothing => Entered::No,
+        Todo::Run(place) => run(place, reds.to_vec()),
+        Todo::Record(place) => record(place, driver, greens, reds, function),
+    }
+}
+
+/// Makes a place usable again when a panic passes through its recording.
+struct Recording(PlaceId);
+impl Drop for Recording {
+    fn drop(&mut self) {
+        with(|runtime| {
+            runtime.places[self.0].busy = false;
+            if std::thread::panicking() {
+                runtime.aborted(self.0, Abort::Panic);
+            }
+        });
+    }
+}
+
+fn record(
+    place: PlaceId,
+    driver: &'static Driver,
+    greens: &[u64],
+    reds: &[u64],
+    function: bool,
+) -> Entered {
+    let guard = Recording(place);
+    let limits = with(|runtime| {
+        runtime.statistics.loops_recorded += 1;
+        runtime.limits()
+    });
+    let start = thread_time();
+    let (recorder, raws) = Recorder::root(driver, greens, reds, limits);
+    let mut meta = Meta::recording(recorder);
+    let words = (driver.twin)(&mut meta, greens, &raws);
+    let (outcome, recorder, _) = meta.finish();
+    let outcome = outcome_of(outcome, &words);
+    with(|runtime| runtime.statistics.record_ns += thread_time() - start);
+    if let Some(mut recorder) = recorder {
+        complete(&mut recorder, &outcome, &words);
+        with(|runtime| {
+            runtime.note_looping_call(&mut recorder);
+            if !recorder.ended {
+                reset_counter(greens, function);
+                return runtime.aborted(place, recorder.aborted.unwrap_or(Abort::TooLong));
+            }
+            runtime.statistics.ops_recorded += recorder.recorded() as u64;
+            runtime.statistics.guards_recorded += recorder.tree.guards.len() as u64;
+            runtime.places[place].live = Some(Box::new(Live {
+                tree: recorder.tree,
+                compiled: None,
+                attached: BTreeMap::new(),
+                failures: HashMap::new(),
+                pending: 0,
+                lost: 0,
+                aborts: 0,
+                full: false,
+            }));
+            runtime.compile(place);
+        });
+    }
+    drop(guard);
+    go_on(driver, outcome)
+}
+
+/// A recording whose outermost twin returned has its end there.
+pub(super) fn complete(recorder: &mut Recorder, outcome: &Outcome, words: &[Raw]) {
+    if matches!(outcome, Outcome::Return(_)) && recorder.aborted.is_none() && !recorder.ended {
+        recorder.finish(words);
+    }
+}
+
+pub(super) fn outcome_of(outcome: Option<Continue>, words: &[Raw]) -> Outcome {
+    match outcome {
+        Some(go_on) => Outcome::Continue(go_on),
+        None => Outcome::Return(words.iter().map(|word| word.bits).collect()),
+    }
+}
+
+/// After code was left: straight into other code, if there is any where the interpreter would go on.
+fn go_on(driver: &'static Driver, outcome: Outcome) -> Entered {
+    match outcome {
+        Outcome::Return(words) => Entered::Return(words),
+        Outcome::Continue(next) => {
+            let place = with(|runtime| {
+                let place = runtime.find(driver, &next.greens)?;
+                runtime.compiled(place).map(|_| place)
+            });
+            match place {
+                Some(place) => run(place, next.reds),
+                None => Entered::Continue(next),
+            }
+        }
+    }
+}
+
+/// Runs code until the interpreter has to go on.
+fn run(mut place: PlaceId, mut reds: Vec<u64>) -> Entered {
+    loop {
+        let (compiled, driver) = with(|runtime| {
+            runtime.statistics.entries += 1;
+            (runtime.compiled(place), runtime.places[place].driver)
+        });
+        let Some(compiled) = compiled else {
+            return Entered::Continue(Continue {
+                greens: with(|runtime| runtime.places[place].greens.clone()),
+                reds,
+            });
+        };
+        let context = context();
+        // SAFETY: the context lives as long as the thread; compiled code and evaluator reach it only through this pointer,
+        // and no reference to it is held across a run.
+        let code = unsafe {
+            (&mut (*context).slots)[..reds.len()].copy_from_slice(&reds);
+            match &compiled.machine {
+                Some(machine) => (machine.entry())(context),
+                None => crate::ir::eval::run(&compiled.code, context, &compiled.valid),
+            }
+        };
+        match code {
+            // SAFETY: as above.
+            FINISH => {
+                return Entered::Return(unsafe {
+                    (&(*context).results)[..driver.results].to_vec()
+                });
+            }
+            PANICKED => {
+                // SAFETY: as above.
+                unsafe { (*context).panicked = 0 };
+                let payload = with(|runtime| runtime.panic.take());
+                std::panic::resume_unwind(payload.unwrap_or_else(|| Box::new("a callee panicked")));
+            }
+            exit => match exit::leave(place, driver, &compiled, exit) {
+                Outcome::Return(words) => return Entered::Return(words),
+                Outcome::Continue(next) => {
+                    let other = with(|runtime| {
+                        let place = runtime.find(driver, &next.greens)?;
+                        runtime.compiled(place).map(|_| place)
+                    });
+                    match other {
+                        Some(other) => (place, reds) = (other, next.reds),
+                        None => return Entered::Continue(next),
+                    }
+                }
+            },
+        }
+    }
+}
+
+/// Runs a residual callee for compiled code: catches a panic, and writes the result words.
+///
+/// # Safety
+/// `out` must have room for the result words after the first.
+pub unsafe fn residual<R: Flat>(out: *mut u64, native: impl FnOnce() -> R) -> u64 {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(native));
+    match result {
+        Ok(result) => {
+            let mut words = Vec::with_capacity(R::WORDS);
+            result.flatten(&mut words);
+            for (index, &word) in words.iter().enumerate().skip(1) {
+                // SAFETY: the caller's contract.
+                unsafe { *out.add(index - 1) = word };
+            }
+            words.first().copied().unwrap_or(0)
+        }
+        Err(payload) => {
+            with(|runtime| runtime.panic = Some(payload));
+            // SAFETY: the context lives as long as the thread.
+            unsafe { (*context()).panicked = 1 };
+            0
+        }
+    }
+}
+
+/// How long one exit takes, with the interpretation that follows: for the rule about pending bridges.
+pub(super) const EXIT_COST: Duration = Duration::from_nanos(700);

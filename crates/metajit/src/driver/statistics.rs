@@ -1,0 +1,75 @@
+//! What was recorded, compiled, left and given up: every refusal has a name and a counter.
+
+use crate::record::Abort;
+
+/// Counters of one thread's runtime.
+#[derive(Clone, Default, Debug)]
+pub struct Statistics {
+    /// Trees begun (loops and functions).
+    pub loops_recorded: u64,
+    /// Bridges recorded.
+    pub bridges_recorded: u64,
+    /// Recordings given up, by reason (in the order of [`Abort::ALL`]).
+    pub aborts: [u64; Abort::ALL.len()],
+    /// Places given up for good.
+    pub given_up: u64,
+    /// Operations recorded.
+    pub ops_recorded: u64,
+    /// Guards recorded.
+    pub guards_recorded: u64,
+    /// Compilations.
+    pub compilations: u64,
+    /// Operations compiled.
+    pub ops_compiled: u64,
+    /// Exit slots of the code compiled.
+    pub slots_compiled: u64,
+    /// Guards of the code compiled.
+    pub guards_compiled: u64,
+    /// Bytes of machine code made.
+    pub code_bytes: u64,
+    /// Nanoseconds of thread time spent recording.
+    pub record_ns: u64,
+    /// Nanoseconds of thread time spent optimizing.
+    pub optimize_ns: u64,
+    /// Nanoseconds of thread time spent in the backend.
+    pub backend_ns: u64,
+    /// Times compiled code was entered.
+    pub entries: u64,
+    /// Times compiled code was left by an exit.
+    pub exits: u64,
+}
+
+impl Statistics {
+    /// All counters with their names.
+    pub fn fields(&self) -> Vec<(String, u64)> {
+        let mut fields: Vec<(String, u64)> = [
+            ("loops_recorded", self.loops_recorded),
+            ("bridges_recorded", self.bridges_recorded),
+            ("given_up", self.given_up),
+            ("ops_recorded", self.ops_recorded),
+            ("guards_recorded", self.guards_recorded),
+            ("compilations", self.compilations),
+            ("ops_compiled", self.ops_compiled),
+            ("slots_compiled", self.slots_compiled),
+            ("guards_compiled", self.guards_compiled),
+            ("code_bytes", self.code_bytes),
+            ("record_ns", self.record_ns),
+            ("optimize_ns", self.optimize_ns),
+            ("backend_ns", self.backend_ns),
+            ("entries", self.entries),
+            ("exits", self.exits),
+        ]
+        .map(|(name, count)| (name.to_owned(), count))
+        .into();
+        for (reason, &count) in Abort::ALL.iter().zip(&self.aborts) {
+            fields.push((format!("abort_{}", reason.name()), count));
+        }
+        fields
+    }
+
+    pub(super) fn count_abort(&mut self, reason: Abort) {
+        if let Some(position) = Abort::ALL.iter().position(|&other| other == reason) {
+            self.aborts[position] += 1;
+        }
+    }
+}

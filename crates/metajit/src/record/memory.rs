@@ -1,0 +1,259 @@
+//! Objects, as twins reach them.
+
+use super::{Meta, Mode};
+use crate::access;
+use crate::ir::{Arg, Op};
+use crate::object::{Field, Header, Item, Mutability, Object};
+use crate::twin::Traced;
+
+/// How an allocation in a twin goes on.
+#[derive(Clone, Copy, Debug)]
+pub enum Allocation<H> {
+    /// The object is there and complete: it was made before.
+    Done(Traced<H>),
+    /// The object was made just now; its fields are to be recorded.
+    New(Traced<H>),
+}
+
+fn header<H: Object>(object: Traced<H>) -> *mut Header {
+    object.val.to_bits() as *mut Header
+}
+
+impl Meta {
+    /// Answers an event of one word from the log.
+    fn replayed<T: Item>(&mut self) -> Traced<T> {
+        let word = self
+            .replay
+            .as_mut()
+            .expect("a replay in replay mode")
+            .take_words()[0];
+        Traced::new(T::from_bits(word.bits), word.arg)
+    }
+
+    /// Logs an event of one word.
+    fn logged<T: Item>(&mut self, val: T, arg: Arg) -> Traced<T> {
+        self.recorder
+            .as_mut()
+            .expect("a recorder in record mode")
+            .log_words(&[arg]);
+        Traced::new(val, arg)
+    }
+
+    /// Reads a scalar field.
+    #[inline(never)]
+    pub fn load<H: Object, T: Item>(
+        &mut self,
+        object: Traced<H>,
+        field: &'static Field,
+    ) -> Traced<T> {
+        let constant = field.mutability == Mutability::Immutable;
+        if !constant && self.replays() {
+            return self.replayed();
+        }
+        // SAFETY: a handle names a live object with this field.
+        let val = T::from_bits(unsafe { access::read_word(header(object), field.offset) });
+        let Some(recorder) = self.writes() else {
+            return Traced::constant(val);
+        };
+        if constant && object.arg().as_const().is_some() {
+            return Traced::constant(val);
+        }
+        let arg = object.arg();
+        let value = match recorder.known_load(arg, field, None) {
+            Some(Arg::Const(_)) => Arg::Const(val.to_bits()),
+            Some(known) => known,
+            None => recorder.load(arg, field, None),
+        };
+        if constant {
+            Traced::new(val, value)
+        } else {
+            self.logged(val, value)
+        }
+    }
+
+    /// Writes a scalar field.
+    #[inline(never)]
+    pub fn store<H: Object, T: Item>(
+        &mut self,
+        object: Traced<H>,
+        field: &'static Field,
+        value: Traced<T>,
+    ) {
+        if self.replays() {
+            return self.replay_tick();
+        }
+        // SAFETY: a handle names a live object with this field.
+        unsafe {
+            if field.mutability == Mutability::QuasiImmutable {
+                access::write_quasi_immutable(header(object), field.offset, value.val);
+            } else {
+                access::write_word(header(object), field.offset, value.val);
+            }
+        }
+        if self.mode == Mode::Record {
+            let recorder = self.recorder.as_mut().expect("a recorder in record mode");
+            recorder.store(object.arg(), field, None, value.arg());
+            recorder.tick();
+        }
+    }
+
+    /// The length of the array.
+    #[inline(never)]
+    pub fn len<H: Object>(&mut self, object: Traced<H>, field: &'static Field) -> Traced<i64> {
+        // SAFETY: a handle names a live object with this array.
+        let val = unsafe { access::read_word(header(object), field.offset - 8) } as i64;
+        match (self.writes(), object.arg()) {
+            (Some(recorder), arg @ Arg::Op(_)) => {
+                let arg = recorder.len(arg, field);
+                Traced::new(val, arg)
+            }
+            _ => Traced::constant(val),
+        }
+    }
+
+    /// Branches on the bounds check; whether the index is in bounds.
+    fn in_bounds<H: Object>(
+        &mut self,
+        object: Traced<H>,
+        field: &'static Field,
+        index: Traced<i64>,
+    ) -> bool {
+        let len = self.len(object, field);
+        let inside = (index.val as u64) < len.val as u64;
+        let condition = self.pure_word(Op::Ult, &[index.arg(), len.arg()], inside);
+        self.branch(condition)
+    }
+
+    /// Reads an item of the array.
+    #[inline(never)]
+    pub fn load_item<H: Object, T: Item>(
+        &mut self,
+        object: Traced<H>,
+        field: &'static Field,
+        index: Traced<i64>,
+    ) -> Traced<T> {
+        if !self.in_bounds(object, field, index) {
+            // SAFETY: a handle names a live object with this array; this panics.
+            return Traced::constant(unsafe {
+                access::read_item(header(object), field.offset, index.val)
+            });
+        }
+        let constant = field.mutability == Mutability::Immutable;
+        if !constant && self.replays() {
+            return self.replayed();
+        }
+        // SAFETY: a handle names a live object with this array.
+        let val: T = unsafe { access::read_item(header(object), field.offset, index.val) };
+        let (arg, index) = (object.arg(), index.arg());
+        let Some(recorder) = self.writes() else {
+            return Traced::constant(val);
+        };
+        if constant && arg.as_const().is_some() && index.as_const().is_some() {
+            return Traced::constant(val);
+        }
+        let known = index
+            .as_const()
+            .and_then(|index| recorder.known_load(arg, field, Some(index)));
+        let value = match known {
+            Some(Arg::Const(_)) => Arg::Const(val.to_bits()),
+            Some(known) => known,
+            None => recorder.load(arg, field, Some(index)),
+        };
+        if constant {
+            Traced::new(val, value)
+        } else {
+            self.logged(val, value)
+        }
+    }
+
+    /// Writes an item of the array.
+    #[inline(never)]
+    pub fn store_item<H: Object, T: Item>(
+        &mut self,
+        object: Traced<H>,
+        field: &'static Field,
+        index: Traced<i64>,
+        value: Traced<T>,
+    ) {
+        if !self.in_bounds(object, field, index) {
+            // SAFETY: a handle names a live object with this array; this panics.
+            return unsafe {
+                access::write_item(header(object), field.offset, index.val, value.val)
+            };
+        }
+        if self.replays() {
+            return self.replay_tick();
+        }
+        // SAFETY: a handle names a live object with this array.
+        unsafe { access::write_item(header(object), field.offset, index.val, value.val) };
+        if self.mode == Mode::Record {
+            let recorder = self.recorder.as_mut().expect("a recorder in record mode");
+            recorder.store(object.arg(), field, Some(index.arg()), value.arg());
+            recorder.tick();
+        }
+    }
+
+    /// Makes an object: `native` makes it for real, fields and all.
+    #[inline(never)]
+    pub fn allocate<H: Object + Item>(
+        &mut self,
+        len: Arg,
+        fill: Arg,
+        native: impl FnOnce() -> H,
+    ) -> Allocation<H> {
+        if self.replays() {
+            return Allocation::Done(self.replayed());
+        }
+        let val = native();
+        if self.mode == Mode::Live {
+            return Allocation::Done(Traced::constant(val));
+        }
+        let recorder = self.recorder.as_mut().expect("a recorder in record mode");
+        let arg = recorder.allocate(H::SHAPE, len, fill);
+        Allocation::New(self.logged(val, arg))
+    }
+
+    /// Records what a field of a new object begins with.
+    pub fn initialize<H: Object, T: Item>(
+        &mut self,
+        object: Traced<H>,
+        field: &'static Field,
+        value: Traced<T>,
+    ) {
+        let recorder = self.recorder.as_mut().expect("a recorder in record mode");
+        recorder.store(object.arg(), field, None, value.arg());
+    }
+
+    /// What the items of a new array begin with, as an integer word.
+    pub fn fill_of<T: Item>(&mut self, fill: Traced<T>) -> Arg {
+        if T::TYPE == crate::word::Type::Float {
+            self.bits_of_float(fill.arg())
+        } else {
+            fill.arg()
+        }
+    }
+
+    /// Whether a handle is null.
+    #[inline(never)]
+    pub fn is_null<H: Object>(&mut self, object: Traced<H>) -> Traced<bool> {
+        self.pure_word(
+            Op::Eq,
+            &[object.arg(), Arg::Const(0)],
+            object.val.to_bits() == 0,
+        )
+    }
+
+    /// Whether the object has the handle's own shape.
+    #[inline(never)]
+    pub fn is_shape<H: Object>(&mut self, object: Traced<H>) -> Traced<bool> {
+        // SAFETY: a handle names a live object.
+        let val = unsafe { access::has_shape(header(object), H::SHAPE) };
+        match (self.writes(), object.arg()) {
+            (Some(recorder), arg @ Arg::Op(_)) => {
+                let shape = recorder.shape_of(arg);
+                self.pure_word(Op::Eq, &[shape, Arg::Const(u64::from(H::SHAPE.id()))], val)
+            }
+            _ => Traced::constant(val),
+        }
+    }
+}

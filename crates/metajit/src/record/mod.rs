@@ -1,0 +1,328 @@
+//! The tracer: [`Meta`], which every twin is handed, and the recorder behind it.
+//!
+//! **Problem.** One body of generated code (the twins) must record traces, resume the interpreter at any guard, and do so
+//! again while recording a bridge.
+//!
+//! **Approach.** `Meta` has three modes. *Live*: every operation is done natively and nothing is remembered. *Record*: it
+//! is done natively and also written to a [`Tree`]. *Replay*: the twin is called again from the last merge point;
+//! events (loads, calls, allocations) are not done but answered from the log that an exit hands over, stores are
+//! skipped, and pure operations and branches just run again. When the log is used up and the ticks since its last node
+//! have passed, the mode becomes live or recording, in the middle of the twin, and the branch that failed goes the other
+//! way by itself.
+//!
+//! **Positions.** A place in a run is a node of the event log and a number of ticks since. Ticks are counted by branches,
+//! promotions, stores and entries of `#[jit]` functions, unconditionally and alike in all modes. A call that was looked
+//! into and completed becomes one node (see [`crate::ir::tree`]); the ticks at its entry tell replay which call
+//! the node belongs to.
+//!
+//! **Immutable fields are read again**, not logged: the object is there, and its field has not changed.
+//!
+//! **Leaving.** At a merge point in live mode, the outermost activation unwinds to the driver with its greens and reds;
+//! an inner one goes on in the plain loop and hands its result to the outer twin.
+//!
+//! **Rejected.** Logging every branch outcome (replay recomputes them); a jitcode and a blackhole interpreter.
+
+mod calls;
+mod memory;
+mod recorder;
+mod replay;
+
+pub use calls::{CallMark, Enter};
+pub use memory::Allocation;
+pub use recorder::{Abort, Limits, Recorder};
+pub use replay::{Replay, Step};
+
+use crate::driver::Driver;
+use crate::ir::tree::TreeEnd;
+use crate::ir::{Arg, Op};
+use crate::twin::{Flat, Raw, Reader, Traced};
+use crate::word::Word;
+
+/// What a `Meta` is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Running natively.
+    Live,
+    /// Running and recording.
+    Record,
+    /// Going over what was done already.
+    Replay,
+}
+
+/// How a run of the outermost twin ended when it did not return.
+#[derive(Clone, Debug)]
+pub struct Continue {
+    /// The portal's greens.
+    pub greens: Vec<u64>,
+    /// The portal's reds.
+    pub reds: Vec<u64>,
+}
+
+/// What twins are handed: see the module.
+#[derive(Debug)]
+pub struct Meta {
+    mode: Mode,
+    /// Present while recording and in a replay that records afterwards.
+    recorder: Option<Box<Recorder>>,
+    replay: Option<Replay>,
+    /// Portal activations that this twin has inlined, the outermost not counted.
+    depth: u32,
+    /// The twin was just called at a merge point that needs no handling.
+    fresh_merge: bool,
+    /// The last jump went backwards.
+    back_edge: bool,
+    outcome: Option<Continue>,
+}
+
+impl Meta {
+    /// Starts recording at a merge point.
+    pub(crate) fn recording(recorder: Box<Recorder>) -> Meta {
+        Meta {
+            mode: Mode::Record,
+            recorder: Some(recorder),
+            ..Meta::live()
+        }
+    }
+
+    /// Starts a replay; with a recorder it becomes a recording.
+    pub(crate) fn replaying(replay: Replay, recorder: Option<Box<Recorder>>) -> Meta {
+        Meta {
+            mode: Mode::Replay,
+            replay: Some(replay),
+            recorder,
+            ..Meta::live()
+        }
+    }
+
+    fn live() -> Meta {
+        Meta {
+            mode: Mode::Live,
+            recorder: None,
+            replay: None,
+            depth: 0,
+            fresh_merge: true,
+            back_edge: false,
+            outcome: None,
+        }
+    }
+
+    /// What it hands back when the outermost twin is done.
+    pub(crate) fn finish(self) -> (Option<Continue>, Option<Box<Recorder>>, Mode) {
+        (self.outcome, self.recorder, self.mode)
+    }
+
+    /// The recorder, if operations are being written down (pure ones are, in a replay that records afterwards).
+    #[inline(always)]
+    fn writes(&mut self) -> Option<&mut Recorder> {
+        if self.mode == Mode::Live {
+            None
+        } else {
+            self.recorder.as_deref_mut()
+        }
+    }
+
+    /// Whether this run stands for compiled code: the twin of [`crate::we_are_jitted`].
+    pub fn we_are_jitted(&self) -> Traced<bool> {
+        Traced::constant(true)
+    }
+
+    /// Goes on natively, whatever was being recorded.
+    #[cold]
+    pub(crate) fn abort(&mut self, reason: Abort) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.aborted = Some(reason);
+        }
+        if self.mode == Mode::Record {
+            self.mode = Mode::Live;
+        }
+    }
+
+    /// Called first by everything that ticks or logs: ends the replay where its log ends. Whether it is still replaying.
+    #[inline]
+    fn replays(&mut self) -> bool {
+        if self.mode != Mode::Replay {
+            return false;
+        }
+        let replay = self.replay.as_ref().expect("a replay in replay mode");
+        if !replay.is_over() {
+            return true;
+        }
+        self.end_replay();
+        false
+    }
+
+    #[cold]
+    fn end_replay(&mut self) {
+        self.replay = None;
+        self.mode = if self.recorder.is_some() {
+            Mode::Record
+        } else {
+            Mode::Live
+        };
+    }
+
+    /// Records a pure operation; in modes that record nothing, the result is not to be looked at.
+    #[inline(never)]
+    pub fn pure(&mut self, op: Op, args: &[Arg]) -> Arg {
+        match self.writes() {
+            Some(recorder) => recorder.pure(op, args),
+            None => Arg::Const(0),
+        }
+    }
+
+    /// Records a pure operation whose native value is known.
+    #[inline]
+    pub fn pure_word<T: Word>(&mut self, op: Op, args: &[Arg], val: T) -> Traced<T> {
+        if args.iter().all(|arg| arg.as_const().is_some()) {
+            return Traced::constant(val);
+        }
+        match self.writes() {
+            Some(recorder) => {
+                let arg = recorder.pure(op, args);
+                Traced::new(val, arg)
+            }
+            None => Traced::constant(val),
+        }
+    }
+
+    /// A float from its pattern.
+    pub(crate) fn float_of_bits(&mut self, word: Raw) -> Arg {
+        match word.arg {
+            Arg::Const(bits) => Arg::Const(bits),
+            arg => self.pure(Op::BitsFloat, &[arg]),
+        }
+    }
+
+    /// The pattern of a float.
+    pub(crate) fn bits_of_float(&mut self, arg: Arg) -> Arg {
+        match arg {
+            Arg::Const(bits) => Arg::Const(bits),
+            arg => self.pure(Op::FloatBits, &[arg]),
+        }
+    }
+
+    /// The twin of a condition: a guard, unless the outcome is known.
+    #[inline(never)]
+    pub fn branch(&mut self, condition: Traced<bool>) -> bool {
+        if self.replays() {
+            self.replay_tick();
+        } else if self.mode == Mode::Record {
+            let arg = condition.arg();
+            let recorder = self.recorder.as_mut().expect("a recorder in record mode");
+            if recorder.branch(arg, condition.val) {
+                self.abort(Abort::TooLong);
+            }
+        }
+        condition.val
+    }
+
+    /// The twin of a condition that is any word: whether it is not 0.
+    pub fn branch_on_word(&mut self, word: Raw) -> bool {
+        let condition = self.pure_word(Op::Ne, &[word.arg, Arg::Const(0)], word.bits != 0);
+        self.branch(condition)
+    }
+
+    /// Makes a word a constant of the trace.
+    #[inline(never)]
+    pub fn promote<T: Word>(&mut self, word: Traced<T>) -> Traced<T> {
+        if self.replays() {
+            self.replay_tick();
+        } else if self.mode == Mode::Record {
+            let arg = if T::TYPE == crate::word::Type::Float {
+                self.bits_of_float(word.arg())
+            } else {
+                word.arg()
+            };
+            let recorder = self.recorder.as_mut().expect("a recorder in record mode");
+            if recorder.promote(arg, word.val.to_bits()) {
+                self.abort(Abort::TooLong);
+            }
+        }
+        Traced::constant(word.val)
+    }
+
+    /// Whether the twin was just called at a merge point, whose greens are constants already.
+    #[inline(always)]
+    pub fn at_fresh_merge(&self) -> bool {
+        self.fresh_merge
+    }
+
+    /// The twin of a structure's tag: whether it is this one. Only tags that come from a call have to be branched on.
+    pub fn tag_is(&mut self, tag: Raw, wanted: u64, from_call: bool) -> bool {
+        if !from_call {
+            return tag.bits == wanted;
+        }
+        let same = self.pure_word(Op::Eq, &[tag.arg, Arg::Const(wanted)], tag.bits == wanted);
+        self.branch(same)
+    }
+
+    fn replay_tick(&mut self) {
+        self.replay
+            .as_mut()
+            .expect("a replay in replay mode")
+            .tick();
+    }
+
+    /// The twin of a jump backwards.
+    pub fn back_edge(&mut self) {
+        self.back_edge = true;
+    }
+
+    /// The twin of a merge point. If it answers something, the twin of the loop returns that.
+    #[inline(never)]
+    pub fn merge_point<R: Flat>(
+        &mut self,
+        driver: &'static Driver,
+        greens: &[u64],
+        reds: &[Raw],
+    ) -> Option<R::Twin> {
+        let back_edge = std::mem::take(&mut self.back_edge);
+        if std::mem::take(&mut self.fresh_merge) {
+            return None;
+        }
+        if self.replays() {
+            unreachable!(
+                "a merge point was passed in a replay: the log of {} is out of step",
+                driver.portal.name
+            );
+        }
+        if self.mode == Mode::Record {
+            let recorder = self.recorder.as_mut().expect("a recorder in record mode");
+            match recorder.merge_point(driver, self.depth, greens, reds, back_edge) {
+                Ok(()) => return None,
+                Err(Stop::End(end)) => {
+                    recorder.end(end);
+                    self.mode = Mode::Live;
+                }
+                Err(Stop::Abort(reason)) => self.abort(reason),
+            }
+        }
+        let reds: Vec<u64> = reds.iter().map(|red| red.bits).collect();
+        if self.depth == 0 {
+            self.outcome = Some(Continue {
+                greens: greens.to_vec(),
+                reds,
+            });
+            let zeros = [Raw::constant(0); crate::context::MAX_RESULTS];
+            return Some(R::unflatten_twin(self, &mut Reader::new(&zeros), false));
+        }
+        let mut words = Vec::with_capacity(R::WORDS);
+        (driver.plain)(greens, &reds, &mut words);
+        Some(self.constants::<R>(&words))
+    }
+
+    /// A structure of constants.
+    fn constants<R: Flat>(&mut self, words: &[u64]) -> R::Twin {
+        let words: Vec<Raw> = words.iter().map(|&bits| Raw::constant(bits)).collect();
+        R::unflatten_twin(self, &mut Reader::new(&words), false)
+    }
+}
+
+/// Why a merge point stops a recording.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The fragment is complete.
+    End(TreeEnd),
+    /// It is given up.
+    Abort(Abort),
+}

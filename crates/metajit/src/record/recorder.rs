@@ -1,0 +1,641 @@
+//! The recorder: writes a fragment of a tree.
+//!
+//! It folds and merges just enough for promotion to work: constants, common subexpressions, outcomes of guards, and a
+//! cache of what the trace itself put into objects. Everything else is the optimizer's.
+
+use super::Stop;
+use crate::driver::Driver;
+use crate::ir::tree::{
+    Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Snapshot, Tree, TreeEnd,
+};
+use crate::ir::{Arg, ArgRange, Aux, Class, Inst, Op, OpRef};
+use crate::object::{Field, Mutability};
+use crate::twin::Raw;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// A fast hasher for small keys made by ourselves.
+#[derive(Default, Clone, Copy, Debug)]
+pub(crate) struct FastHasher(u64);
+impl Hasher for FastHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+    fn write_u8(&mut self, word: u8) {
+        self.write_u64(u64::from(word));
+    }
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(u64::from(word));
+    }
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+    fn write_isize(&mut self, word: isize) {
+        self.write_u64(word as u64);
+    }
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+}
+pub(crate) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<FastHasher>>;
+
+/// Why a recording was given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Abort {
+    /// The fragment grew past `trace_limit`.
+    TooLong,
+    /// A loop inside the trace that is not its own went round too often.
+    InnerLoop,
+    /// An inlined call turned out to loop; it will be called instead.
+    LoopInCall,
+    /// The optimizer could not make code of it.
+    Optimizer,
+    /// The backend could not make code of it.
+    Backend,
+    /// A panic passed through the interpreter.
+    Panic,
+}
+
+impl Abort {
+    /// All reasons.
+    pub const ALL: [Abort; 6] = [
+        Abort::TooLong,
+        Abort::InnerLoop,
+        Abort::LoopInCall,
+        Abort::Optimizer,
+        Abort::Backend,
+        Abort::Panic,
+    ];
+    /// The reason's name in logs and statistics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Abort::TooLong => "trace_too_long",
+            Abort::InnerLoop => "inner_loop",
+            Abort::LoopInCall => "loop_in_call",
+            Abort::Optimizer => "optimizer",
+            Abort::Backend => "backend",
+            Abort::Panic => "panic",
+        }
+    }
+}
+
+/// The limits of one recording.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Recorded operations in one fragment.
+    pub trace_limit: usize,
+    /// Times a loop that is not the root may go round inside a trace.
+    pub unroll: u32,
+    /// Portal activations inlined into each other.
+    pub inline_depth: u32,
+    /// Activations of one function inlined into each other.
+    pub recursion: u32,
+}
+
+/// An open portal activation.
+#[derive(Clone, Debug)]
+struct Activation {
+    driver: &'static Driver,
+    /// The node its merge points hang from; `None` for the outermost.
+    base: Option<LogId>,
+    /// Where its caller was when it was entered.
+    start: (LogId, u32),
+    /// Where it was entered.
+    greens: Vec<u64>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Recorder {
+    /// What is being recorded.
+    pub(crate) tree: Tree,
+    pub(crate) aborted: Option<Abort>,
+    /// Whether the fragment has its end.
+    pub(crate) ended: bool,
+    /// The entry greens of an inlined activation that looped: not to be inlined again.
+    pub(crate) looping_call: Option<(&'static Driver, Vec<u64>)>,
+    pub(crate) limits: Limits,
+    parent: Option<GuardId>,
+    first: u32,
+    node: LogId,
+    ticks: u32,
+    activations: Vec<Activation>,
+    loops: FastMap<Vec<u64>, u32>,
+    merged: FastMap<(Op, Arg, Arg), OpRef>,
+    known: FastMap<u32, u64>,
+    immutable: FastMap<(Arg, u32, u64), Arg>,
+    mutable: FastMap<(u32, u64), Vec<(Arg, Arg)>>,
+    fresh: FastMap<u32, ()>,
+}
+
+/// The index that stands for a scalar field in the memory caches.
+const SCALAR: u64 = u64::MAX;
+
+impl Recorder {
+    /// Begins a tree at a merge point.
+    pub(crate) fn root(
+        driver: &'static Driver,
+        greens: &[u64],
+        reds: &[u64],
+        limits: Limits,
+    ) -> (Box<Recorder>, Vec<Raw>) {
+        let mut tree = Tree::new(&driver.portal, greens.to_vec());
+        let mut raws = Vec::new();
+        for (index, (&bits, ty)) in reds.iter().zip(driver.portal.reds).enumerate() {
+            let op = match ty {
+                crate::word::Type::Int => Op::Param,
+                crate::word::Type::Float => Op::FParam,
+            };
+            tree.insts.push(Inst {
+                op,
+                args: [Arg::Const(0); 3],
+                aux: Aux::Index(index as u32),
+            });
+            raws.push(Raw {
+                bits,
+                arg: Arg::Op(OpRef(index as u32)),
+            });
+        }
+        let first = tree.insts.len() as u32;
+        let mut recorder = Recorder::new(tree, None, first, limits);
+        recorder.activations.push(Activation {
+            driver,
+            base: None,
+            start: (LogId(0), 0),
+            greens: greens.to_vec(),
+        });
+        recorder.push_merge(driver, greens, &raws);
+        (Box::new(recorder), raws)
+    }
+
+    /// Begins a bridge of a tree, at a guard. The replay opens the activations.
+    pub(crate) fn bridge(
+        tree: Tree,
+        guard: GuardId,
+        driver: &'static Driver,
+        limits: Limits,
+    ) -> Box<Recorder> {
+        let first = tree.insts.len() as u32;
+        let snapshot = tree.guards[guard.0 as usize].snapshot;
+        let greens = tree.greens.clone();
+        let mut recorder = Recorder::new(tree, Some(guard), first, limits);
+        recorder.node = snapshot.node;
+        recorder.ticks = snapshot.ticks;
+        recorder.activations.push(Activation {
+            driver,
+            base: None,
+            start: (LogId(0), 0),
+            greens,
+        });
+        Box::new(recorder)
+    }
+
+    fn new(tree: Tree, parent: Option<GuardId>, first: u32, limits: Limits) -> Recorder {
+        Recorder {
+            tree,
+            aborted: None,
+            ended: false,
+            looping_call: None,
+            limits,
+            parent,
+            first,
+            node: LogId(0),
+            ticks: 0,
+            activations: Vec::new(),
+            loops: FastMap::default(),
+            merged: FastMap::default(),
+            known: FastMap::default(),
+            immutable: FastMap::default(),
+            mutable: FastMap::default(),
+            fresh: FastMap::default(),
+        }
+    }
+
+    /// Operations recorded in this fragment.
+    pub(crate) fn recorded(&self) -> usize {
+        self.tree.insts.len() - self.first as usize
+    }
+
+    fn too_long(&self) -> bool {
+        self.recorded() > self.limits.trace_limit
+    }
+
+    fn push(&mut self, op: Op, args: [Arg; 3], aux: Aux) -> OpRef {
+        let number = OpRef(self.tree.insts.len() as u32);
+        self.tree.insts.push(Inst { op, args, aux });
+        number
+    }
+
+    fn pool(&mut self, args: impl IntoIterator<Item = Arg>) -> ArgRange {
+        let start = self.tree.args.len();
+        self.tree.args.extend(args);
+        ArgRange {
+            start: start as u32,
+            len: (self.tree.args.len() - start) as u32,
+        }
+    }
+
+    fn push_node(&mut self, parent: Option<LogId>, entry: LogEntry) -> LogId {
+        let node = LogId(self.tree.log.len() as u32);
+        self.tree.log.push(LogNode { parent, entry });
+        self.node = node;
+        self.ticks = 0;
+        node
+    }
+
+    /// What is known of an operand.
+    fn resolve(&self, arg: Arg) -> Arg {
+        match arg {
+            Arg::Op(op) => self.known.get(&op.0).map_or(arg, |&bits| Arg::Const(bits)),
+            Arg::Const(_) => arg,
+        }
+    }
+
+    pub(super) fn pure(&mut self, op: Op, args: &[Arg]) -> Arg {
+        debug_assert!(matches!(
+            op.info().class,
+            Class::Pure | Class::ImmutableLoad
+        ));
+        let a = self.resolve(args[0]);
+        let b = args.get(1).map_or(Arg::Const(0), |&b| self.resolve(b));
+        if let (Arg::Const(x), Arg::Const(y)) = (a, b) {
+            if let Some(bits) = crate::ir::fold(op, &[x, y][..args.len()]) {
+                return Arg::Const(bits);
+            }
+        }
+        if let Some(&number) = self.merged.get(&(op, a, b)) {
+            return Arg::Op(number);
+        }
+        let number = self.push(op, [a, b, Arg::Const(0)], Aux::None);
+        self.merged.insert((op, a, b), number);
+        Arg::Op(number)
+    }
+
+    /// The length of an array (`len`).
+    pub(super) fn len(&mut self, object: Arg, field: &'static Field) -> Arg {
+        if let Some(&known) = self.immutable.get(&(object, field.offset, SCALAR - 1)) {
+            return self.resolve(known);
+        }
+        let arg = Arg::Op(self.push(
+            Op::Len,
+            [object, Arg::Const(0), Arg::Const(0)],
+            Aux::Field(field),
+        ));
+        self.immutable
+            .insert((object, field.offset, SCALAR - 1), arg);
+        arg
+    }
+
+    /// The shape in a header.
+    pub(super) fn shape_of(&mut self, object: Arg) -> Arg {
+        if let Some(&known) = self.immutable.get(&(object, 0, SCALAR)) {
+            return self.resolve(known);
+        }
+        let arg = Arg::Op(self.push(
+            Op::ShapeOf,
+            [object, Arg::Const(0), Arg::Const(0)],
+            Aux::None,
+        ));
+        self.immutable.insert((object, 0, SCALAR), arg);
+        arg
+    }
+
+    /// A branch. Whether the fragment has become too long.
+    pub(super) fn branch(&mut self, condition: Arg, taken: bool) -> bool {
+        if let Arg::Op(number) = self.resolve(condition) {
+            let op = if taken { Op::GuardTrue } else { Op::GuardFalse };
+            self.guard(op, [condition, Arg::Const(0), Arg::Const(0)]);
+            self.known.insert(number.0, taken as u64);
+        }
+        self.ticks += 1;
+        self.too_long()
+    }
+
+    /// A promotion. Whether the fragment has become too long.
+    pub(super) fn promote(&mut self, word: Arg, bits: u64) -> bool {
+        if let Arg::Op(number) = self.resolve(word) {
+            self.guard(Op::GuardValue, [word, Arg::Const(bits), Arg::Const(0)]);
+            self.known.insert(number.0, bits);
+        }
+        self.ticks += 1;
+        self.too_long()
+    }
+
+    fn guard(&mut self, op: Op, args: [Arg; 3]) {
+        let guard = GuardId(self.tree.guards.len() as u32);
+        let inst = self.push(op, args, Aux::Index(guard.0));
+        let snapshot = Snapshot {
+            node: self.node,
+            ticks: self.ticks,
+        };
+        let fragment = FragmentId(self.tree.fragments.len() as u32);
+        self.tree.guards.push(Guard {
+            inst,
+            snapshot,
+            fragment,
+        });
+    }
+
+    /// Counts a tick that is neither a branch nor a promotion.
+    pub(super) fn tick(&mut self) {
+        self.ticks += 1;
+    }
+
+    /// Where the recording is.
+    pub(super) fn position(&self) -> (LogId, u32) {
+        (self.node, self.ticks)
+    }
+
+    /// Logs an event's result words.
+    pub(super) fn log_words(&mut self, words: &[Arg]) {
+        let range = self.pool(words.iter().copied());
+        self.push_node(Some(self.node), LogEntry::Words(range));
+    }
+
+    /// Logs the result of a call that was entered at `start`.
+    pub(super) fn collapse(&mut self, start: (LogId, u32), words: &[Raw]) {
+        let at = Arg::Const(u64::from(start.1));
+        let range = self.pool(std::iter::once(at).chain(words.iter().map(|word| word.arg)));
+        self.push_node(Some(start.0), LogEntry::Collapsed(range));
+    }
+
+    // ---- memory
+
+    fn distinct(&self, a: Arg, b: Arg) -> bool {
+        let newer = |new: Arg, other: Arg| match (new, other) {
+            (Arg::Op(new), Arg::Op(other)) => self.fresh.contains_key(&new.0) && other < new,
+            (Arg::Op(new), Arg::Const(_)) => self.fresh.contains_key(&new.0),
+            _ => false,
+        };
+        newer(a, b) || newer(b, a)
+    }
+
+    pub(super) fn known_load(
+        &self,
+        object: Arg,
+        field: &'static Field,
+        index: Option<u64>,
+    ) -> Option<Arg> {
+        let index = index.unwrap_or(SCALAR);
+        let found = match field.mutability {
+            Mutability::Immutable => self.immutable.get(&(object, field.offset, index)).copied(),
+            _ => {
+                let entries = self.mutable.get(&(field.offset, index))?;
+                entries
+                    .iter()
+                    .find(|entry| entry.0 == object)
+                    .map(|entry| entry.1)
+            }
+        };
+        found.map(|arg| self.resolve(arg))
+    }
+
+    pub(super) fn load(&mut self, object: Arg, field: &'static Field, index: Option<Arg>) -> Arg {
+        let op = if index.is_some() {
+            Op::LoadItem
+        } else {
+            Op::Load
+        };
+        let args = [object, index.unwrap_or(Arg::Const(0)), Arg::Const(0)];
+        let arg = Arg::Op(self.push(op, args, Aux::Field(field)));
+        if let Some(index) = index.map_or(Some(SCALAR), Arg::as_const) {
+            self.remember(object, field, index, arg);
+        }
+        arg
+    }
+
+    fn remember(&mut self, object: Arg, field: &'static Field, index: u64, value: Arg) {
+        match field.mutability {
+            Mutability::Immutable => {
+                self.immutable.insert((object, field.offset, index), value);
+            }
+            _ => self
+                .mutable
+                .entry((field.offset, index))
+                .or_default()
+                .push((object, value)),
+        }
+    }
+
+    pub(super) fn store(
+        &mut self,
+        object: Arg,
+        field: &'static Field,
+        index: Option<Arg>,
+        value: Arg,
+    ) {
+        let (op, args) = match index {
+            None => (Op::Store, [object, value, Arg::Const(0)]),
+            Some(index) => (Op::StoreItem, [object, index, value]),
+        };
+        self.push(op, args, Aux::Field(field));
+        match index.map_or(Some(SCALAR), Arg::as_const) {
+            Some(index) => {
+                let mut entries = self
+                    .mutable
+                    .remove(&(field.offset, index))
+                    .unwrap_or_default();
+                entries.retain(|entry| entry.0 != object && self.distinct(entry.0, object));
+                self.mutable.insert((field.offset, index), entries);
+                // A narrow item keeps only the low bits of what was stored: it is loaded again.
+                if index == SCALAR || field.kind.bytes() == 8 {
+                    self.remember(object, field, index, value);
+                }
+            }
+            None => self.mutable.retain(|key, _| key.0 != field.offset),
+        }
+    }
+
+    pub(super) fn allocate(
+        &mut self,
+        shape: &'static crate::object::Shape,
+        len: Arg,
+        fill: Arg,
+    ) -> Arg {
+        let number = self.push(Op::New, [len, fill, Arg::Const(0)], Aux::Shape(shape));
+        let object = Arg::Op(number);
+        self.fresh.insert(number.0, ());
+        self.immutable
+            .insert((object, 0, SCALAR), Arg::Const(u64::from(shape.id())));
+        if let Some(array) = shape.array {
+            self.immutable
+                .insert((object, array.offset, SCALAR - 1), len);
+        }
+        object
+    }
+
+    /// Records a call; the operands of its result words.
+    pub(super) fn call(&mut self, callee: &'static crate::ir::Callee, args: &[Arg]) -> Vec<Arg> {
+        let args: Vec<Arg> = args.iter().map(|&arg| self.integer(arg)).collect();
+        let range = self.pool(args);
+        let call = self.push(Op::Call, [Arg::Const(0); 3], Aux::Call(callee, range));
+        let mut words = vec![Arg::Op(call)];
+        for word in 1..u32::from(callee.results) {
+            words.push(Arg::Op(self.push(
+                Op::ResultWord,
+                [Arg::Const(0); 3],
+                Aux::Index(word),
+            )));
+        }
+        words.truncate(usize::from(callee.results));
+        if callee.effect == crate::ir::Effect::Any {
+            self.mutable.clear();
+        }
+        words
+    }
+
+    /// An operand as an integer word: floats as their pattern.
+    fn integer(&mut self, arg: Arg) -> Arg {
+        match arg {
+            Arg::Op(op)
+                if self.tree.insts[op.0 as usize].result() == Some(crate::word::Type::Float) =>
+            {
+                self.pure(Op::FloatBits, &[arg])
+            }
+            _ => arg,
+        }
+    }
+
+    // ---- portals and merge points
+
+    /// Whether a portal call should be inlined here.
+    pub(super) fn inlines(&self, driver: &'static Driver, greens: &[u64]) -> bool {
+        if self.activations.len() as u32 > self.limits.inline_depth {
+            return false;
+        }
+        let same = self
+            .activations
+            .iter()
+            .filter(|open| std::ptr::eq(open.driver, driver) && open.greens == greens);
+        (same.count() as u32) < self.limits.recursion
+    }
+
+    /// Opens an inlined activation and records its first merge point.
+    pub(super) fn enter(&mut self, driver: &'static Driver, greens: &[u64], reds: &[Raw]) {
+        let start = self.position();
+        let base = self.push_node(Some(self.node), LogEntry::Enter(&driver.portal));
+        self.activations.push(Activation {
+            driver,
+            base: Some(base),
+            start,
+            greens: greens.to_vec(),
+        });
+        self.push_merge(driver, greens, reds);
+    }
+
+    /// Opens an activation again that was open at the guard where a bridge begins.
+    pub(super) fn reenter(
+        &mut self,
+        driver: &'static Driver,
+        base: LogId,
+        ticks: u32,
+        greens: &[u64],
+    ) {
+        let caller = self.tree.log[base.0 as usize].parent.unwrap_or(LogId(0));
+        let greens = greens.to_vec();
+        self.activations.push(Activation {
+            driver,
+            base: Some(base),
+            start: (caller, ticks),
+            greens,
+        });
+    }
+
+    /// Closes the innermost activation, which returned these words.
+    pub(super) fn leave(&mut self, words: &[Raw]) {
+        if let Some(activation) = self.activations.pop() {
+            self.collapse(activation.start, words);
+        }
+    }
+
+    fn push_merge(&mut self, driver: &'static Driver, greens: &[u64], reds: &[Raw]) -> LogId {
+        let live = (driver.live)(greens);
+        let parent = self.activations.last().and_then(|open| open.base);
+        let greens = self.pool(greens.iter().map(|&bits| Arg::Const(bits)));
+        let reds = self.pool(reds.iter().map(|red| red.arg));
+        let node = self.push_node(
+            parent,
+            LogEntry::Merge {
+                portal: &driver.portal,
+                greens,
+                reds,
+                live,
+            },
+        );
+        self.push(Op::Merge, [Arg::Const(0); 3], Aux::Index(node.0));
+        node
+    }
+
+    pub(super) fn merge_point(
+        &mut self,
+        driver: &'static Driver,
+        depth: u32,
+        greens: &[u64],
+        reds: &[Raw],
+        back_edge: bool,
+    ) -> Result<(), Stop> {
+        let node = self.push_merge(driver, greens, reds);
+        if depth == 0
+            && greens == self.tree.greens
+            && std::ptr::eq(&raw const driver.portal, self.tree.portal)
+        {
+            return Err(Stop::End(TreeEnd::Close { node }));
+        }
+        if back_edge {
+            if depth == 0 && crate::driver::has_code(driver, greens) {
+                return Err(Stop::End(TreeEnd::Leave(Snapshot { node, ticks: 0 })));
+            }
+            let mut key = greens.to_vec();
+            key.push(u64::from(depth));
+            let count = self.loops.entry(key).or_insert(0);
+            *count += 1;
+            if *count > self.limits.unroll {
+                if depth > 0 {
+                    self.looping_call = self
+                        .activations
+                        .last()
+                        .map(|open| (open.driver, open.greens.clone()));
+                    return Err(Stop::Abort(Abort::LoopInCall));
+                }
+                return Err(Stop::Abort(Abort::InnerLoop));
+            }
+        }
+        if self.too_long() {
+            Err(Stop::Abort(Abort::TooLong))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The portal returned these words.
+    pub(crate) fn finish(&mut self, words: &[Raw]) {
+        let words: Vec<Arg> = words.iter().map(|word| self.integer(word.arg)).collect();
+        let range = self.pool(words);
+        self.end(TreeEnd::Finish(range));
+    }
+
+    /// Completes the fragment.
+    pub(crate) fn end(&mut self, end: TreeEnd) {
+        let insts = (self.first, self.tree.insts.len() as u32);
+        self.tree.fragments.push(Fragment {
+            parent: self.parent,
+            insts,
+            end,
+        });
+        self.ended = true;
+    }
+
+    /// Takes back what an aborted recording wrote.
+    pub(crate) fn roll_back(&mut self) {
+        if !self.ended {
+            self.tree.insts.truncate(self.first as usize);
+            let first = OpRef(self.first);
+            self.tree.guards.retain(|guard| guard.inst < first);
+        }
+    }
+}
