@@ -76,13 +76,3 @@ impl Word for f64 {
         f64::from_bits(bits)
     }
 }
-
-impl Word for () {
-    const TYPE: Type = Type::Int;
-    #[inline(always)]
-    fn to_bits(self) -> u64 {
-        0
-    }
-    #[inline(always)]
-    fn from_bits(_: u64) {}
-}
