@@ -8,6 +8,7 @@
 //! Overflow is asked for by an operation of its own beside the wrapping one, so that every operation has one result.
 //! Two containers hold instructions: a [`tree::Tree`] is what was *recorded* (linear fragments joined at guards, with the
 //! event log that resuming replays), a [`code::Code`] is what will be *run* (blocks with parameters, exits with recipes).
+//! Both have one text form ([`print`], [`parse`]), a verifier ([`verify`]), and one meaning ([`fold()`], [`eval`]).
 //!
 //! **Invariants.** Single assignment. A guard in a tree names its snapshot, a guard in code its exit. Division has a divisor
 //! that is neither zero nor (signed) -1 by minimum, array indexes are in bounds, shift amounts are below 64: the recorder
@@ -17,19 +18,29 @@
 //! save the backend one lookup. Typed pointers: layouts are data ([`crate::object::Field`]), and memory is told apart by
 //! offset.
 
-pub mod code;
-mod declare;
-mod fold;
+// What there is.
 mod inst;
+mod table;
+
+// What holds it: recorded, to be run.
+pub mod tree;
+
+pub mod code;
+
+// Its text.
+mod declare;
 mod lex;
 pub mod parse;
 mod parse_code;
 mod parse_header;
-pub mod eval;
 pub mod print;
-mod table;
+
+// Whether it is well formed, and what it means.
 pub mod verify;
-pub mod tree;
+
+mod fold;
+
+pub mod eval;
 
 pub use fold::fold;
 pub use inst::{Arg, ArgRange, Aux, Callee, Effect, Inst, OpRef};

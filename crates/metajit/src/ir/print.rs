@@ -38,10 +38,23 @@ fn symbolic_address(bits: u64) -> Option<u64> {
 /// How to print.
 #[derive(Clone, Copy, Default)]
 pub struct Style<'a> {
-    /// Call values by their own numbers instead of numbering them in order.
+    /// Call values and log nodes by their own numbers instead of numbering them in order.
     pub own_numbers: bool,
     /// Which constants are addresses, and print as `@0`, `@1`, … in order of appearance.
     pub is_address: Option<&'a dyn Fn(u64) -> bool>,
+}
+
+impl Style<'static> {
+    /// For logs: whatever [`looks_like_address`] is taken as one, so that texts of two runs are the same.
+    pub const LOG: Style<'static> = Style {
+        own_numbers: false,
+        is_address: Some(&looks_like_address),
+    };
+}
+
+/// Whether a word could be an object's address: a multiple of eight that a process of this machine could have.
+pub fn looks_like_address(bits: u64) -> bool {
+    bits.is_multiple_of(8) && (1 << 32..1 << 47).contains(&bits)
 }
 
 impl fmt::Debug for Style<'_> {
@@ -356,6 +369,38 @@ struct TreePrinter<'a> {
     common: Printer<'a>,
     /// How guards are spelled.
     guards: Vec<Option<u32>>,
+    /// How log nodes are spelled; `None` for those that nothing needs (an aborted recording leaves them behind).
+    nodes: Vec<Option<u32>>,
+}
+
+/// The log nodes that something names, and their parents.
+fn needed_nodes(tree: &Tree) -> Vec<bool> {
+    let guards = tree.guards.iter().map(|guard| guard.snapshot.node.0);
+    let marks = tree
+        .insts
+        .iter()
+        .filter_map(|inst| match (inst.op, inst.aux) {
+            (Op::Merge, Aux::Index(node)) => Some(node),
+            _ => None,
+        });
+    let ends = tree
+        .fragments
+        .iter()
+        .filter_map(|fragment| match fragment.end {
+            TreeEnd::Close { node } | TreeEnd::Leave(Snapshot { node, .. }) => Some(node.0),
+            TreeEnd::Finish(_) => None,
+        });
+    let mut needed = vec![false; tree.log.len()];
+    for node in std::iter::once(0).chain(guards).chain(marks).chain(ends) {
+        let mut at = Some(node as usize);
+        while let Some(node) = at
+            && let Some(new @ false) = needed.get_mut(node)
+        {
+            *new = true;
+            at = tree.log[node].parent.map(|parent| parent.0 as usize);
+        }
+    }
+    needed
 }
 
 impl<'a> TreePrinter<'a> {
@@ -364,14 +409,24 @@ impl<'a> TreePrinter<'a> {
         let ops: Vec<OpRef> = (0..tree.insts.len() as u32).map(OpRef).collect();
         common.number(ops.iter().copied());
         common.declared.add_portal(tree.portal);
-        for node in &tree.log {
-            if let LogEntry::Enter(portal) | LogEntry::Merge { portal, .. } = node.entry {
+        let mut nodes = vec![None; tree.log.len()];
+        let mut next = 0;
+        let needed = needed_nodes(tree).into_iter().enumerate();
+        for (index, _) in needed.filter(|(_, needed)| *needed) {
+            nodes[index] = Some(if style.own_numbers {
+                index as u32
+            } else {
+                next
+            });
+            next += 1;
+            if let LogEntry::Enter(portal) | LogEntry::Merge { portal, .. } = tree.log[index].entry
+            {
                 common.declared.add_portal(portal);
             }
         }
         common.declare(&ops);
         let mut guards = vec![None; tree.guards.len()];
-        let mut next = 0;
+        next = 0;
         for (index, inst) in tree.insts.iter().enumerate() {
             if let (Class::Guard, Aux::Index(guard)) = (inst.op.info().class, inst.aux)
                 && let Some(spelled @ None) = guards.get_mut(guard as usize)
@@ -385,6 +440,14 @@ impl<'a> TreePrinter<'a> {
             tree,
             common,
             guards,
+            nodes,
+        }
+    }
+
+    fn node(&self, node: LogId) -> String {
+        match self.nodes.get(node.0 as usize) {
+            Some(Some(number)) => format!("n{number}"),
+            _ => format!("!{node}"),
         }
     }
 
@@ -396,7 +459,7 @@ impl<'a> TreePrinter<'a> {
     }
 
     fn snapshot(&self, snapshot: Snapshot) -> String {
-        format!("{}+{}", snapshot.node, snapshot.ticks)
+        format!("{}+{}", self.node(snapshot.node), snapshot.ticks)
     }
 
     /// The values that the path to a snapshot names.
@@ -437,7 +500,7 @@ impl<'a> TreePrinter<'a> {
                 }
             }
             (Class::Mark, Aux::Index(node)) => {
-                let _ = write!(text, " {}", LogId(node));
+                let _ = write!(text, " {}", self.node(LogId(node)));
             }
             (Class::Guard | Class::Mark, _) => text.push_str(" !"),
             _ => {}
@@ -510,7 +573,7 @@ impl<'a> TreePrinter<'a> {
         let end = match fragment.end {
             TreeEnd::Close { node } => {
                 self.log(node.0, logged, out);
-                format!("close {node}")
+                format!("close {}", self.node(node))
             }
             TreeEnd::Finish(words) => format!("finish {}", self.common.run(words)),
             TreeEnd::Leave(snapshot) => {
@@ -545,13 +608,15 @@ impl<'a> TreePrinter<'a> {
         while let Some(node) = self.tree.log.get(*logged as usize)
             && *logged <= up_to
         {
-            let _ = write!(out, "    {} = ", LogId(*logged));
-            match node.parent {
-                Some(parent) => {
-                    let _ = write!(out, "{parent}: ");
-                }
-                None => out.push_str("root: "),
+            let id = LogId(*logged);
+            *logged += 1;
+            if self.nodes[id.0 as usize].is_none() {
+                continue;
             }
+            let parent = node
+                .parent
+                .map_or("root".to_string(), |parent| self.node(parent));
+            let _ = write!(out, "    {} = {parent}: ", self.node(id));
             let text = match node.entry {
                 LogEntry::Enter(portal) => format!("enter {}", self.common.declared.portal(portal)),
                 LogEntry::Merge {
@@ -575,7 +640,6 @@ impl<'a> TreePrinter<'a> {
                 LogEntry::Collapsed(words) => format!("collapsed({})", self.common.run(words)),
             };
             let _ = writeln!(out, "{text}");
-            *logged += 1;
         }
     }
 }
