@@ -1,0 +1,199 @@
+//! Arithmetic on what fits into values. `None` says: send the message.
+//!
+//! Integers are 51 bits wide, so sums and differences never overflow a machine integer, and one test of the result
+//! finds what is too wide. Doubles compare as they do in the library's methods; where those disagree (with NaN), the message is sent.
+
+use crate::universe::universe;
+use crate::value::{Value, fits, from_double, from_integer};
+use metajit::prelude::*;
+
+/// `+`
+#[jit]
+#[inline(always)]
+pub fn fast_add(left: Value, right: Value) -> Option<Value> {
+    if left.is_integer() && right.is_integer() {
+        let sum = left.as_integer().wrapping_add(right.as_integer());
+        if fits(sum) {
+            return Some(from_integer(sum));
+        }
+        return None;
+    }
+    if left.is_double() {
+        if right.is_double() {
+            return Some(from_double(left.as_double() + right.as_double()));
+        }
+        if right.is_integer() {
+            return Some(from_double(left.as_double() + right.as_integer() as f64));
+        }
+    } else if left.is_integer() && right.is_double() {
+        return Some(from_double(left.as_integer() as f64 + right.as_double()));
+    }
+    None
+}
+
+/// `-`
+#[jit]
+#[inline(always)]
+pub fn fast_subtract(left: Value, right: Value) -> Option<Value> {
+    if left.is_integer() && right.is_integer() {
+        let difference = left.as_integer().wrapping_sub(right.as_integer());
+        if fits(difference) {
+            return Some(from_integer(difference));
+        }
+        return None;
+    }
+    if left.is_double() {
+        if right.is_double() {
+            return Some(from_double(left.as_double() - right.as_double()));
+        }
+        if right.is_integer() {
+            return Some(from_double(left.as_double() - right.as_integer() as f64));
+        }
+    } else if left.is_integer() && right.is_double() {
+        return Some(from_double(left.as_integer() as f64 - right.as_double()));
+    }
+    None
+}
+
+/// `*`
+#[jit]
+#[inline(always)]
+pub fn fast_multiply(left: Value, right: Value) -> Option<Value> {
+    if left.is_integer() && right.is_integer() {
+        return match left.as_integer().checked_mul(right.as_integer()) {
+            Some(product) => {
+                if fits(product) {
+                    Some(from_integer(product))
+                } else {
+                    None
+                }
+            }
+            None => None,
+        };
+    }
+    if left.is_double() {
+        if right.is_double() {
+            return Some(from_double(left.as_double() * right.as_double()));
+        }
+        if right.is_integer() {
+            return Some(from_double(left.as_double() * right.as_integer() as f64));
+        }
+    } else if left.is_integer() && right.is_double() {
+        return Some(from_double(left.as_integer() as f64 * right.as_double()));
+    }
+    None
+}
+
+/// `<`
+#[jit]
+#[inline(always)]
+pub fn fast_less(left: Value, right: Value) -> Option<bool> {
+    if left.is_integer() && right.is_integer() {
+        // The encoding of integers is in order.
+        return Some(left.bits() < right.bits());
+    }
+    if left.is_double() && right.is_double() {
+        return Some(left.as_double() < right.as_double());
+    }
+    None
+}
+
+/// `<=`
+#[jit]
+#[inline(always)]
+pub fn fast_less_or_equal(left: Value, right: Value) -> Option<bool> {
+    if left.is_integer() && right.is_integer() {
+        return Some(left.bits() <= right.bits());
+    }
+    if left.is_double() && right.is_double() {
+        return Some(left.as_double() <= right.as_double());
+    }
+    None
+}
+
+/// `>`
+#[jit]
+#[inline(always)]
+pub fn fast_greater(left: Value, right: Value) -> Option<bool> {
+    if left.is_integer() && right.is_integer() {
+        return Some(left.bits() > right.bits());
+    }
+    if left.is_double() && right.is_double() {
+        if left.as_double() > right.as_double() {
+            return Some(true);
+        }
+        if left.as_double() <= right.as_double() {
+            return Some(false);
+        }
+    }
+    None
+}
+
+/// `>=`
+#[jit]
+#[inline(always)]
+pub fn fast_greater_or_equal(left: Value, right: Value) -> Option<bool> {
+    if left.is_integer() && right.is_integer() {
+        return Some(left.bits() >= right.bits());
+    }
+    if left.is_double() && right.is_double() {
+        if left.as_double() >= right.as_double() {
+            return Some(true);
+        }
+        if left.as_double() < right.as_double() {
+            return Some(false);
+        }
+    }
+    None
+}
+
+/// `=`
+#[jit]
+#[inline(always)]
+pub fn fast_equal(left: Value, right: Value) -> Option<bool> {
+    if left.is_integer() && right.is_integer() {
+        return Some(left == right);
+    }
+    if left.is_double() && right.is_double() {
+        return Some(left.as_double() == right.as_double());
+    }
+    None
+}
+
+/// `<>` and `~=`, which differ for doubles.
+#[jit]
+#[inline(always)]
+pub fn fast_not_equal(left: Value, right: Value) -> Option<bool> {
+    if left.is_integer() && right.is_integer() {
+        return Some(left != right);
+    }
+    None
+}
+
+/// `==`: integers are identical when they are equal, whatever their size.
+#[jit]
+#[inline(always)]
+pub fn fast_identical(left: Value, right: Value) -> Option<bool> {
+    if left.is_object() {
+        if universe().identity_overridden() {
+            return None;
+        }
+        if left == right {
+            return Some(true);
+        }
+        if left.as_object().class() == universe().integer_class() {
+            return None;
+        }
+        return Some(false);
+    }
+    if left.is_integer() {
+        if right.is_integer() {
+            return Some(left == right);
+        }
+        return None;
+    }
+    if universe().identity_overridden() {
+        return None;
+    }
+    Some(left == right)
+}

@@ -1,0 +1,687 @@
+//! The interpreter: one annotated loop over bytecode, from which every tier is made.
+//!
+//! The state at the merge point is the place (`pc`, `sp`, `method`: constants of a trace) and the frame. The depth of the stack
+//! is static at each place, so `sp` says nothing new, but the loop need not look it up. Sends call [`interpret`] again;
+//! a trace follows them. What a handler needs beyond a few loads and tests is in the modules beside:
+//! `sends` (lookup, calls, blocks), `arithmetic` (numbers that fit into values), `control` (everything that is not the next instruction).
+//!
+//! Errors and non-local returns travel as `Err`; every activation that one passes gets to see it in [`control::leave`].
+
+pub mod arithmetic;
+pub mod control;
+pub mod sends;
+
+use crate::bytecode::*;
+use crate::objects::{Block, Cell, Context, Frame, GlobalCell, Home, Instance, Method, Unwind};
+use crate::universe::{class_of, universe};
+use crate::value::{self, FALSE, NIL, TRUE, UNDEFINED, Value};
+use arithmetic::{
+    fast_add, fast_equal, fast_greater, fast_greater_or_equal, fast_identical, fast_less,
+    fast_less_or_equal, fast_multiply, fast_not_equal, fast_subtract,
+};
+use control::{
+    branch, enter_generic, init_loop, is_loop_over, leave, loop_condition, return_non_local,
+    stack_is_low, stack_overflow, step_loop,
+};
+use metajit::prelude::*;
+use sends::{
+    array_at, array_at_put, call, context_at, lookup, make_block, send, super_lookup,
+    unknown_global,
+};
+
+/// Runs an activation to its end.
+#[jit_driver(greens = [pc, sp, method], reds = [frame], virtualizable = frame, live = sp)]
+pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
+    if !we_are_jitted() && stack_is_low() {
+        return Err(stack_overflow(method));
+    }
+    let mut pc: i64 = method.entry_pc();
+    let mut sp: i64 = method.entry_sp();
+    loop {
+        jit_merge_point!();
+        let word = method.code(pc);
+        let b = ((word >> 16) & 0xFFFF) as i64;
+        let c = (word >> 32) as i64;
+        match word & 0xFF {
+            PUSH_LOCAL => {
+                frame.set_slots(sp, frame.slots(b));
+                sp += 1;
+                pc += 1;
+            }
+            PUSH_CONST => {
+                frame.set_slots(sp, method.literals().items(c));
+                sp += 1;
+                pc += 1;
+            }
+            PUSH_INT => {
+                frame.set_slots(sp, value::from_integer(c as i32 as i64));
+                sp += 1;
+                pc += 1;
+            }
+            PUSH_SPECIAL => {
+                frame.set_slots(sp, Value::from_bits(c as u64));
+                sp += 1;
+                pc += 1;
+            }
+            PUSH_FIELD => {
+                // SAFETY: the code of a class with fields runs on its instances only.
+                let object = unsafe { Instance::from_bits(frame.slots(0).bits()) };
+                frame.set_slots(sp, object.fields(b));
+                sp += 1;
+                pc += 1;
+            }
+            PUSH_CLASS_FIELD => {
+                // SAFETY: the code of a metaclass runs on classes only.
+                let class = unsafe { crate::objects::Class::from_bits(frame.slots(0).bits()) };
+                frame.set_slots(sp, class.fields(b));
+                sp += 1;
+                pc += 1;
+            }
+            PUSH_CONTEXT => {
+                let context = context_at(frame, b, ((word >> 8) & 0xFF) as i64);
+                frame.set_slots(sp, context.variables(c));
+                sp += 1;
+                pc += 1;
+            }
+            PUSH_CELL => {
+                // SAFETY: the compiler lets this slot hold a cell only.
+                let cell = unsafe { Cell::from_bits(frame.slots(b).bits()) };
+                frame.set_slots(sp, cell.content());
+                sp += 1;
+                pc += 1;
+            }
+            PUSH_GLOBAL => {
+                // SAFETY: the compiler lets this literal be a global only.
+                let cell = unsafe { GlobalCell::from_bits(method.literals().items(c).bits()) };
+                let content = cell.value();
+                if content == UNDEFINED {
+                    match unknown_global(frame.slots(0), cell) {
+                        Ok(answer) => frame.set_slots(sp, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                } else {
+                    frame.set_slots(sp, content);
+                }
+                sp += 1;
+                pc += 1;
+            }
+            PUSH_BLOCK => {
+                let home = (word >> 8) & 0xFF != 0;
+                let block = make_block(method, frame, method.literals().items(c), b, home, sp, 0);
+                frame.set_slots(sp, block);
+                sp += 1;
+                pc += 1;
+            }
+            PUSH_BLOCK_CELLS => {
+                let home = (word >> 8) & 0xFF != 0;
+                let cells = c >> 16;
+                let code = method.literals().items(c & 0xFFFF);
+                let block = make_block(method, frame, code, b, home, sp - cells, cells);
+                frame.set_slots(sp - cells, block);
+                sp = sp - cells + 1;
+                pc += 1;
+            }
+            POP => {
+                sp -= 1;
+                pc += 1;
+            }
+            DUP => {
+                frame.set_slots(sp, frame.slots(sp - 1));
+                sp += 1;
+                pc += 1;
+            }
+            STORE_LOCAL => {
+                frame.set_slots(b, frame.slots(sp - 1));
+                sp -= 1;
+                pc += 1;
+            }
+            STORE_FIELD => {
+                // SAFETY: as for PUSH_FIELD.
+                let object = unsafe { Instance::from_bits(frame.slots(0).bits()) };
+                object.set_fields(b, frame.slots(sp - 1));
+                sp -= 1;
+                pc += 1;
+            }
+            STORE_CLASS_FIELD => {
+                // SAFETY: as for PUSH_CLASS_FIELD.
+                let class = unsafe { crate::objects::Class::from_bits(frame.slots(0).bits()) };
+                class.set_fields(b, frame.slots(sp - 1));
+                sp -= 1;
+                pc += 1;
+            }
+            STORE_CONTEXT => {
+                let context = context_at(frame, b, ((word >> 8) & 0xFF) as i64);
+                context.set_variables(c, frame.slots(sp - 1));
+                sp -= 1;
+                pc += 1;
+            }
+            STORE_CELL => {
+                // SAFETY: as for PUSH_CELL.
+                let cell = unsafe { Cell::from_bits(frame.slots(b).bits()) };
+                cell.set_content(frame.slots(sp - 1));
+                sp -= 1;
+                pc += 1;
+            }
+            NIL_LOCAL => {
+                frame.set_slots(b, NIL);
+                pc += 1;
+            }
+            NEW_CELL => {
+                let cell = Cell::alloc(NIL);
+                frame.set_slots(b, Value::from_bits(cell.bits()));
+                pc += 1;
+            }
+            BOX_LOCAL => {
+                let cell = Cell::alloc(frame.slots(b));
+                frame.set_slots(b, Value::from_bits(cell.bits()));
+                pc += 1;
+            }
+            LOAD_CELLS => {
+                // SAFETY: only blocks made real have this instruction, and their slot holds the block.
+                let block = unsafe { Block::from_bits(frame.slots(method.home_slot()).bits()) };
+                let mut index = 0;
+                while index < block.cells_len() {
+                    frame.set_slots(b + index, Value::from_bits(block.cells(index).bits()));
+                    index += 1;
+                }
+                pc += 1;
+            }
+            NEW_CONTEXT => {
+                // SAFETY: slot 0 is `self`; the compiler lets any other slot named here hold a context or null.
+                let outer = if c >> 16 == 0 {
+                    Context::null()
+                } else {
+                    unsafe { Context::from_bits(frame.slots(c >> 16).bits()) }
+                };
+                let context = Context::alloc(outer, c & 0xFFFF, NIL);
+                frame.set_slots(b, Value::from_bits(context.bits()));
+                pc += 1;
+            }
+            NEW_HOME => {
+                let home = Home::alloc(true);
+                frame.set_slots(b, Value::from_bits(home.bits()));
+                pc += 1;
+            }
+            SEND => {
+                let arguments = ((word >> 8) & 0xFF) as i64;
+                let base = sp - arguments - 1;
+                let callee = lookup(class_of(frame.slots(base)), method, b, c);
+                match call(callee, frame, base, arguments) {
+                    Ok(answer) => frame.set_slots(base, answer),
+                    Err(unwind) => return leave(method, frame, pc, unwind),
+                }
+                sp = base + 1;
+                pc += 1;
+            }
+            SUPER_SEND => {
+                let arguments = ((word >> 8) & 0xFF) as i64;
+                let base = sp - arguments - 1;
+                let callee = super_lookup(method, b, c);
+                match call(callee, frame, base, arguments) {
+                    Ok(answer) => frame.set_slots(base, answer),
+                    Err(unwind) => return leave(method, frame, pc, unwind),
+                }
+                sp = base + 1;
+                pc += 1;
+            }
+            SEND_RESTART => {
+                let callee = lookup(class_of(frame.slots(sp - 1)), method, b, c);
+                if callee.kind() == crate::primitives::RESTART {
+                    sp = method.stack_begin();
+                    pc = method.body_begin();
+                    can_enter_jit!();
+                } else {
+                    match call(callee, frame, sp - 1, 0) {
+                        Ok(answer) => frame.set_slots(sp - 1, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                    pc += 1;
+                }
+            }
+            RETURN => return Ok(frame.slots(sp - 1)),
+            RETURN_SELF => return Ok(frame.slots(0)),
+            RETURN_HOME => {
+                // SAFETY: a method with this instruction begins with NEW_HOME.
+                unsafe { Home::from_bits(frame.slots(method.home_slot()).bits()) }.set_alive(false);
+                return Ok(frame.slots(sp - 1));
+            }
+            RETURN_SELF_HOME => {
+                // SAFETY: as for RETURN_HOME.
+                unsafe { Home::from_bits(frame.slots(method.home_slot()).bits()) }.set_alive(false);
+                return Ok(frame.slots(0));
+            }
+            RETURN_NON_LOCAL => match return_non_local(method, frame, frame.slots(sp - 1)) {
+                Ok(answer) => return Ok(answer),
+                Err(unwind) => return leave(method, frame, pc, unwind),
+            },
+            JUMP => pc = c,
+            JUMP_BACK => {
+                pc = c;
+                can_enter_jit!();
+            }
+            JUMP_IF_FALSE => {
+                let condition = frame.slots(sp - 1);
+                if condition == FALSE {
+                    sp -= 1;
+                    pc = c;
+                } else if condition == TRUE {
+                    sp -= 1;
+                    pc += 1;
+                } else if method.fallbacks().is_null() {
+                    return enter_generic(method, frame, sp, b);
+                } else {
+                    pc = method.fallbacks().entries(b) as i64;
+                }
+            }
+            JUMP_IF_TRUE => {
+                let condition = frame.slots(sp - 1);
+                if condition == TRUE {
+                    sp -= 1;
+                    pc = c;
+                } else if condition == FALSE {
+                    sp -= 1;
+                    pc += 1;
+                } else if method.fallbacks().is_null() {
+                    return enter_generic(method, frame, sp, b);
+                } else {
+                    pc = method.fallbacks().entries(b) as i64;
+                }
+            }
+            LOOP_IF_TRUE => {
+                let condition = frame.slots(sp - 1);
+                sp -= 1;
+                if condition == TRUE {
+                    pc = c;
+                    can_enter_jit!();
+                } else if condition == FALSE {
+                    pc += 1;
+                } else {
+                    match loop_condition(condition, false) {
+                        Ok(true) => pc = c,
+                        Ok(false) => pc += 1,
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                }
+            }
+            LOOP_IF_FALSE => {
+                let condition = frame.slots(sp - 1);
+                sp -= 1;
+                if condition == FALSE {
+                    pc = c;
+                    can_enter_jit!();
+                } else if condition == TRUE {
+                    pc += 1;
+                } else {
+                    match loop_condition(condition, true) {
+                        Ok(true) => pc = c,
+                        Ok(false) => pc += 1,
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                }
+            }
+            JUMP_IF_NIL | JUMP_IF_NOT_NIL | KEEP_IF_NIL | KEEP_IF_NOT_NIL => {
+                if universe().nil_tests_overridden() {
+                    if method.fallbacks().is_null() {
+                        return enter_generic(method, frame, sp, b);
+                    }
+                    pc = method.fallbacks().entries(b) as i64;
+                } else {
+                    let operation = word & 0xFF;
+                    let jumps_if_nil = operation == JUMP_IF_NIL || operation == KEEP_IF_NIL;
+                    let keeps = operation == KEEP_IF_NIL || operation == KEEP_IF_NOT_NIL;
+                    if frame.slots(sp - 1).is_nil() == jumps_if_nil {
+                        pc = c;
+                        if !keeps {
+                            sp -= 1;
+                        }
+                    } else {
+                        pc += 1;
+                        sp -= 1;
+                    }
+                }
+            }
+            FOR_INIT => {
+                let kind = (word >> 8) & 0xFF;
+                let operands = if kind == 4 {
+                    1
+                } else if kind >= 2 {
+                    3
+                } else {
+                    2
+                };
+                if init_loop(frame, kind, b, sp - operands) {
+                    sp -= operands;
+                    pc += 1;
+                } else if method.fallbacks().is_null() {
+                    return enter_generic(method, frame, sp, c);
+                } else {
+                    pc = method.fallbacks().entries(c) as i64;
+                }
+            }
+            FOR_TEST => match is_loop_over(frame, b, (word >> 8) & 0xFF != 0) {
+                Ok(true) => pc = c,
+                Ok(false) => pc += 1,
+                Err(unwind) => return leave(method, frame, pc, unwind),
+            },
+            FOR_NEXT => match step_loop(frame, b, (word >> 8) & 0xFF != 0) {
+                Ok(true) => pc += 1,
+                Ok(false) => {
+                    pc = c;
+                    can_enter_jit!();
+                }
+                Err(unwind) => return leave(method, frame, pc, unwind),
+            },
+            ADD => {
+                match fast_add(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                    Some(sum) => frame.set_slots(sp - 2, sum),
+                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    },
+                }
+                sp -= 1;
+                pc += 1;
+            }
+            SUB => {
+                match fast_subtract(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                    Some(difference) => frame.set_slots(sp - 2, difference),
+                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    },
+                }
+                sp -= 1;
+                pc += 1;
+            }
+            MUL => {
+                match fast_multiply(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                    Some(product) => frame.set_slots(sp - 2, product),
+                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    },
+                }
+                sp -= 1;
+                pc += 1;
+            }
+            LT => {
+                match fast_less(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                    Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
+                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    },
+                }
+                sp -= 1;
+                pc += 1;
+            }
+            LE => {
+                match fast_less_or_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                    Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
+                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    },
+                }
+                sp -= 1;
+                pc += 1;
+            }
+            GT => {
+                match fast_greater(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                    Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
+                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    },
+                }
+                sp -= 1;
+                pc += 1;
+            }
+            GE => {
+                match fast_greater_or_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                    Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
+                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    },
+                }
+                sp -= 1;
+                pc += 1;
+            }
+            EQ => {
+                match fast_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                    Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
+                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    },
+                }
+                sp -= 1;
+                pc += 1;
+            }
+            NE => {
+                match fast_not_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                    Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
+                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    },
+                }
+                sp -= 1;
+                pc += 1;
+            }
+            IDENTICAL => {
+                match fast_identical(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                    Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
+                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    },
+                }
+                sp -= 1;
+                pc += 1;
+            }
+            ADD_INT => {
+                let immediate = value::from_integer((c >> 16) as i16 as i64);
+                match fast_add(frame.slots(sp - 1), immediate) {
+                    Some(sum) => frame.set_slots(sp - 1, sum),
+                    None => {
+                        frame.set_slots(sp, immediate);
+                        match send(method, frame, sp - 1, 1, b, c & 0xFFFF) {
+                            Ok(answer) => frame.set_slots(sp - 1, answer),
+                            Err(unwind) => return leave(method, frame, pc, unwind),
+                        }
+                    }
+                }
+                pc += 1;
+            }
+            SUB_INT => {
+                let immediate = value::from_integer((c >> 16) as i16 as i64);
+                match fast_subtract(frame.slots(sp - 1), immediate) {
+                    Some(difference) => frame.set_slots(sp - 1, difference),
+                    None => {
+                        frame.set_slots(sp, immediate);
+                        match send(method, frame, sp - 1, 1, b, c & 0xFFFF) {
+                            Ok(answer) => frame.set_slots(sp - 1, answer),
+                            Err(unwind) => return leave(method, frame, pc, unwind),
+                        }
+                    }
+                }
+                pc += 1;
+            }
+            LT_JUMP => match fast_less(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                Some(truth) => {
+                    sp -= 2;
+                    let target = branch(method.code(pc + 1), truth, pc);
+                    let is_back = target < pc;
+                    pc = target;
+                    if is_back {
+                        can_enter_jit!();
+                    }
+                }
+                None => {
+                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                    sp -= 1;
+                    pc += 1;
+                }
+            },
+            LE_JUMP => match fast_less_or_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                Some(truth) => {
+                    sp -= 2;
+                    let target = branch(method.code(pc + 1), truth, pc);
+                    let is_back = target < pc;
+                    pc = target;
+                    if is_back {
+                        can_enter_jit!();
+                    }
+                }
+                None => {
+                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                    sp -= 1;
+                    pc += 1;
+                }
+            },
+            GT_JUMP => match fast_greater(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                Some(truth) => {
+                    sp -= 2;
+                    let target = branch(method.code(pc + 1), truth, pc);
+                    let is_back = target < pc;
+                    pc = target;
+                    if is_back {
+                        can_enter_jit!();
+                    }
+                }
+                None => {
+                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                    sp -= 1;
+                    pc += 1;
+                }
+            },
+            GE_JUMP => match fast_greater_or_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                Some(truth) => {
+                    sp -= 2;
+                    let target = branch(method.code(pc + 1), truth, pc);
+                    let is_back = target < pc;
+                    pc = target;
+                    if is_back {
+                        can_enter_jit!();
+                    }
+                }
+                None => {
+                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                    sp -= 1;
+                    pc += 1;
+                }
+            },
+            EQ_JUMP => match fast_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                Some(truth) => {
+                    sp -= 2;
+                    let target = branch(method.code(pc + 1), truth, pc);
+                    let is_back = target < pc;
+                    pc = target;
+                    if is_back {
+                        can_enter_jit!();
+                    }
+                }
+                None => {
+                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                    sp -= 1;
+                    pc += 1;
+                }
+            },
+            NE_JUMP => match fast_not_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                Some(truth) => {
+                    sp -= 2;
+                    let target = branch(method.code(pc + 1), truth, pc);
+                    let is_back = target < pc;
+                    pc = target;
+                    if is_back {
+                        can_enter_jit!();
+                    }
+                }
+                None => {
+                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                    sp -= 1;
+                    pc += 1;
+                }
+            },
+            IDENTICAL_JUMP => match fast_identical(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                Some(truth) => {
+                    sp -= 2;
+                    let target = branch(method.code(pc + 1), truth, pc);
+                    let is_back = target < pc;
+                    pc = target;
+                    if is_back {
+                        can_enter_jit!();
+                    }
+                }
+                None => {
+                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                    sp -= 1;
+                    pc += 1;
+                }
+            },
+            AT => {
+                match array_at(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                    Some(element) => frame.set_slots(sp - 2, element),
+                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 2, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    },
+                }
+                sp -= 1;
+                pc += 1;
+            }
+            AT_PUT => {
+                if !array_at_put(
+                    frame.slots(sp - 3),
+                    frame.slots(sp - 2),
+                    frame.slots(sp - 1),
+                ) {
+                    match send(method, frame, sp - 3, 2, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 3, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                }
+                sp -= 2;
+                pc += 1;
+            }
+            NOT => {
+                let truth = frame.slots(sp - 1);
+                if truth == TRUE {
+                    frame.set_slots(sp - 1, FALSE);
+                } else if truth == FALSE {
+                    frame.set_slots(sp - 1, TRUE);
+                } else {
+                    match send(method, frame, sp - 1, 0, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 1, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                }
+                pc += 1;
+            }
+            _ => unreachable!(),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Sends: finding methods, calling them, making and calling blocks.
+//!
+//! The plain reading finds methods through the inline caches of the sending code; a trace makes the class a
+//! constant and folds [`find_method`]. Both agree because methods never change once their class is loaded.
+
+use super::interpret;
+use crate::bytecode::kind;
+use crate::objects::{
+    Block, Cell, Class, Context, Frame, GlobalCell, Home, Instance, Method, SArray, SString, Unwind,
+};
+use crate::primitives::primitive;
+use crate::universe::{class_of, universe};
+use crate::value::{NIL, Value};
+use crate::vm::with_vm;
+use metajit::prelude::*;
+
+/// The method by which instances of a class understand a selector; it may be a pseudo-method that
+/// sends `doesNotUnderstand:arguments:`.
+#[elidable]
+pub fn find_method(class: Class, selector: SString) -> Method {
+    with_vm(|vm| vm.find(class, selector))
+}
+
+#[jit]
+#[inline(always)]
+fn selector_at(method: Method, literal: i64) -> SString {
+    // SAFETY: the compiler lets this literal be a selector only.
+    unsafe { SString::from_bits(method.literals().items(literal).bits()) }
+}
+
+/// The method for an ordinary send.
+#[jit]
+#[inline(always)]
+pub fn lookup(class: Class, method: Method, site: i64, literal: i64) -> Method {
+    if we_are_jitted() {
+        return find_method(promote(class), selector_at(method, literal));
+    }
+    let caches = method.caches();
+    let at = site * 4;
+    if caches.entries(at) == class.bits() {
+        // SAFETY: entries come in pairs of a class and its method.
+        return unsafe { Method::from_bits(caches.entries(at + 1)) };
+    }
+    if caches.entries(at + 2) == class.bits() {
+        // SAFETY: as above.
+        return unsafe { Method::from_bits(caches.entries(at + 3)) };
+    }
+    fill_cache(class, method, at, literal)
+}
+
+#[dont_look_inside]
+#[cold]
+#[inline(never)]
+fn fill_cache(class: Class, method: Method, at: i64, literal: i64) -> Method {
+    let found = find_method(class, selector_at(method, literal));
+    let caches = method.caches();
+    // The class seen last goes first; what was first gets a second chance.
+    caches.set_entries(at + 2, caches.entries(at));
+    caches.set_entries(at + 3, caches.entries(at + 1));
+    caches.set_entries(at, class.bits());
+    caches.set_entries(at + 1, found.bits());
+    found
+}
+
+/// The method for a send to `super`.
+#[jit]
+#[inline(always)]
+pub fn super_lookup(method: Method, site: i64, literal: i64) -> Method {
+    // SAFETY: the compiler lets the literal after the selector be a class or nil, which is null.
+    let class = unsafe { Class::from_bits(method.literals().items(literal + 1).bits()) };
+    lookup(class, method, site, literal)
+}
+
+/// Calls a method whose receiver and arguments are in a frame from `base` on.
+#[jit]
+#[inline(always)]
+pub fn call(callee: Method, frame: Frame, base: i64, arguments: i64) -> Result<Value, Unwind> {
+    if callee.kind() == kind::CODE {
+        let activation = Frame::alloc(callee.frame_size(), NIL);
+        let mut index = 0;
+        while index <= arguments {
+            activation.set_slots(index, frame.slots(base + index));
+            index += 1;
+        }
+        interpret(callee, activation)
+    } else {
+        call_special(callee, frame, base)
+    }
+}
+
+/// A call of what has no code of its own.
+#[jit]
+#[inline(never)]
+pub fn call_special(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwind> {
+    match callee.kind() {
+        kind::GETTER => {
+            // SAFETY: the receiver is an instance of the class whose field this is.
+            let object = unsafe { Instance::from_bits(frame.slots(base).bits()) };
+            Ok(object.fields(callee.field()))
+        }
+        kind::SETTER => {
+            // SAFETY: as above.
+            let object = unsafe { Instance::from_bits(frame.slots(base).bits()) };
+            object.set_fields(callee.field(), frame.slots(base + 1));
+            Ok(frame.slots(base))
+        }
+        kind::CONSTANT => Ok(callee.literals().items(0)),
+        kind::SELF => Ok(frame.slots(base)),
+        kind::CLASS_GETTER => {
+            // SAFETY: the receiver is a class.
+            let class = unsafe { Class::from_bits(frame.slots(base).bits()) };
+            Ok(class.fields(callee.field()))
+        }
+        kind::NOT_UNDERSTOOD => {
+            let arguments = arguments_array(frame, base + 1, callee.arguments());
+            not_understood(frame.slots(base), callee.signature(), arguments)
+        }
+        _ => primitive(callee, frame, base),
+    }
+}
+
+/// A send that has no fast path of its own, or left it.
+#[jit]
+#[inline(never)]
+pub fn send(
+    method: Method,
+    frame: Frame,
+    base: i64,
+    arguments: i64,
+    site: i64,
+    literal: i64,
+) -> Result<Value, Unwind> {
+    let callee = lookup(class_of(frame.slots(base)), method, site, literal);
+    call(callee, frame, base, arguments)
+}
+
+/// A call with a frame of its own for receiver and arguments.
+#[jit]
+pub fn call_frame(callee: Method, frame: Frame, arguments: i64) -> Result<Value, Unwind> {
+    call(callee, frame, 0, arguments)
+}
+
+/// Sends a message that the VM itself sends, without arguments.
+#[jit]
+pub fn send_zero(receiver: Value, selector: SString) -> Result<Value, Unwind> {
+    let frame = Frame::alloc(1, NIL);
+    frame.set_slots(0, receiver);
+    call(
+        find_method(promote(class_of(receiver)), selector),
+        frame,
+        0,
+        0,
+    )
+}
+
+/// The same with an argument.
+#[jit]
+pub fn send_one(receiver: Value, selector: SString, argument: Value) -> Result<Value, Unwind> {
+    let frame = Frame::alloc(2, NIL);
+    frame.set_slots(0, receiver);
+    frame.set_slots(1, argument);
+    call(
+        find_method(promote(class_of(receiver)), selector),
+        frame,
+        0,
+        1,
+    )
+}
+
+/// The same with two.
+#[jit]
+pub fn send_two(
+    receiver: Value,
+    selector: SString,
+    first: Value,
+    second: Value,
+) -> Result<Value, Unwind> {
+    let frame = Frame::alloc(3, NIL);
+    frame.set_slots(0, receiver);
+    frame.set_slots(1, first);
+    frame.set_slots(2, second);
+    call(
+        find_method(promote(class_of(receiver)), selector),
+        frame,
+        0,
+        2,
+    )
+}
+
+/// Sends `doesNotUnderstand:arguments:`.
+#[jit]
+pub fn not_understood(
+    receiver: Value,
+    selector: SString,
+    arguments: SArray,
+) -> Result<Value, Unwind> {
+    if selector == universe().does_not_understand() {
+        return Err(no_handler(receiver));
+    }
+    send_two(
+        receiver,
+        universe().does_not_understand(),
+        Value::from_bits(selector.bits()),
+        Value::from_bits(arguments.bits()),
+    )
+}
+
+#[dont_look_inside]
+#[cold]
+fn no_handler(receiver: Value) -> Unwind {
+    let class = crate::vm::text(class_of(receiver).name());
+    super::control::fatal(&format!(
+        "{class} does not understand doesNotUnderstand:arguments:"
+    ))
+}
+
+/// An array of some slots.
+#[jit]
+pub fn arguments_array(frame: Frame, from: i64, count: i64) -> SArray {
+    let array = SArray::alloc(universe().array_class(), count, NIL);
+    let mut index = 0;
+    while index < count {
+        array.set_items(index, frame.slots(from + index));
+        index += 1;
+    }
+    array
+}
+
+/// A read of a global that nobody has set.
+#[jit]
+#[inline(never)]
+pub fn unknown_global(receiver: Value, cell: GlobalCell) -> Result<Value, Unwind> {
+    send_one(
+        receiver,
+        universe().unknown_global(),
+        Value::from_bits(cell.name().bits()),
+    )
+}
+
+/// The context so many steps out from the one in a slot.
+#[jit]
+#[inline(always)]
+pub fn context_at(frame: Frame, slot: i64, steps: i64) -> Context {
+    // SAFETY: the compiler lets this slot hold a context only.
+    let mut context = unsafe { Context::from_bits(frame.slots(slot).bits()) };
+    let mut left = steps;
+    while left > 0 {
+        context = context.outer();
+        left -= 1;
+    }
+    context
+}
+
+/// A new block.
+#[jit]
+pub fn make_block(
+    method: Method,
+    frame: Frame,
+    code: Value,
+    context_slot: i64,
+    returns: bool,
+    first_cell: i64,
+    cells: i64,
+) -> Value {
+    // SAFETY: the compiler lets this literal be a block's code only.
+    let code = unsafe { Method::from_bits(code.bits()) };
+    let context = if context_slot == 0 {
+        Context::null()
+    } else {
+        // SAFETY: any other slot named here holds a context.
+        unsafe { Context::from_bits(frame.slots(context_slot).bits()) }
+    };
+    let home = if !returns {
+        Home::null()
+    } else if method.is_block() {
+        // SAFETY: a block's home slot holds the block.
+        unsafe { Block::from_bits(frame.slots(method.home_slot()).bits()) }.home()
+    } else {
+        // SAFETY: a method whose blocks return begins with NEW_HOME.
+        unsafe { Home::from_bits(frame.slots(method.home_slot()).bits()) }
+    };
+    let class = block_class(code.arguments());
+    let block = Block::alloc(
+        class,
+        code,
+        frame.slots(0),
+        context,
+        home,
+        cells,
+        Cell::null(),
+    );
+    let mut index = 0;
+    while index < cells {
+        // SAFETY: the compiler has pushed cells; nothing else has seen the block.
+        unsafe {
+            block.set_cells(
+                index,
+                Cell::from_bits(frame.slots(first_cell + index).bits()),
+            )
+        };
+        index += 1;
+    }
+    Value::from_bits(block.bits())
+}
+
+#[jit]
+#[inline(always)]
+fn block_class(arguments: i64) -> Class {
+    if arguments == 0 {
+        universe().block1_class()
+    } else if arguments == 1 {
+        universe().block2_class()
+    } else if arguments == 2 {
+        universe().block3_class()
+    } else {
+        universe().block_class()
+    }
+}
+
+/// Runs a block with the arguments after it in a frame; missing ones are nil.
+#[jit]
+#[inline(always)]
+pub fn call_block(block: Block, frame: Frame, base: i64, given: i64) -> Result<Value, Unwind> {
+    let method = promote(block.method());
+    let activation = Frame::alloc(method.frame_size(), NIL);
+    activation.set_slots(0, block.receiver());
+    let arguments = method.arguments();
+    let mut index = 1;
+    while index <= arguments && index <= given {
+        activation.set_slots(index, frame.slots(base + index));
+        index += 1;
+    }
+    activation.set_slots(arguments + 1, Value::from_bits(block.bits()));
+    activation.set_slots(arguments + 2, Value::from_bits(block.context().bits()));
+    interpret(method, activation)
+}
+
+/// An element of an array, if it is one and has it.
+#[jit]
+#[inline(always)]
+pub fn array_at(receiver: Value, index: Value) -> Option<Value> {
+    if receiver.is_object()
+        && index.is_integer()
+        && receiver.as_object().class() == universe().array_class()
+    {
+        // SAFETY: instances of this class are arrays.
+        let array = unsafe { SArray::from_bits(receiver.bits()) };
+        let position = index.as_integer() - 1;
+        if position >= 0 && position < array.items_len() {
+            return Some(array.items(position));
+        }
+    }
+    None
+}
+
+/// Stores an element of an array, if it is one and has it.
+#[jit]
+#[inline(always)]
+pub fn array_at_put(receiver: Value, index: Value, element: Value) -> bool {
+    if receiver.is_object()
+        && index.is_integer()
+        && receiver.as_object().class() == universe().array_class()
+    {
+        // SAFETY: instances of this class are arrays.
+        let array = unsafe { SArray::from_bits(receiver.bits()) };
+        let position = index.as_integer() - 1;
+        if position >= 0 && position < array.items_len() {
+            array.set_items(position, element);
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,149 @@
+//! A whole VM, from its options to its exit status.
+//!
+//! Each VM runs on a thread of its own with a large stack, so a program that embeds two has two.
+
+use crate::interpreter::control::{EXIT, MALFORMED, send_message, status};
+use crate::objects::{SArray, Unwind};
+use crate::output::Output;
+use crate::stack::on_large_stack;
+use crate::trace::gathered;
+use crate::universe::universe;
+use crate::value::{NIL, Value};
+use crate::vm::{Vm, as_string, install, string, text, uninstall, with_vm};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+/// How to run a VM.
+pub struct Options {
+    /// Directories to search for classes, before the embedded library.
+    pub class_path: Vec<PathBuf>,
+    /// What the program gets: its class's name, then its own arguments. Without any, a shell is run.
+    pub arguments: Vec<String>,
+    /// Whether code is printed to standard error as it is loaded.
+    pub disassemble: bool,
+    /// The most bytes of objects; 0 is no limit.
+    pub heap_limit: usize,
+    /// Standard output of the program.
+    pub out: Box<dyn Write + Send>,
+    /// Standard error of the program.
+    pub err: Box<dyn Write + Send>,
+    /// Whether each line is written at once.
+    pub line_by_line: bool,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("class_path", &self.class_path)
+            .field("arguments", &self.arguments)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            class_path: Vec::new(),
+            arguments: Vec::new(),
+            disassemble: false,
+            heap_limit: 0,
+            out: Box::new(std::io::stdout()),
+            err: Box::new(std::io::stderr()),
+            line_by_line: std::io::stdout().is_terminal(),
+        }
+    }
+}
+
+/// Runs a VM to the end of its program; its exit status.
+pub fn run(options: Options) -> i32 {
+    match on_large_stack(move || run_here(options)) {
+        Ok(Ok(status)) => status,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: no stack for the VM: {error}");
+            1
+        }
+    }
+}
+
+fn run_here(options: Options) -> i32 {
+    if options.heap_limit > 0 {
+        metajit::gc::configure(metajit::gc::Config {
+            limit: options.heap_limit,
+            ..metajit::gc::Config::default()
+        });
+    }
+    let mut vm = Vm::new(Output::new(options.out, options.err, options.line_by_line));
+    vm.class_path = options.class_path;
+    vm.disassemble = options.disassemble;
+    install(vm);
+    let arguments = options.arguments;
+    let result = std::panic::catch_unwind(|| {
+        if let Err(message) = with_vm(Vm::bootstrap) {
+            with_vm(|vm| vm.output.print_error(message.as_bytes()));
+            return 1;
+        }
+        if arguments.is_empty() {
+            crate::repl::run()
+        } else {
+            run_program(&arguments)
+        }
+    });
+    let status = match result {
+        Ok(status) => status,
+        Err(panic) => match panic.downcast_ref::<metajit::gc::OutOfMemory>() {
+            Some(error) => {
+                let message = format!("error: {error}\n");
+                with_vm(|vm| vm.output.print_error(message.as_bytes()));
+                1
+            }
+            None => {
+                with_vm(|vm| vm.output.flush());
+                std::panic::resume_unwind(panic)
+            }
+        },
+    };
+    if let Some(mut vm) = uninstall() {
+        vm.output.flush();
+    }
+    status
+}
+
+fn run_program(arguments: &[String]) -> i32 {
+    let array = SArray::alloc(universe().array_class(), arguments.len() as i64, NIL);
+    for (index, argument) in arguments.iter().enumerate() {
+        array.set_items(index as i64, string(argument));
+    }
+    let array = Value::from_bits(array.bits());
+    match send_message(universe().system(), "initialize:", &[array]) {
+        Ok(_) => 0,
+        Err(unwind) => report(unwind),
+    }
+}
+
+/// Says why a program ended; its status.
+pub fn report(unwind: Unwind) -> i32 {
+    let status = (status(unwind) & 0xFF) as i32;
+    with_vm(|vm| {
+        if unwind.kind() == EXIT {
+            let is_error = status != 0
+                && vm
+                    .trace
+                    .iter()
+                    .any(|entry| text(entry.method.signature()) == "error:");
+            if is_error {
+                let shown = gathered(vm);
+                vm.output.print_error(shown.as_bytes());
+            }
+            return;
+        }
+        let message = as_string(unwind.value()).map(text).unwrap_or_default();
+        let shown = if unwind.kind() == MALFORMED {
+            message
+        } else {
+            format!("error: {message}\n{}", gathered(vm))
+        };
+        vm.output.print_error(shown.as_bytes());
+    });
+    status
+}

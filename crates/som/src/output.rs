@@ -1,0 +1,74 @@
+//! Output: buffered, in order, never lost.
+//!
+//! Programs print a few bytes at a time. What they print is kept in a buffer and written when it is full, before
+//! anything goes to standard error (so that the two appear in the order of the program), at a
+//! request, and at the end, however the program ends. On a terminal each line is written at once.
+
+use std::io::Write;
+
+/// How much is kept back: large enough to make writes rare.
+const BUFFER: usize = 1 << 16;
+
+/// The two streams of a program.
+pub struct Output {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    buffer: Vec<u8>,
+    line_by_line: bool,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output")
+            .field("kept", &self.buffer.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Output {
+    /// Output to these streams.
+    pub fn new(
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+        line_by_line: bool,
+    ) -> Output {
+        Output {
+            out,
+            err,
+            buffer: Vec::new(),
+            line_by_line,
+        }
+    }
+
+    /// Prints.
+    pub fn print(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER || (self.line_by_line && bytes.contains(&b'\n')) {
+            self.flush();
+        }
+    }
+
+    /// Prints to standard error.
+    pub fn print_error(&mut self, bytes: &[u8]) {
+        self.flush();
+        // Nobody is left to be told that standard error can't be written.
+        let _ = self.err.write_all(bytes).and_then(|()| self.err.flush());
+    }
+
+    /// Writes what was kept back. A reader that has gone away (`| head`) is no error of the program's.
+    pub fn flush(&mut self) {
+        if !self.buffer.is_empty() {
+            let _ = self
+                .out
+                .write_all(&self.buffer)
+                .and_then(|()| self.out.flush());
+            self.buffer.clear();
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

@@ -1,0 +1,72 @@
+//! Primitives of `String` and `Symbol`. Characters are Unicode code points.
+
+use super::fail;
+use crate::objects::SString;
+use crate::universe::class_of;
+use crate::value::{FALSE, TRUE, Value, from_bool, from_integer};
+use crate::vm::{as_string, string, string_value, text, with_vm};
+use metajit::prelude::*;
+
+/// Why something can't be done with what is no string.
+#[dont_look_inside]
+#[cold]
+pub(super) fn no_string(receiver: Value) -> Value {
+    fail(format!(
+        "a String was expected, not an instance of {}",
+        text(class_of(receiver).name())
+    ))
+}
+
+fn bytes<'a>(string: SString) -> &'a [u8] {
+    // SAFETY: bytes never change after allocation, and callers hold the string.
+    unsafe { string.bytes_slice() }
+}
+
+pub(super) fn run(primitive: i64, receiver: Value, first: Value, second: Value) -> Value {
+    let Some(this) = as_string(receiver) else {
+        return no_string(receiver);
+    };
+    match primitive {
+        super::STRING_CONCATENATE => match as_string(first) {
+            Some(other) => string(&(text(this) + &text(other))),
+            None => no_string(first),
+        },
+        super::STRING_AS_SYMBOL => string_value(with_vm(|vm| vm.symbol(&text(this)))),
+        super::STRING_HASH => from_integer(this.hash()),
+        super::STRING_IS_WHITE_SPACE => from_bool(all(this, char::is_whitespace)),
+        super::STRING_IS_LETTERS => from_bool(all(this, char::is_alphabetic)),
+        super::STRING_IS_DIGITS => from_bool(all(this, |c| c.is_ascii_digit())),
+        super::STRING_EQUAL => match as_string(first) {
+            Some(other) if bytes(this) == bytes(other) => TRUE,
+            _ => FALSE,
+        },
+        super::STRING_SUBSTRING => substring(this, first, second),
+        _ => string(&text(this)),
+    }
+}
+
+fn all(string: SString, holds: impl Fn(char) -> bool) -> bool {
+    let text = text(string);
+    !text.is_empty() && text.chars().all(holds)
+}
+
+/// The characters from one position to another, both included.
+fn substring(this: SString, from: Value, to: Value) -> Value {
+    if !from.is_integer() || !to.is_integer() {
+        return fail("the positions in a string must be Integers");
+    }
+    let (from, to) = (from.as_integer(), to.as_integer());
+    if from < 1 || to > this.length() || from > to.saturating_add(1) {
+        return fail(format!(
+            "there is no substring from {from} to {to} in a string of length {}",
+            this.length()
+        ));
+    }
+    let (from, to) = (from as usize - 1, to.max(0) as usize);
+    let bytes = bytes(this);
+    if this.length() == bytes.len() as i64 {
+        return string(&String::from_utf8_lossy(&bytes[from..to]));
+    }
+    let part: String = text(this).chars().skip(from).take(to - from).collect();
+    string(&part)
+}

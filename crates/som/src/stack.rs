@@ -1,0 +1,54 @@
+//! The VM's own native stack.
+//!
+//! SOM programs recurse deeply, and a send is a call of Rust code. So a VM runs on a thread with a stack that is large in
+//! address space and small in memory: pages are there once they are touched. Before the end is reached,
+//! the interpreter ends the program with a stack trace.
+
+use crate::interpreter::control::{STACK_RESERVE, set_stack_limit};
+use std::cell::Cell;
+
+/// Address space for the stack of a VM: enough for a million nested sends, each of which takes a few hundred bytes.
+pub const STACK_BYTES: usize = 1 << 30;
+
+thread_local! {
+    static BASE: Cell<usize> = const { Cell::new(0) };
+}
+
+#[inline(never)]
+fn here() -> usize {
+    let marker = 0u8;
+    &raw const marker as usize
+}
+
+/// Runs `f` on a thread with a stack for a VM.
+///
+/// # Errors
+/// If the system gives no such stack.
+pub fn on_large_stack<R: Send + 'static>(
+    f: impl FnOnce() -> R + Send + 'static,
+) -> std::io::Result<std::thread::Result<R>> {
+    let thread = std::thread::Builder::new()
+        .name("som".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            let base = here();
+            BASE.set(base);
+            set_stack_limit(base - STACK_BYTES + STACK_RESERVE);
+            f()
+        })?;
+    Ok(thread.join())
+}
+
+/// The words on the stack, innermost first.
+pub fn words() -> Vec<u64> {
+    let begin = (here() + 7) & !7;
+    let end = BASE.get();
+    let mut words = Vec::new();
+    let mut at = begin;
+    while at + 8 <= end {
+        // SAFETY: the memory between the current frame and the thread's first frame is its stack.
+        words.push(unsafe { (at as *const u64).read_volatile() });
+        at += 8;
+    }
+    words
+}
