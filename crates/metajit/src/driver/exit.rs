@@ -1,6 +1,7 @@
 //! Leaving compiled code: rebuild what was virtual, do what was delayed, replay, and maybe record a bridge.
 
 use super::Driver;
+use super::alive::Kept;
 use super::runtime::{
     Compiled, EXIT_COST, Outcome, PlaceId, Runtime, complete, context, outcome_of, thread_time,
     with,
@@ -223,7 +224,7 @@ pub(super) fn leave(
     let exit = &compiled.code.exits[number as usize];
     // SAFETY: the context lives as long as the thread, and nothing else uses it now.
     let slots: Vec<u64> = unsafe { (&(*context()).slots)[..exit.slots.len()].to_vec() };
-    let values = rebuild(exit, &slots);
+    let values = gc::without_collection(|| rebuild(exit, &slots));
     let recording = with(|runtime| {
         let guard = wants_bridge(runtime, place, exit)?;
         let limits = runtime.limits();
@@ -300,8 +301,13 @@ fn resume(
     let Some((_, Step::Merge { greens, reds })) = steps.first().cloned() else {
         unreachable!("an exit begins at a merge point");
     };
+    let kept = Kept::new(steps.iter().flat_map(|(_, step)| match step {
+        Step::Enter => &[],
+        Step::Merge { reds: words, .. } | Step::Words(words) | Step::Collapsed(_, words) => &words[..],
+    }).map(|word| word.bits));
     let mut meta = Meta::replaying(Replay::new(steps, ticks), recorder);
     let words = (driver.twin)(&mut meta, &greens, &reds);
     let (outcome, recorder, _) = meta.finish();
+    drop(kept);
     (outcome_of(outcome, &words), words, recorder)
 }

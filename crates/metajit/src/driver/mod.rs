@@ -15,12 +15,14 @@
 //! **Rejected.** A counter in each green object (the implementer would have to provide room); linking each bridge separately
 //! first (a second calling convention, for a gain that the rule above makes small).
 
+mod alive;
 mod exit;
 mod parameters;
 mod runtime;
 mod statistics;
 
-pub use parameters::Parameters;
+pub(crate) use alive::keep_constant;
+pub use parameters::{BadParameter, Parameters};
 pub use runtime::{
     Entered, enter, has_code, never_inlines, parameters, residual, set_parameters, statistics,
     why_not_compiled,

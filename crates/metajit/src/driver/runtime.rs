@@ -230,6 +230,7 @@ impl Runtime {
         if let Some(&place) = self.index.get(&key) {
             return place;
         }
+        greens.iter().for_each(|&green| super::keep_constant(green));
         let place = self.places.len();
         self.places.push(Place {
             driver,

@@ -29,6 +29,7 @@ mod replay;
 
 pub use calls::{CallMark, Enter};
 pub use memory::Allocation;
+pub(crate) use recorder::FastMap;
 pub use recorder::{Abort, Limits, Recorder};
 pub use replay::{Replay, Step};
 

@@ -226,6 +226,11 @@ impl Recorder {
     }
 
     fn push(&mut self, op: Op, args: [Arg; 3], aux: Aux) -> OpRef {
+        for arg in args {
+            if let Arg::Const(bits) = arg {
+                crate::driver::keep_constant(bits);
+            }
+        }
         let number = OpRef(self.tree.insts.len() as u32);
         self.tree.insts.push(Inst { op, args, aux });
         number
@@ -234,6 +239,11 @@ impl Recorder {
     fn pool(&mut self, args: impl IntoIterator<Item = Arg>) -> ArgRange {
         let start = self.tree.args.len();
         self.tree.args.extend(args);
+        for arg in &self.tree.args[start..] {
+            if let Arg::Const(bits) = *arg {
+                crate::driver::keep_constant(bits);
+            }
+        }
         ArgRange {
             start: start as u32,
             len: (self.tree.args.len() - start) as u32,
