@@ -49,6 +49,8 @@ pub unsafe fn write_word<T: Item>(object: *mut Header, offset: u32, value: T) {
 pub unsafe fn write_quasi_immutable<T: Item>(object: *mut Header, offset: u32, value: T) {
     // SAFETY: the caller's contract.
     unsafe { write_word(object, offset, value) };
+    #[cfg(feature = "jit")]
+    crate::driver::written(object, offset);
 }
 
 /// The length an allocation asks for, as a count of items.

@@ -1,11 +1,11 @@
 //! Leaving compiled code: rebuild what was virtual, do what was delayed, replay, and maybe record a bridge.
 
-use super::Driver;
 use super::alive::Kept;
 use super::runtime::{
     Compiled, EXIT_COST, Outcome, PlaceId, Runtime, complete, context, outcome_of, thread_time,
     with,
 };
+use super::{Driver, Validity, holds};
 use crate::gc;
 use crate::ir::Arg;
 use crate::ir::code::{Exit, Place, Recipe, ResumeStep};
@@ -13,6 +13,7 @@ use crate::ir::tree::{FragmentId, GuardId, LogEntry, LogId, Tree};
 use crate::object::{Header, Kind};
 use crate::record::{Abort, Meta, Recorder, Replay, Step};
 use crate::twin::Raw;
+use std::sync::Arc;
 
 /// Writes a word to a place of an object.
 ///
@@ -176,11 +177,21 @@ fn steps(
 }
 
 /// Whether a bridge is to be recorded from this exit now.
-fn wants_bridge(runtime: &mut Runtime, place: PlaceId, exit: &Exit) -> Option<GuardId> {
+fn wants_bridge(
+    runtime: &mut Runtime,
+    place: PlaceId,
+    exit: &Exit,
+    validity: &Validity,
+) -> Option<GuardId> {
     runtime.statistics.exits += 1;
     let eagerness = runtime.parameters.trace_eagerness;
     let guard = exit.guard?;
-    let live = runtime.at(place).live.as_mut()?;
+    // Another tree may have taken the place of the one that was left.
+    let live = runtime
+        .at(place)
+        .live
+        .as_mut()
+        .filter(|live| Arc::ptr_eq(&live.validity, validity))?;
     let key = (guard, exit.instance);
     if live.attached.contains_key(&key) {
         live.lost += 1;
@@ -226,7 +237,7 @@ pub(super) fn leave(
     let slots: Vec<u64> = unsafe { (&(*context()).slots)[..exit.slots.len()].to_vec() };
     let values = gc::without_collection(|| rebuild(exit, &slots));
     let recording = with(|runtime| {
-        let guard = wants_bridge(runtime, place, exit)?;
+        let guard = wants_bridge(runtime, place, exit, &compiled.validity)?;
         let limits = runtime.limits();
         runtime.at(place).busy = true;
         let live = runtime.at(place).live.take()?;
@@ -244,7 +255,7 @@ pub(super) fn leave(
         place,
         live: Some(live),
     };
-    let recorder = Recorder::bridge(tree, guard, driver, limits);
+    let recorder = Recorder::bridge(tree, guard, driver, limits, compiled.validity.clone());
     let (outcome, words, recorder) = resume(driver, steps, exit.ticks, Some(recorder));
     let (Some(mut recorder), Some(mut live)) = (recorder, putting_back.live.take()) else {
         return outcome;
@@ -269,7 +280,8 @@ pub(super) fn leave(
         }
         live.tree = recorder.tree;
         let place = runtime.at(place);
-        place.live = Some(live);
+        // Written meanwhile, a quasi-immutable field has made the whole tree invalid.
+        place.live = holds(&live.validity).then_some(live);
         place.busy = false;
     });
     outcome
@@ -301,10 +313,17 @@ fn resume(
     let Some((_, Step::Merge { greens, reds })) = steps.first().cloned() else {
         unreachable!("an exit begins at a merge point");
     };
-    let kept = Kept::new(steps.iter().flat_map(|(_, step)| match step {
-        Step::Enter => &[],
-        Step::Merge { reds: words, .. } | Step::Words(words) | Step::Collapsed(_, words) => &words[..],
-    }).map(|word| word.bits));
+    let kept = Kept::new(
+        steps
+            .iter()
+            .flat_map(|(_, step)| match step {
+                Step::Enter => &[],
+                Step::Merge { reds: words, .. }
+                | Step::Words(words)
+                | Step::Collapsed(_, words) => &words[..],
+            })
+            .map(|word| word.bits),
+    );
     let mut meta = Meta::replaying(Replay::new(steps, ticks), recorder);
     let words = (driver.twin)(&mut meta, &greens, &reds);
     let (outcome, recorder, _) = meta.finish();

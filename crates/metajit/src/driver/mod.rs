@@ -16,12 +16,14 @@
 //! first (a second calling convention, for a gain that the rule above makes small).
 
 mod alive;
+mod depend;
 mod exit;
 mod parameters;
 mod runtime;
 mod statistics;
 
 pub(crate) use alive::keep_constant;
+pub(crate) use depend::{Validity, depend, holds, new_validity, written};
 pub use parameters::{BadParameter, Parameters};
 pub use runtime::{
     Entered, enter, has_code, never_inlines, parameters, residual, set_parameters, statistics,

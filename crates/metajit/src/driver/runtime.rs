@@ -2,7 +2,7 @@
 
 use super::parameters::Parameters;
 use super::statistics::Statistics;
-use super::{Driver, THRESHOLDS, exit, reset_counter};
+use super::{Driver, THRESHOLDS, Validity, exit, holds, reset_counter};
 use crate::backend::{self, Arena, CompileError, Compiler, Machine, Quality};
 use crate::context::{Context, FINISH, PANICKED};
 use crate::ir::code::Code;
@@ -14,8 +14,6 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// What came of [`enter`].
@@ -41,13 +39,14 @@ pub(super) struct Compiled {
     pub(super) code: Code,
     /// `None` when it is evaluated.
     machine: Option<Machine>,
-    valid: Arc<AtomicU64>,
+    pub(super) validity: Validity,
 }
 
 /// A tree that was recorded, and what is known about how it does.
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) tree: Tree,
+    pub(super) validity: Validity,
     pub(super) compiled: Option<Rc<Compiled>>,
     /// Which bridge belongs to which instance of which guard.
     pub(super) attached: BTreeMap<(GuardId, u32), FragmentId>,
@@ -289,7 +288,7 @@ impl Runtime {
             return;
         };
         let start = thread_time();
-        let attached = live.attached.clone();
+        let (attached, validity) = (live.attached.clone(), live.validity.clone());
         let options = if self.parameters.optimize {
             opt::Options::default()
         } else {
@@ -301,7 +300,7 @@ impl Runtime {
         let middle = thread_time();
         self.statistics.optimize_ns += middle - start;
         let result = match optimized {
-            Ok(optimized) => self.generate(place, optimized.code),
+            Ok(optimized) => self.generate(place, optimized.code, validity),
             Err(_) => Err(Abort::Optimizer),
         };
         self.statistics.backend_ns += thread_time() - middle;
@@ -332,7 +331,12 @@ impl Runtime {
         }
     }
 
-    fn generate(&mut self, place: PlaceId, code: Code) -> Result<Compiled, Abort> {
+    fn generate(
+        &mut self,
+        place: PlaceId,
+        code: Code,
+        validity: Validity,
+    ) -> Result<Compiled, Abort> {
         if self.parameters.trace {
             eprintln!("metajit: code of {}:\n{code}", self.location(place));
         }
@@ -344,12 +348,11 @@ impl Runtime {
             .iter()
             .map(|exit| exit.slots.len() as u64)
             .sum::<u64>();
-        let valid = Arc::new(AtomicU64::new(1));
         if self.parameters.evaluate {
             return Ok(Compiled {
                 code,
                 machine: None,
-                valid,
+                validity,
             });
         }
         let name = self.location(place);
@@ -374,7 +377,7 @@ impl Runtime {
             Quality::Full
         };
         let options = backend::Options {
-            valid: Some(valid.clone()),
+            valid: Some(validity.clone()),
             name,
             ..backend::Options::new(quality)
         };
@@ -384,7 +387,7 @@ impl Runtime {
                 Ok(Compiled {
                     code,
                     machine: Some(machine),
-                    valid,
+                    validity,
                 })
             }
             Err(error) => {
@@ -400,6 +403,24 @@ impl Runtime {
         let place = &self.places[place];
         (place.driver.location)(&place.greens)
     }
+}
+
+/// Throws away the trees whose constants don't hold any more.
+pub(super) fn drop_invalid() {
+    with(|runtime| {
+        for place in &mut runtime.places {
+            if place
+                .live
+                .as_ref()
+                .is_some_and(|live| !holds(&live.validity))
+            {
+                place.live = None;
+                runtime.statistics.invalidated += 1;
+                reset_counter(&place.greens, false);
+                reset_counter(&place.greens, true);
+            }
+        }
+    });
 }
 
 /// Called when [`super::hot`] says so: records, or runs the code that there is.
@@ -475,10 +496,15 @@ fn record(
                 reset_counter(greens, function);
                 return runtime.aborted(place, recorder.aborted.unwrap_or(Abort::TooLong));
             }
+            if !holds(&recorder.validity) {
+                reset_counter(greens, function);
+                return runtime.aborted(place, Abort::Invalidated);
+            }
             runtime.statistics.ops_recorded += recorder.recorded() as u64;
             runtime.statistics.guards_recorded += recorder.tree.guards.len() as u64;
             runtime.places[place].live = Some(Box::new(Live {
                 tree: recorder.tree,
+                validity: recorder.validity,
                 compiled: None,
                 attached: BTreeMap::new(),
                 failures: HashMap::new(),
@@ -545,7 +571,7 @@ fn run(mut place: PlaceId, mut reds: Vec<u64>) -> Entered {
             (&mut (*context).slots)[..reds.len()].copy_from_slice(&reds);
             match &compiled.machine {
                 Some(machine) => (machine.entry())(context),
-                None => crate::ir::eval::run(&compiled.code, context, &compiled.valid),
+                None => crate::ir::eval::run(&compiled.code, context, &compiled.validity),
             }
         };
         match code {

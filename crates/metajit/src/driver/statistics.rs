@@ -13,6 +13,8 @@ pub struct Statistics {
     pub aborts: [u64; Abort::ALL.len()],
     /// Places given up for good.
     pub given_up: u64,
+    /// Trees thrown away because a quasi-immutable field was written.
+    pub invalidated: u64,
     /// Operations recorded.
     pub ops_recorded: u64,
     /// Guards recorded.
@@ -46,6 +48,7 @@ impl Statistics {
             ("loops_recorded", self.loops_recorded),
             ("bridges_recorded", self.bridges_recorded),
             ("given_up", self.given_up),
+            ("invalidated", self.invalidated),
             ("ops_recorded", self.ops_recorded),
             ("guards_recorded", self.guards_recorded),
             ("compilations", self.compilations),

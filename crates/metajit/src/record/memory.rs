@@ -15,6 +15,27 @@ pub enum Allocation<H> {
     New(Traced<H>),
 }
 
+/// Writes a quasi-immutable field for compiled code.
+extern "C" fn write_quasi_immutable(object: u64, offset: u64, bits: u64) -> u64 {
+    let object = object as *mut Header;
+    // SAFETY: the trace names a live object with a scalar field at the offset. The write barrier is for any word that
+    // may be a reference; this one may.
+    unsafe {
+        crate::gc::write_barrier(object);
+        *object.cast::<u8>().add(offset as usize).cast::<u64>() = bits;
+    }
+    crate::driver::written(object, offset as u32);
+    0
+}
+
+static WRITE_QUASI_IMMUTABLE: crate::ir::Callee = crate::ir::Callee {
+    name: "metajit::write_quasi_immutable",
+    address: write_quasi_immutable as *const (),
+    params: 3,
+    results: 0,
+    effect: crate::ir::Effect::Any,
+};
+
 fn header<H: Object>(object: Traced<H>) -> *mut Header {
     object.val.to_bits() as *mut Header
 }
@@ -59,6 +80,14 @@ impl Meta {
             return Traced::constant(val);
         }
         let arg = object.arg();
+        if let (Mutability::QuasiImmutable, Arg::Const(address)) = (field.mutability, arg) {
+            if self.mode == Mode::Record {
+                let recorder = self.recorder.as_mut().expect("a recorder in record mode");
+                recorder.rely_on(address, field);
+                return self.logged(val, Arg::Const(val.to_bits()));
+            }
+        }
+        let recorder = self.recorder.as_mut().expect("a recorder");
         let value = match recorder.known_load(arg, field, None) {
             Some(Arg::Const(_)) => Arg::Const(val.to_bits()),
             Some(known) => known,
@@ -91,8 +120,21 @@ impl Meta {
             }
         }
         if self.mode == Mode::Record {
+            let quasi = field.mutability == Mutability::QuasiImmutable;
+            let word = if quasi && T::TYPE == crate::word::Type::Float {
+                self.bits_of_float(value.arg())
+            } else {
+                value.arg()
+            };
             let recorder = self.recorder.as_mut().expect("a recorder in record mode");
-            recorder.store(object.arg(), field, None, value.arg());
+            if quasi {
+                recorder.call(
+                    &WRITE_QUASI_IMMUTABLE,
+                    &[object.arg(), Arg::Const(u64::from(field.offset)), word],
+                );
+            } else {
+                recorder.store(object.arg(), field, None, word);
+            }
             recorder.tick();
         }
     }

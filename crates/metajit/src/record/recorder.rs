@@ -4,7 +4,7 @@
 //! cache of what the trace itself put into objects. Everything else is the optimizer's.
 
 use super::Stop;
-use crate::driver::Driver;
+use crate::driver::{Driver, Validity};
 use crate::ir::tree::{
     Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Snapshot, Tree, TreeEnd,
 };
@@ -59,17 +59,20 @@ pub enum Abort {
     Backend,
     /// A panic passed through the interpreter.
     Panic,
+    /// A quasi-immutable field that the tree relied on was written while it was recorded.
+    Invalidated,
 }
 
 impl Abort {
     /// All reasons.
-    pub const ALL: [Abort; 6] = [
+    pub const ALL: [Abort; 7] = [
         Abort::TooLong,
         Abort::InnerLoop,
         Abort::LoopInCall,
         Abort::Optimizer,
         Abort::Backend,
         Abort::Panic,
+        Abort::Invalidated,
     ];
     /// The reason's name in logs and statistics.
     pub const fn name(self) -> &'static str {
@@ -80,6 +83,7 @@ impl Abort {
             Abort::Optimizer => "optimizer",
             Abort::Backend => "backend",
             Abort::Panic => "panic",
+            Abort::Invalidated => "invalidated",
         }
     }
 }
@@ -120,6 +124,8 @@ pub struct Recorder {
     /// The entry greens of an inlined activation that looped: not to be inlined again.
     pub(crate) looping_call: Option<(&'static Driver, Vec<u64>)>,
     pub(crate) limits: Limits,
+    /// Whether the constants that the tree took from quasi-immutable fields still hold.
+    pub(crate) validity: Validity,
     parent: Option<GuardId>,
     first: u32,
     node: LogId,
@@ -162,7 +168,7 @@ impl Recorder {
             });
         }
         let first = tree.insts.len() as u32;
-        let mut recorder = Recorder::new(tree, None, first, limits);
+        let mut recorder = Recorder::new(tree, None, first, limits, crate::driver::new_validity());
         recorder.activations.push(Activation {
             driver,
             base: None,
@@ -179,11 +185,12 @@ impl Recorder {
         guard: GuardId,
         driver: &'static Driver,
         limits: Limits,
+        validity: Validity,
     ) -> Box<Recorder> {
         let first = tree.insts.len() as u32;
         let snapshot = tree.guards[guard.0 as usize].snapshot;
         let greens = tree.greens.clone();
-        let mut recorder = Recorder::new(tree, Some(guard), first, limits);
+        let mut recorder = Recorder::new(tree, Some(guard), first, limits, validity);
         recorder.node = snapshot.node;
         recorder.ticks = snapshot.ticks;
         recorder.activations.push(Activation {
@@ -195,13 +202,20 @@ impl Recorder {
         Box::new(recorder)
     }
 
-    fn new(tree: Tree, parent: Option<GuardId>, first: u32, limits: Limits) -> Recorder {
+    fn new(
+        tree: Tree,
+        parent: Option<GuardId>,
+        first: u32,
+        limits: Limits,
+        validity: Validity,
+    ) -> Recorder {
         Recorder {
             tree,
             aborted: None,
             ended: false,
             looping_call: None,
             limits,
+            validity,
             parent,
             first,
             node: LogId(0),
@@ -627,6 +641,12 @@ impl Recorder {
         let words: Vec<Arg> = words.iter().map(|word| self.integer(word.arg)).collect();
         let range = self.pool(words);
         self.end(TreeEnd::Finish(range));
+    }
+
+    /// Takes a quasi-immutable field of a constant object for a constant.
+    pub(super) fn rely_on(&mut self, object: u64, field: &'static Field) {
+        self.guard(Op::GuardValid, [Arg::Const(0); 3]);
+        crate::driver::depend(object, field.offset, &self.validity);
     }
 
     /// Completes the fragment.
