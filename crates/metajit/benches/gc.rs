@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `alloc_small` | objects of 32 bytes, allocated from inlined Rust code, escaping and dropped, against bumpalo writing the same words and reset after as many bytes as the nursery holds: ratio of CPU times |
 //! | `alloc_small_ns` | the same, nanoseconds per object |
+//! | `alloc_sparse_ns` | the same when one object in sixteen is put into a random place of a table of 65,536 |
 //! | `heap_start_us` | CPU time from a thread without heap to its first object, microseconds |
 //! | `trees_ns` | binary trees of depth 16 built and dropped beside a live one, nanoseconds per node |
 //! | `pause_1g_ms`, `pause_1g_minor_ms` | a live heap of 1 GiB with random writes to it: longest pause, longest minor pause |
@@ -88,6 +89,26 @@ fn bump_small() -> f64 {
         if left == 0 {
             bump.reset();
             left = nursery / 32;
+        }
+    }
+    cpu() - begin
+}
+
+/// Allocation when one object in sixteen lives for a while.
+fn allocate_sparse() -> f64 {
+    const RING: i64 = 1 << 10;
+    let directory = Directory::alloc(64, Table::null());
+    for index in 0..64 {
+        directory.set_tables(index, Table::alloc(RING, Node::null()));
+    }
+    let directory = Root::new(directory);
+    let mut random = Random(1 << 35 | 777);
+    let begin = cpu();
+    for i in 0..SMALL {
+        let node = black_box(Node::alloc(i, Node::null(), Node::null()));
+        if i % 16 == 0 {
+            let table = directory.get().tables(random.below(64));
+            table.set_items(random.below(RING as usize), node);
         }
     }
     cpu() - begin
@@ -209,6 +230,10 @@ fn main() {
         figures.push(("alloc_small", ours / theirs));
         figures.push(("alloc_small_ns", ours / SMALL as f64 * 1e9));
         figures.push(("bumpalo_small_ns", theirs / SMALL as f64 * 1e9));
+    }
+    if wanted("alloc_sparse") {
+        let time = on_a_thread(|| best(3, allocate_sparse));
+        figures.push(("alloc_sparse_ns", time / SMALL as f64 * 1e9));
     }
     if wanted("trees") {
         figures.push(("trees_ns", on_a_thread(|| best(3, trees))));

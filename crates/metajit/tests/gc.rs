@@ -4,9 +4,13 @@
 
 #![allow(missing_docs)]
 
-use metajit::gc::{self, Config, Root, Stress};
+use metajit::gc::{
+    self, Config, Event, Finalizers, Kind, OutOfMemory, Root, RootRange, Stress, Weak,
+};
 use metajit::prelude::*;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 #[jit_word]
 pub struct Value(u64);
@@ -435,7 +439,7 @@ fn random_graphs_survive_collections_at_every_allocation() {
 
 #[test]
 fn random_graphs_survive_without_checks_and_with_random_collections() {
-    let count = graphs(200);
+    let count = graphs(50);
     let config = Config {
         stress: Stress::OneIn(7),
         nursery: 32 << 10,
@@ -444,6 +448,762 @@ fn random_graphs_survive_without_checks_and_with_random_collections() {
     on_a_thread(config, move || {
         for seed in 0..count {
             random_graph(seed + 2_000_000_000, 2_000);
+        }
+    });
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What keeps objects alive
+
+/// A pair that only the returned weak handle and the inverted address know.
+#[inline(never)]
+fn hidden_pair(id: i64) -> (Weak<Pair>, u64) {
+    let pair = Pair::alloc(id, Any::null(), Any::null());
+    (Weak::new(pair), !pair.bits())
+}
+
+/// Fills the lines around, so that an object's neighbours are not ones that the test looks at.
+#[inline(never)]
+fn neighbours() {
+    for id in 0..10 {
+        std::hint::black_box(Pair::alloc(-id, Any::null(), Any::null()));
+    }
+}
+
+#[test]
+fn a_word_that_names_any_part_of_an_object_keeps_it_alive() {
+    on_a_thread(checked(), || {
+        const PAIR_BYTES: u64 = 32;
+        // Start, tags, inside, last byte, one past the end, boxed.
+        let ways = [0, 1, 7, 8, 17, PAIR_BYTES - 1, PAIR_BYTES, 0xFFFC << 48];
+        for major in [false, true] {
+            let mut words = vec![0u64; ways.len()];
+            // SAFETY: the words live longer than the range.
+            let range = unsafe { RootRange::new(words.as_ptr(), words.len()) };
+            let mut kept = Vec::new();
+            for (word, way) in words.iter_mut().zip(ways) {
+                neighbours();
+                let (weak, inverted) = hidden_pair(way as i64);
+                *word = !inverted + way;
+                kept.push(weak);
+            }
+            clear_stack();
+            let collect = || {
+                if major {
+                    gc::collect()
+                } else {
+                    gc::collect_minor()
+                }
+            };
+            collect();
+            collect();
+            for (weak, way) in kept.iter().zip(ways) {
+                assert_eq!(weak.get().map(Pair::id), Some(way as i64), "way {way}");
+            }
+            drop(range);
+            clear_stack();
+            gc::collect();
+            let alive = kept.iter().filter(|weak| !weak.is_dead()).count();
+            assert!(alive <= 2, "{alive} of {} are still alive", ways.len());
+        }
+    });
+}
+
+#[test]
+fn a_word_that_names_any_part_of_a_large_object_keeps_it_alive() {
+    on_a_thread(checked(), || {
+        /// A table that only a weak handle and a word know.
+        #[inline(never)]
+        fn hidden(way: u64) -> (Weak<Table>, Box<u64>) {
+            let table = Table::alloc(5, 10_000, Any::null());
+            (Weak::new(table), Box::new(table.bits() + way))
+        }
+        for way in [0, 3, 24, 50_000, 80_023, 80_024] {
+            let (weak, word) = hidden(way);
+            // SAFETY: the word lives longer than the range.
+            let range = unsafe { RootRange::new(&*word, 1) };
+            clear_stack();
+            gc::collect_minor();
+            gc::collect();
+            assert!(!weak.is_dead(), "way {way}");
+            drop(range);
+            clear_stack();
+            gc::collect();
+            assert!(weak.is_dead(), "way {way}");
+        }
+        assert!(gc::statistics().committed < 1 << 20);
+    });
+}
+
+#[test]
+fn handles_in_locals_survive_collections_at_any_depth_of_the_stack() {
+    fn nest(depth: i64) -> i64 {
+        let here = Pair::alloc(depth, Any::null(), Any::null());
+        if depth == 0 {
+            gc::collect_minor();
+            gc::collect();
+            return here.id();
+        }
+        let sum = nest(depth - 1);
+        sum + here.id()
+    }
+    let config = Config {
+        stress: Stress::OneIn(500),
+        ..checked()
+    };
+    let thread = std::thread::Builder::new()
+        .stack_size(4 << 30)
+        .spawn(move || {
+            gc::configure(config);
+            nest(10_000)
+        })
+        .unwrap();
+    assert_eq!(thread.join().unwrap(), 10_000 * 10_001 / 2);
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn both_stacks_are_scanned_after_a_switch() {
+    /// Calls `f` on the stack that ends at `base`, telling the collector.
+    fn on_another_stack(base: *mut u8, mut f: &mut dyn FnMut()) {
+        struct Switch<'f, 'g> {
+            base: *mut u8,
+            suspended: *mut u8,
+            f: &'f mut &'g mut dyn FnMut(),
+        }
+        extern "C" fn run(switch: *mut Switch<'_, '_>) {
+            // SAFETY: called below with such a pointer, on the new stack.
+            unsafe {
+                let switch = &mut *switch;
+                gc::on_stack(switch.base, switch.suspended, || (switch.f)());
+            }
+        }
+        let mut switch = Switch {
+            base,
+            suspended: std::ptr::null_mut(),
+            f: &mut f,
+        };
+        let pointer = &raw mut switch;
+        // SAFETY: `base` is the aligned end of a mapped stack; the preserved registers are pushed before the switch.
+        unsafe {
+            std::arch::asm!(
+                "push rbx", "push rbp", "push r12", "push r13", "push r14", "push r15",
+                "mov [rdi + {suspended}], rsp",
+                "mov r12, rsp",
+                "mov rsp, rsi",
+                "call {run}",
+                "mov rsp, r12",
+                "pop r15", "pop r14", "pop r13", "pop r12", "pop rbp", "pop rbx",
+                suspended = const std::mem::offset_of!(Switch<'_, '_>, suspended),
+                run = sym run,
+                inout("rdi") pointer => _,
+                inout("rsi") base => _,
+                clobber_abi("C"),
+            );
+        }
+    }
+    on_a_thread(checked(), || {
+        let mut memory = vec![0u64; 64 << 10];
+        let base = memory.as_mut_ptr_range().end;
+        let outer = Pair::alloc(1, Any::null(), Any::null());
+        let mut seen = 0;
+        on_another_stack(((base as usize) & !15) as *mut u8, &mut || {
+            let inner = Pair::alloc(2, Any::null(), Any::null());
+            for _ in 0..10_000 {
+                std::hint::black_box(Pair::alloc(3, Any::null(), Any::null()));
+            }
+            gc::collect();
+            seen = inner.id();
+        });
+        gc::collect();
+        assert_eq!((outer.id(), seen), (1, 2));
+        drop(memory);
+    });
+}
+
+#[test]
+fn roots_keep_alive_what_rust_memory_holds() {
+    on_a_thread(checked(), || {
+        let roots: Vec<Root<List>> = (0..1_000)
+            .map(|value| Root::new(List::alloc(value, List::null())))
+            .collect();
+        for round in 0..5 {
+            gc::collect_minor();
+            for (value, root) in roots.iter().enumerate() {
+                assert_eq!(root.get().value(), value as i64 + round);
+                root.set(List::alloc(value as i64 + round + 1, List::null()));
+            }
+        }
+        gc::collect();
+        for (value, root) in roots.iter().enumerate() {
+            assert_eq!(root.get().value(), value as i64 + 5);
+        }
+        let copies = roots.clone();
+        drop(roots);
+        gc::collect();
+        assert_eq!(copies[999].get().value(), 1_004);
+    });
+}
+
+#[test]
+fn a_visitor_names_the_handles_of_a_table() {
+    on_a_thread(checked(), || {
+        let table: Rc<RefCell<HashMap<i64, List>>> = Rc::default();
+        let visited = table.clone();
+        let roots = gc::add_roots(Box::new(move |visitor| {
+            for &list in visited.borrow().values() {
+                visitor.visit(list);
+            }
+        }));
+        for value in 0..1_000 {
+            let list = List::alloc(value, List::null());
+            table.borrow_mut().insert(value, list);
+        }
+        gc::collect_minor();
+        gc::collect();
+        for (&value, list) in &*table.borrow() {
+            assert_eq!(list.value(), value);
+        }
+        let weak: Vec<_> = table
+            .borrow()
+            .values()
+            .map(|&list| Weak::new(list))
+            .collect();
+        drop(roots);
+        assert_eq!(Rc::strong_count(&table), 1, "the visitor is gone");
+        clear_stack();
+        gc::collect();
+        let dead = weak.iter().filter(|weak| weak.is_dead()).count();
+        assert!(dead >= 990, "{dead} of 1000");
+    });
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Death
+
+#[test]
+fn weak_references_to_dropped_objects_are_cleared() {
+    #[inline(never)]
+    fn make(weak: &mut Vec<Weak<Pair>>) -> Vec<Root<Pair>> {
+        let mut kept = Vec::new();
+        for id in 0..2_000 {
+            let pair = Pair::alloc(id, Any::null(), Any::null());
+            weak.push(Weak::new(pair));
+            if id % 2 == 0 {
+                kept.push(Root::new(pair));
+            }
+        }
+        kept
+    }
+    for old in [false, true] {
+        on_a_thread(checked(), move || {
+            let mut weak = Vec::new();
+            let mut kept = make(&mut weak);
+            clear_stack();
+            if old {
+                // Let all of them grow old first.
+                kept.extend(
+                    weak.iter()
+                        .filter_map(|weak| weak.get())
+                        .map(Root::new)
+                        .collect::<Vec<_>>(),
+                );
+                gc::collect();
+                kept.truncate(1_000);
+                clear_stack();
+                gc::collect();
+            } else {
+                gc::collect_minor();
+            }
+            let (even, odd): (Vec<_>, Vec<_>) = weak
+                .iter()
+                .enumerate()
+                .partition(|(index, _)| index % 2 == 0);
+            assert!(even.iter().all(|(_, weak)| weak.get().is_some()));
+            let dead = odd.iter().filter(|(_, weak)| weak.is_dead()).count();
+            assert!(dead >= 990, "{dead} of 1000");
+            assert_eq!(even[3].1.clone().get().map(Pair::id), Some(6));
+        });
+    }
+}
+
+#[test]
+fn a_weak_value_that_names_no_object_stays() {
+    on_a_thread(checked(), || {
+        let number = Weak::new(Value::from_bits(41));
+        gc::collect_minor();
+        gc::collect();
+        assert_eq!(number.get(), Some(Value::from_bits(41)));
+    });
+}
+
+#[test]
+fn finalizers_run_once_after_their_objects_died() {
+    #[inline(never)]
+    fn make(died: &Rc<RefCell<Vec<i64>>>) -> Root<Pair> {
+        for id in 0..100 {
+            let died = died.clone();
+            let pair = Pair::alloc(id, Any::null(), Any::null());
+            gc::on_death(pair, move || {
+                // A finalizer may allocate.
+                let list = List::alloc(id, List::null());
+                died.borrow_mut().push(list.value());
+            });
+        }
+        let kept = Pair::alloc(100, Any::null(), Any::null());
+        gc::on_death(kept, || panic!("this one is never called"));
+        Root::new(kept)
+    }
+    on_a_thread(checked(), || {
+        let died = Rc::default();
+        let kept = make(&died);
+        clear_stack();
+        gc::collect_minor();
+        gc::collect();
+        let mut seen = died.borrow().clone();
+        assert!(seen.len() >= 98, "{} of 100", seen.len());
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), died.borrow().len(), "each at most once");
+        assert_eq!(kept.get().id(), 100);
+    });
+}
+
+#[test]
+fn finalizers_wait_for_a_request_if_asked_to() {
+    #[inline(never)]
+    fn make(count: &Rc<Cell<usize>>) {
+        for id in 0..20 {
+            let count = count.clone();
+            let pair = Pair::alloc(id, Any::null(), Any::null());
+            gc::on_death(pair, move || count.set(count.get() + 1));
+        }
+    }
+    let config = Config {
+        finalizers: Finalizers::OnRequest,
+        ..checked()
+    };
+    on_a_thread(config, || {
+        let count = Rc::default();
+        make(&count);
+        clear_stack();
+        gc::collect();
+        assert_eq!(count.get(), 0);
+        let run = gc::run_finalizers();
+        assert!(run >= 18);
+        assert_eq!(count.get(), run);
+        assert_eq!(gc::run_finalizers(), 0);
+    });
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Sizes and limits
+
+#[test]
+fn a_list_of_a_million_survives() {
+    on_a_thread(Config::default(), || {
+        let mut list = List::null();
+        for value in 0..1_000_000 {
+            list = List::alloc(value, list);
+        }
+        gc::collect_minor();
+        gc::collect();
+        let mut expected = 1_000_000;
+        while !list.is_null() {
+            expected -= 1;
+            assert_eq!(list.value(), expected);
+            list = list.next();
+        }
+        assert_eq!(expected, 0);
+    });
+}
+
+#[test]
+fn a_large_array_holds_references_and_is_freed() {
+    let config = Config {
+        nursery: 1 << 20,
+        nursery_max: 1 << 20,
+        ..checked()
+    };
+    on_a_thread(config, || {
+        #[inline(never)]
+        fn fill(count: i64) -> Box<Root<Table>> {
+            let table = Table::alloc(1, count, Any::null());
+            for index in 0..count {
+                let pair = Pair::alloc(index, Any::null(), Any::null());
+                // SAFETY: a pair begins with the fields of `Any`.
+                table.set_items(index, unsafe { Any::from_bits(pair.bits()) });
+            }
+            // In a box, lest a copy of the handle stays where the root was before it moved.
+            Box::new(Root::new(table))
+        }
+        #[inline(never)]
+        fn replace(table: &Root<Table>, first: i64, count: i64) {
+            for index in (first..count).step_by(97) {
+                let pair = Pair::alloc(-index, Any::null(), Any::null());
+                // SAFETY: as above.
+                let item = unsafe { Any::from_bits(pair.bits()) };
+                table.get().set_items(index, item);
+            }
+        }
+        #[inline(never)]
+        fn check(table: &Root<Table>, count: i64) {
+            for index in 0..count {
+                let id = table.get().items(index).id();
+                assert!(id == index || (id == -index && index % 97 < 3));
+            }
+        }
+        let count = 100_000;
+        let table = fill(count);
+        gc::collect();
+        for round in 0..3 {
+            replace(&table, round, count);
+            gc::collect_minor();
+        }
+        check(&table, count);
+        assert!(gc::statistics().used > 4_000_000);
+        drop(table);
+        clear_stack();
+        gc::collect();
+        let used = gc::statistics().used;
+        assert!(used < 100_000, "{used} bytes are still in use");
+    });
+}
+
+#[test]
+fn new_memory_is_zero() {
+    on_a_thread(checked(), || {
+        let mut random = Random(99);
+        for _ in 0..2_000 {
+            let len = random.below(2_500) as i64;
+            let bytes = Bytes::alloc(1, Any::null(), len, 0);
+            // SAFETY: nothing writes to it meanwhile.
+            assert!(unsafe { bytes.data_slice() }.iter().all(|&byte| byte == 0));
+            for index in 0..len {
+                bytes.set_data(index, 0xFF);
+            }
+        }
+        let statistics = gc::statistics();
+        assert!(statistics.minor > 10);
+    });
+}
+
+#[test]
+fn an_exhausted_heap_is_an_error_that_can_be_caught() {
+    let config = Config {
+        limit: 8 << 20,
+        ..Config::default()
+    };
+    on_a_thread(config, || {
+        for round in 0..3 {
+            let outcome = std::panic::catch_unwind(|| {
+                let mut list = List::null();
+                loop {
+                    list = List::alloc(0, list);
+                }
+            });
+            let payload = outcome.unwrap_err();
+            let error = payload.downcast_ref::<OutOfMemory>().unwrap();
+            assert_eq!((error.requested, error.limit), (24, 8 << 20));
+            assert_eq!(gc::statistics().out_of_memory, 2 * round + 1);
+            // The list is garbage now.
+            clear_stack();
+            let table = Table::alloc(1, 100_000, Any::null());
+            assert_eq!(table.items(99_999), Any::null());
+            use metajit::rt::Object;
+            let error = gc::try_alloc(Table::SHAPE, 10 << 20).unwrap_err();
+            assert_eq!(error.requested, (10 << 20) * 8 + 24);
+        }
+    });
+}
+
+#[test]
+fn an_absurd_length_is_out_of_memory_too() {
+    use metajit::rt::Object;
+    on_a_thread(Config::default(), || {
+        for len in [usize::MAX, usize::MAX / 8, 1 << 60, 1 << 42] {
+            assert!(gc::try_alloc(Table::SHAPE, len).is_err());
+        }
+        assert!(gc::try_alloc(Table::SHAPE, 10).is_ok());
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn churn_keeps_resident_memory_flat() {
+    fn resident() -> usize {
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: usize = text.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4096
+    }
+    // A process of its own: the other tests use memory too.
+    let name = "churn_keeps_resident_memory_flat";
+    if std::env::var_os("METAJIT_GC_CHILD").is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--test-threads=1"])
+            .env("METAJIT_GC_CHILD", "1")
+            .output()
+            .unwrap();
+        assert!(
+            status.status.success(),
+            "{}",
+            String::from_utf8_lossy(&status.stdout)
+        );
+        return;
+    }
+    let seconds = std::env::var("METAJIT_GC_CHURN_SECONDS")
+        .ok()
+        .and_then(|seconds| seconds.parse().ok())
+        .unwrap_or(1.0);
+    let config = Config {
+        growth_min: 4 << 20,
+        ..Config::default()
+    };
+    on_a_thread(config, move || {
+        let mut random = Random(5);
+        let kept = Root::new(Table::alloc(0, 20_000, Any::null()));
+        let mut churn = |seconds: f64| {
+            let begin = std::time::Instant::now();
+            while begin.elapsed().as_secs_f64() < seconds {
+                for _ in 0..10_000 {
+                    let index = random.below(20_000) as i64;
+                    let object = match random.below(100) {
+                        0 => Bytes::alloc(1, Any::null(), random.below(30_000) as i64, 1).bits(),
+                        1..20 => Table::alloc(1, random.below(30) as i64, Any::null()).bits(),
+                        _ => Pair::alloc(1, kept.get().items(0), Any::null()).bits(),
+                    };
+                    if random.below(3) == 0 {
+                        // SAFETY: all objects begin with the fields of `Any`.
+                        kept.get()
+                            .set_items(index, unsafe { Any::from_bits(object) });
+                    }
+                }
+                kept.get().set_items(0, Any::null());
+            }
+        };
+        while gc::statistics().major < 4 {
+            churn(0.01);
+        }
+        let before = resident();
+        churn(seconds);
+        let after = resident();
+        assert!(
+            after < before + before / 4 + (8 << 20),
+            "resident memory grew from {before} to {after} bytes"
+        );
+    });
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The interface
+
+#[test]
+fn compiled_code_may_allocate_several_objects_at_once() {
+    use metajit::rt::Object;
+    on_a_thread(checked(), || {
+        let inline = gc::inline_allocation(32 + 40).unwrap();
+        assert_eq!(inline.bytes, 72);
+        let (mut fast, mut slow) = (0, 0);
+        let kept = Root::new(List::null());
+        let mut list = List::null();
+        for value in 0..20_000 {
+            // What compiled code does, for a pair and a table of two items that the pair names.
+            // SAFETY: the sequence that `InlineAlloc` prescribes.
+            unsafe {
+                let start = *inline.cursor;
+                let end = start + inline.bytes as usize;
+                let (pair, table) = if end <= *inline.limit {
+                    *inline.cursor = end;
+                    *(start as *mut u64) = u64::from(Pair::SHAPE.id());
+                    *((start + 32) as *mut u64) = u64::from(Table::SHAPE.id());
+                    *((start + 32 + 16) as *mut u64) = 2;
+                    fast += 1;
+                    (start as u64, start as u64 + 32)
+                } else {
+                    slow += 1;
+                    let pair = gc::metajit_gc_alloc(Pair::SHAPE, 0) as u64;
+                    let table = gc::metajit_gc_alloc(Table::SHAPE, 2) as u64;
+                    (pair, table)
+                };
+                let (pair, table) = (Pair::from_bits(pair), Table::from_bits(table));
+                assert_eq!((table.items_len(), table.items(1)), (2, Any::null()));
+                assert_eq!((pair.id(), pair.left()), (0, Any::null()));
+                pair.set_left(Any::from_bits(table.bits()));
+                assert!(pair.is_shape() && table.is_shape());
+            }
+            if value % 16 == 0 {
+                list = List::alloc(value, list);
+                kept.set(list);
+            }
+        }
+        assert!(fast > 4 * slow && slow > 10, "{fast} fast, {slow} slow");
+        assert!(gc::inline_allocation(1 << 20).is_none());
+    });
+}
+
+#[test]
+#[should_panic(expected = "was written without a barrier")]
+fn a_write_without_barrier_is_found_when_the_heap_is_verified() {
+    on_a_thread(checked(), || {
+        let pair = Pair::alloc(1, Any::null(), Any::null());
+        gc::collect_minor();
+        let young = Pair::alloc(2, Any::null(), Any::null());
+        // SAFETY: the field is there; that the barrier is missing is what the test is about.
+        unsafe {
+            let object = pair.bits() as *mut metajit::rt::Header;
+            metajit::rt::init_word(object, 16, Any::from_bits(young.bits()));
+        }
+        gc::collect_minor();
+        std::hint::black_box((pair, young));
+    });
+}
+
+#[test]
+#[should_panic(expected = "where no object is")]
+fn a_handle_that_was_not_rooted_is_found_when_memory_is_poisoned() {
+    on_a_thread(
+        Config {
+            verify: false,
+            ..checked()
+        },
+        || {
+            let handles: Vec<u64> = (0..100).map(|id| hidden_pair(id).1).collect();
+            clear_stack();
+            gc::collect();
+            for inverted in handles {
+                // SAFETY: none; that is the mistake.
+                let dead = unsafe { Any::from_bits(!inverted) };
+                let pair = Pair::alloc(1, dead, Any::null());
+                gc::collect();
+                std::hint::black_box(pair);
+            }
+        },
+    );
+}
+
+#[test]
+fn collection_is_off_while_objects_are_rebuilt() {
+    let config = Config {
+        stress: Stress::EveryAllocation,
+        ..checked()
+    };
+    on_a_thread(config, || {
+        Pair::alloc(0, Any::null(), Any::null());
+        let before = gc::statistics();
+        let inverted: Vec<u64> =
+            gc::without_collection(|| (0..1_000).map(|id| hidden_pair(id).1).collect());
+        let after = gc::statistics();
+        assert_eq!(
+            (before.minor, before.major),
+            (after.minor, after.major),
+            "a collection ran"
+        );
+        // SAFETY: they can't have been freed.
+        let ids = inverted
+            .iter()
+            .map(|bits| unsafe { Pair::from_bits(!bits) }.id());
+        assert!(ids.eq(0..1_000));
+        Pair::alloc(0, Any::null(), Any::null());
+        assert!(gc::statistics().minor + gc::statistics().major > after.minor + after.major);
+    });
+}
+
+#[test]
+fn events_and_figures_agree() {
+    on_a_thread(checked(), || {
+        let seen: Rc<RefCell<Vec<Event>>> = Rc::default();
+        let log = seen.clone();
+        gc::on_event(Some(Box::new(move |event| log.borrow_mut().push(*event))));
+        for id in 0..100_000 {
+            std::hint::black_box(Pair::alloc(id, Any::null(), Any::null()));
+        }
+        gc::collect();
+        gc::on_event(None);
+        gc::collect();
+        let statistics = gc::statistics();
+        assert_eq!(statistics.allocated, 100_000 * 32);
+        let seen = seen.borrow();
+        let ends = |kind| {
+            seen.iter()
+                .filter(|event| matches!(event, Event::End(end) if end.kind == kind))
+                .count() as u64
+        };
+        assert_eq!(ends(Kind::Minor), statistics.minor);
+        assert_eq!(ends(Kind::Major) + 1, statistics.major);
+        assert_eq!(
+            seen.len() as u64,
+            2 * (statistics.minor + statistics.major - 1)
+        );
+        let allocated: usize = seen
+            .iter()
+            .map(|event| match event {
+                Event::End(end) => end.allocated,
+                _ => 0,
+            })
+            .sum();
+        assert_eq!(allocated, 100_000 * 32);
+        assert!(statistics.pause_total >= statistics.pause_minor_max);
+        assert!(statistics.used < 1 << 20);
+    });
+}
+
+#[test]
+fn each_thread_has_a_heap_of_its_own() {
+    let threads: Vec<_> = (0..4)
+        .map(|seed| {
+            std::thread::spawn(move || {
+                gc::configure(checked());
+                random_graph(seed, 1_000);
+                gc::statistics().allocated
+            })
+        })
+        .collect();
+    for thread in threads {
+        assert!(thread.join().unwrap() > 10_000);
+    }
+}
+
+#[test]
+fn the_environment_overrides_the_program() {
+    let name = "the_environment_overrides_the_program";
+    if std::env::var_os("METAJIT_GC_CHILD").is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env("METAJIT_GC_CHILD", "1")
+            .env("METAJIT_GC", "stress=1,verify=1,limit=64M")
+            .output()
+            .unwrap();
+        assert!(
+            status.status.success(),
+            "{}",
+            String::from_utf8_lossy(&status.stdout)
+        );
+        return;
+    }
+    gc::configure(Config {
+        limit: 1 << 20,
+        poison: true,
+        ..Config::default()
+    });
+    Pair::alloc(0, Any::null(), Any::null());
+    let config = gc::configuration();
+    assert_eq!(config.stress, Stress::EveryAllocation);
+    assert_eq!(config.limit, 64 << 20);
+    assert!(config.verify && config.poison);
+    assert!(gc::statistics().minor > 0);
+}
+
+#[test]
+fn identity_hashes_differ_in_their_low_and_high_bits() {
+    on_a_thread(Config::default(), || {
+        let hashes: Vec<u64> = (0..1_000)
+            .map(|id| gc::identity_hash(Pair::alloc(id, Any::null(), Any::null()).bits()))
+            .collect();
+        for shift in [0, 54] {
+            let mut parts: Vec<u64> = hashes.iter().map(|hash| hash >> shift & 1023).collect();
+            parts.sort_unstable();
+            parts.dedup();
+            assert!(parts.len() > 500, "{} of 1024", parts.len());
         }
     });
 }

@@ -62,7 +62,7 @@ const NURSERY_BYTES: usize = 1 << 20;
 /// Bounds a minor collection's pause: everything in it may survive.
 const NURSERY_MAX_BYTES: usize = 8 << 20;
 /// With the nursery and the tables, peaks at about one and a half times what lives.
-const GROWTH: f64 = 0.4;
+const GROWTH: f64 = 0.3;
 /// Small heaps would collect all the time if their growth were only a part of their size.
 const GROWTH_MIN_BYTES: usize = 32 << 20;
 

@@ -28,17 +28,26 @@ use super::large::LargeSpace;
 use super::mark::{Layouts, Marker};
 use super::space::{BLOCK_BYTES, BLOCK_SHIFT, LARGE_BYTES, LINE_BYTES, LINE_SHIFT, LINES, Space};
 use super::statistics::{Cause, Collection, Kind, Statistics};
-use super::{BARRIER_BIT, WINDOW, Window, roots, stack, verify};
+use super::{BARRIER_BIT, WINDOW, roots, stack, verify};
 use crate::object::Header;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Bytes cleared ahead of the cursor: a part of the first-level cache.
 const CLEAR_BYTES: usize = 8 << 10;
+/// Runs up to this size are cleared word by word.
+const SHORT_BYTES: usize = 128;
 /// A block is allocated into again if so many of its lines are free: a smaller gain does not pay the visit.
-const RECYCLE_LINES: usize = LINES / 8;
+const RECYCLE_LINES: usize = LINES / 32;
 /// Objects beyond this size do not make the allocator skip the rest of a run.
 const MEDIUM_BYTES: usize = 128;
+/// Blocks with free lines are told apart by how long their runs are on average: up to one line, up to two, four and so on.
+const RUN_CLASSES: usize = 6;
+/// From this class on, a block is used before free ones: the runs are of 512 bytes or more. Beginning a run
+/// costs as much as allocating some ten objects.
+const LONG_RUNS: usize = 4;
+/// How many nurseries must have become old before a major collection for lack of long runs.
+const FRAGMENTED_NURSERIES: usize = 2;
 /// A free block is left for the next one when so little of it is left that an object does not fit.
 const ABANDON_BYTES: usize = BLOCK_BYTES / 8;
 /// What freed memory is overwritten with when asked for; as a shape it is no object's.
@@ -105,8 +114,8 @@ pub(super) struct Heap {
     /// Free blocks to be cleared before use, and free blocks that are zero.
     free: Vec<u32>,
     released: Vec<u32>,
-    /// Blocks with some free lines.
-    recyclable: Vec<u32>,
+    /// Blocks with some free lines, by the average length of the runs.
+    recyclable: [Vec<u32>; RUN_CLASSES],
     /// The blocks allocated into since the last collection.
     pub(super) young: Vec<u32>,
     /// The number of blocks ever used; they are the first ones.
@@ -124,6 +133,10 @@ pub(super) struct Heap {
     /// Bytes in use beyond which the next collection is a major one.
     major_threshold: usize,
     major_due: bool,
+    /// Bytes in use after the last major collection.
+    used_at_major: usize,
+    /// Whether short runs had to be used since then.
+    fragmented: bool,
     limit: usize,
     random: u64,
     stress_count: u32,
@@ -151,7 +164,7 @@ impl Heap {
             overflow_cursor: 0,
             free: Vec::new(),
             released: Vec::new(),
-            recyclable: Vec::new(),
+            recyclable: Default::default(),
             young: Vec::new(),
             block_count: 0,
             blocks_in_use: 0,
@@ -163,6 +176,8 @@ impl Heap {
             nursery: 0,
             major_threshold: 0,
             major_due: false,
+            used_at_major: 0,
+            fragmented: false,
             limit: 0,
             random: 0,
             stress_count: 0,
@@ -366,13 +381,7 @@ impl Heap {
                 return Ok(());
             }
         }
-        let (number, fresh, whole) = match self.recyclable.pop() {
-            Some(number) => (number as usize, false, false),
-            None => {
-                let (number, fresh) = self.free_block()?;
-                (number, fresh, true)
-            }
-        };
+        let (number, fresh, whole) = self.next_block()?;
         if self.run.block != 0 {
             let old = std::mem::take(&mut self.run);
             self.close(&old, cursor);
@@ -382,6 +391,33 @@ impl Heap {
         self.run = self.open(number, begin, end, fresh, whole);
         self.publish(self.run.start);
         Ok(())
+    }
+
+    /// A block to allocate into, whether it is zero, and whether it is free.
+    fn next_block(&mut self) -> Result<(usize, bool, bool), Stop> {
+        let (short, long) = self.recyclable.split_at_mut(LONG_RUNS);
+        if let Some(number) = long.iter_mut().rev().find_map(Vec::pop) {
+            return Ok((number as usize, false, false));
+        }
+        // Up to the size at which the next major collection is due anyway, memory is cheaper than time.
+        let mut number = None;
+        if self.blocks_in_use * BLOCK_BYTES + self.large.bytes >= self.major_threshold {
+            number = short.iter_mut().rev().find_map(Vec::pop);
+            self.fragmented |= number.is_some();
+        }
+        if number.is_none() {
+            match self.free_block() {
+                Ok((number, fresh)) => return Ok((number, fresh, true)),
+                Err(stop) => {
+                    let short = &mut self.recyclable[..LONG_RUNS];
+                    number = short.iter_mut().rev().find_map(Vec::pop);
+                    if number.is_none() {
+                        return Err(stop);
+                    }
+                }
+            }
+        }
+        Ok((number.unwrap_or(0) as usize, false, false))
     }
 
     fn open(&mut self, number: usize, begin: usize, end: usize, fresh: bool, whole: bool) -> Run {
@@ -583,12 +619,17 @@ impl Heap {
         }
         let used = self.used();
         self.statistics.used = used;
+        let part = (used as f64 * self.config.growth) as usize;
         if major {
-            let growth = ((used as f64 * self.config.growth) as usize).max(self.config.growth_min);
+            let growth = part.max(self.config.growth_min);
             self.major_threshold = used.saturating_add(growth);
             self.release_spare(growth + 2 * self.nursery);
+            (self.used_at_major, self.fragmented) = (used, false);
         }
-        self.major_due = used > self.major_threshold;
+        // Old garbage that makes runs short is worth a major collection before memory asks for one.
+        let old = used.saturating_sub(self.used_at_major);
+        self.major_due = used > self.major_threshold
+            || (self.fragmented && old > part.max(FRAGMENTED_NURSERIES * self.nursery));
         self.tune_nursery(kind, survived, root_words);
         Collection {
             kind,
@@ -632,7 +673,9 @@ impl Heap {
             self.free.push(number as u32);
             self.blocks_in_use -= 1;
         } else if LINES - used >= RECYCLE_LINES {
-            self.recyclable.push(number as u32);
+            let average = (LINES - used) / self.space.block(number).runs as usize;
+            let class = (average.ilog2() as usize).min(RUN_CLASSES - 1);
+            self.recyclable[class].push(number as u32);
         }
         if self.config.poison {
             self.poison(number);
@@ -656,7 +699,7 @@ impl Heap {
     fn sweep_all(&mut self) {
         self.young.clear();
         self.free.clear();
-        self.recyclable.clear();
+        self.recyclable.iter_mut().for_each(Vec::clear);
         self.used_lines = 0;
         let mut zero = vec![false; self.block_count];
         for &number in &self.released {
@@ -706,12 +749,6 @@ impl Heap {
     }
 }
 
-impl Drop for Heap {
-    fn drop(&mut self) {
-        let _ = WINDOW.try_with(Window::close);
-    }
-}
-
 /// Makes more of a run zero, at least up to `end`.
 fn clear(run: &mut Run, end: usize) {
     let to = if run.fresh {
@@ -720,8 +757,17 @@ fn clear(run: &mut Run, end: usize) {
         run.end.min(end.max(run.cleared + CLEAR_BYTES))
     };
     if !run.fresh {
-        // SAFETY: H2; nothing lies in the run beyond the cursor.
-        unsafe { (run.cleared as *mut u8).write_bytes(0, to - run.cleared) };
+        let bytes = to - run.cleared;
+        // SAFETY: H2; nothing lies in the run beyond the cursor. A call would cost more than clearing a short run.
+        unsafe {
+            if bytes <= SHORT_BYTES {
+                for word in 0..bytes / 8 {
+                    (run.cleared as *mut u64).add(word).write_volatile(0);
+                }
+            } else {
+                (run.cleared as *mut u8).write_bytes(0, bytes);
+            }
+        }
     }
     run.cleared = to;
 }

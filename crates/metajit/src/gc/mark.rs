@@ -409,6 +409,8 @@ impl<'h> Marker<'h> {
                 }
                 Some(address) => {
                     prefetch(address);
+                    let offset = address - self.space.base;
+                    prefetch(self.space.marked_lines_address(offset));
                     waiting += 1;
                     address
                 }

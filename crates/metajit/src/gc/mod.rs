@@ -63,19 +63,19 @@ pub const BARRIER_BIT: u32 = 1;
 struct Window {
     cursor: Cell<usize>,
     limit: Cell<usize>,
-}
-
-impl Window {
-    fn close(&self) {
-        self.cursor.set(0);
-        self.limit.set(0);
-    }
+    /// The thread's heap; null before the first allocation and when the thread is ending.
+    heap: Cell<*const RefCell<Heap>>,
 }
 
 thread_local! {
     /// Needs no destructor and no initialisation, so that its address is a constant of the thread.
-    static WINDOW: Window = const { Window { cursor: Cell::new(0), limit: Cell::new(0) } };
-    static HEAP: RefCell<Option<Box<Heap>>> = const { RefCell::new(None) };
+    static WINDOW: Window = const { Window {
+        cursor: Cell::new(0),
+        limit: Cell::new(0),
+        heap: Cell::new(std::ptr::null()),
+    } };
+    /// Owns the heap.
+    static HEAP: RefCell<Option<Owner>> = const { RefCell::new(None) };
     static EVENTS: RefCell<Option<Rc<Listener>>> = const { RefCell::new(None) };
     static CONFIG: RefCell<Option<Config>> = const { RefCell::new(None) };
 }
@@ -83,28 +83,53 @@ thread_local! {
 /// What [`on_event`] takes.
 pub type Listener = dyn Fn(&Event);
 
-/// Runs `f` on the thread's heap, which is made now if there is none.
-fn with_heap<R>(f: impl FnOnce(&mut Heap) -> R) -> Result<R, OutOfMemory> {
-    HEAP.with(|heap| {
-        let Ok(mut heap) = heap.try_borrow_mut() else {
-            panic!("the heap is being collected: a visitor or listener can't use it");
-        };
-        let heap = match &mut *heap {
-            Some(heap) => heap,
-            none => none.insert(Box::new(Heap::new(CONFIG.take().unwrap_or_default())?)),
-        };
-        Ok(f(heap))
-    })
+/// Frees the heap when the thread ends.
+struct Owner(*mut RefCell<Heap>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        WINDOW.with(|window| {
+            window.cursor.set(0);
+            window.limit.set(0);
+            window.heap.set(std::ptr::null());
+        });
+        // SAFETY: made from a box; the window was the only other that knew it.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
 }
 
 /// Runs `f` on the thread's heap, if there is one.
+#[inline]
 fn with_existing_heap<R>(f: impl FnOnce(&mut Heap) -> R) -> Option<R> {
-    HEAP.with(|heap| {
-        let Ok(mut heap) = heap.try_borrow_mut() else {
-            panic!("the heap is being collected: a visitor or listener can't use it");
-        };
-        heap.as_deref_mut().map(f)
+    let heap = WINDOW.with(|window| window.heap.get());
+    // SAFETY: null or the heap, which lives until the window says otherwise; no reference is kept.
+    let heap = unsafe { heap.as_ref() }?;
+    match heap.try_borrow_mut() {
+        Ok(mut heap) => Some(f(&mut heap)),
+        Err(_) => panic!("the heap is being collected: a visitor or listener can't use it"),
+    }
+}
+
+/// Runs `f` on the thread's heap, which is made now if there is none.
+#[inline]
+fn with_heap<R>(f: impl FnOnce(&mut Heap) -> R) -> Result<R, OutOfMemory> {
+    if WINDOW.with(|window| window.heap.get().is_null()) {
+        make_heap()?;
+    }
+    with_existing_heap(f).ok_or(OutOfMemory {
+        requested: 0,
+        limit: 0,
     })
+}
+
+#[cold]
+fn make_heap() -> Result<(), OutOfMemory> {
+    let heap = Heap::new(CONFIG.take().unwrap_or_default())?;
+    let heap = Box::into_raw(Box::new(RefCell::new(heap)));
+    let owned = HEAP.try_with(|owner| *owner.borrow_mut() = Some(Owner(heap)));
+    assert!(owned.is_ok(), "the thread is ending: its heap is gone");
+    WINDOW.with(|window| window.heap.set(heap));
+    Ok(())
 }
 
 /// Tells the listener.
@@ -149,7 +174,7 @@ pub fn try_alloc(shape: &'static Shape, len: usize) -> Result<*mut Header, OutOf
     let taken = WINDOW.with(|window| {
         let address = window.cursor.get();
         let end = address.wrapping_add(bytes);
-        if end <= window.limit.get() && bytes <= LENGTH_MAX {
+        if end <= window.limit.get() && bytes <= space::LARGE_BYTES {
             window.cursor.set(end);
             Some(address)
         } else {

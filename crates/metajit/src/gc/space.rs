@@ -53,20 +53,20 @@ pub(super) const LARGE_BYTES: usize = BLOCK_BYTES / 4;
 pub(super) const ADDRESS_MASK: u64 = (1 << 48) - 1;
 
 /// What the heap knows about a block. All zero for a block never used.
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Block {
-    /// The lines that objects which survived the last collection lie in.
-    pub(super) lines: [u64; LINE_WORDS],
     /// The lines of the objects that this collection marked.
     pub(super) marked: [u64; LINE_WORDS],
+    /// The lines that objects which survived the last collection lie in.
+    pub(super) lines: [u64; LINE_WORDS],
     /// Up to where (in bytes) the free lines have been handed out since the last collection; 0 if none.
     pub(super) young_end: u32,
     /// The last collection for which the young objects' starts were found.
     pub(super) parsed: u32,
     /// How many lines are taken.
     pub(super) used: u32,
-    /// Whether this collection marked an object here.
-    pub(super) touched: bool,
+    /// How many runs of free lines there are.
+    pub(super) runs: u32,
 }
 
 impl Block {
@@ -81,23 +81,26 @@ impl Block {
     /// Makes the marked lines taken, besides the lines that are, or instead of them.
     pub(super) fn take_marked(&mut self, instead: bool) {
         self.young_end = 0;
-        if std::mem::take(&mut self.touched) {
-            self.used = 0;
+        if self.marked != [0; LINE_WORDS] {
+            (self.used, self.runs) = (0, 0);
+            let mut before_is_free = 0;
             for (line, marked) in self.lines.iter_mut().zip(&mut self.marked) {
                 let kept = if instead { 0 } else { *line };
                 *line = kept | std::mem::take(marked);
                 self.used += line.count_ones();
+                let free = !*line;
+                self.runs += (free & !(free << 1 | before_is_free)).count_ones();
+                before_is_free = free >> 63;
             }
         } else if instead && self.used != 0 {
             self.lines = [0; LINE_WORDS];
-            self.used = 0;
+            (self.used, self.runs) = (0, 1);
         }
     }
 
     /// Adds to the marked lines those from `first` to `last`.
     #[inline(always)]
     pub(super) fn mark_lines(&mut self, first: usize, last: usize) {
-        self.touched = true;
         let (first_word, last_word) = (first / 64, last / 64);
         let low = !0u64 << (first % 64);
         let high = !0u64 >> (63 - last % 64);
@@ -228,6 +231,14 @@ impl Space {
         debug_assert!(number < self.small_bytes >> BLOCK_SHIFT);
         // SAFETY: H1, H2.
         unsafe { &mut *self.blocks.add(number) }
+    }
+
+    /// Where the marked lines of the object at `offset` are noted.
+    #[inline(always)]
+    pub(super) fn marked_lines_address(&self, offset: usize) -> usize {
+        let block = (self.blocks as usize)
+            .wrapping_add((offset >> BLOCK_SHIFT) * std::mem::size_of::<Block>());
+        block.wrapping_add((offset & (BLOCK_BYTES - 1)) >> (LINE_SHIFT + 6) << 3)
     }
 
     /// Where a block begins.
@@ -368,7 +379,7 @@ mod tests {
             young_end: 0,
             parsed: 0,
             used: 0,
-            touched: false,
+            runs: 0,
         }
     }
 
@@ -384,7 +395,7 @@ mod tests {
         assert_eq!(block.free_run(5), Some((5, 60)));
         assert_eq!(block.free_run(60), Some((201, LINES - 1)));
         assert_eq!(block.free_run(LINES - 1), None);
-        assert_eq!(block.used, 3 + 141 + 1);
+        assert_eq!((block.used, block.runs), (3 + 141 + 1, 2));
         block.mark_lines(3, 3);
         block.take_marked(false);
         assert_eq!((block.used, block.free_run(0)), (146, Some((4, 60))));
