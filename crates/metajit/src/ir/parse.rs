@@ -751,10 +751,10 @@ impl<'a> Parser<'a> {
                 "expected `f{number}` (fragments are numbered in order)"
             )));
         }
-        let start = self.insts.len() as u32;
         if self.peek() == Token::Punct('(') {
             self.params()?;
         }
+        let start = self.insts.len() as u32;
         let mut parent = None;
         if self.eat_word("from") {
             parent = Some(GuardId(self.numbered(Sort::Guard)?));

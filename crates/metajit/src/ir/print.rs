@@ -534,21 +534,17 @@ impl<'a> TreePrinter<'a> {
         logged: &mut u32,
         out: &mut String,
     ) {
-        let ops: Vec<OpRef> = (fragment.insts.0..fragment.insts.1).map(OpRef).collect();
-        let params = if index == 0 {
-            self.leading_params(&ops)
-        } else {
-            0
-        };
+        let params = if index == 0 { self.params() } else { 0 };
         let _ = write!(out, "f{index}");
         if params > 0 {
-            let _ = write!(out, "({})", self.common.params(&ops[..params]));
+            let reds: Vec<OpRef> = (0..params).map(OpRef).collect();
+            let _ = write!(out, "({})", self.common.params(&reds));
         }
         if let Some(guard) = fragment.parent {
             let _ = write!(out, " from {}", self.guard(guard));
         }
         out.push_str(":\n");
-        for &op in &ops[params..] {
+        for op in (fragment.insts.0.max(params)..fragment.insts.1).map(OpRef) {
             let Some(line) = self.line(op) else {
                 let _ = writeln!(out, "    !{op}");
                 continue;
@@ -587,20 +583,14 @@ impl<'a> TreePrinter<'a> {
         let _ = writeln!(out, "    {}", end.trim_end());
     }
 
-    /// How many of these are the root's reds and can stand in the head of the fragment.
-    fn leading_params(&self, ops: &[OpRef]) -> usize {
-        let mut count = 0;
-        for op in ops {
-            match self.tree.insts.get(op.0 as usize) {
-                Some(Inst {
-                    op: Op::Param | Op::FParam,
-                    aux: Aux::Index(index),
-                    ..
-                }) if *index as usize == count => count += 1,
-                _ => break,
-            }
-        }
-        count
+    /// How many instructions at the beginning are the root's reds and can stand in the head of the first fragment.
+    fn params(&self) -> u32 {
+        let insts = self.tree.insts.iter().zip(0..);
+        let params = insts.take_while(|&(inst, index)| {
+            inst.op.info().class == Class::Input
+                && matches!(inst.aux, Aux::Index(param) if param == index)
+        });
+        params.count() as u32
     }
 
     /// Prints the nodes up to one that is named next.

@@ -110,7 +110,7 @@ pub enum TreeEnd {
 pub struct Fragment {
     /// The guard it starts from; `None` for the first.
     pub parent: Option<GuardId>,
-    /// Its first instruction and the one after its last.
+    /// Its first instruction and the one after its last. The root's reds may stand before those of the first fragment.
     pub insts: (u32, u32),
     /// How it ends.
     pub end: TreeEnd,

@@ -320,7 +320,16 @@ impl TreeVerifier<'_> {
                 format!("instruction {index} must be the parameter of red {index}")
             })?;
         }
-        let mut next = 0;
+        // The reds are before the first fragment, or its first instructions.
+        let first = tree
+            .fragments
+            .first()
+            .map_or(0, |fragment| fragment.insts.0);
+        let mut next = if first == 0 {
+            0
+        } else {
+            tree.portal.reds.len() as u32
+        };
         for (index, fragment) in tree.fragments.iter().enumerate() {
             let (start, end) = fragment.insts;
             ensure(
