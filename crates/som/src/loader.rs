@@ -602,7 +602,8 @@ impl Vm {
         );
         let compiled = compile_generic(&definition, &context, before.scope)
             .map_err(|error| error.render(&file, ""))?;
-        let mut moves = Vec::new();
+        // `self` is in slot 0 of both.
+        let mut moves = vec![(0, 0, false)];
         for (key, from) in &before.slots {
             let Some(to) = compiled.slots.get(key) else {
                 continue;

@@ -18,7 +18,7 @@ pub(super) fn run(primitive: i64, receiver: Value, first: Value, second: Value) 
                 .ok_or_else(|| bad_field(receiver, first)),
         ),
         super::FIELD_AT_PUT => match position(receiver, first) {
-            Some(position) if set_field(receiver, position, second) => second,
+            Some(position) if set_field(receiver, position, second) => receiver,
             _ => fail(bad_field(receiver, first)),
         },
         _ => answer(
