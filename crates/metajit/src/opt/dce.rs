@@ -1,15 +1,303 @@
-//! What is left unused is dropped.
+//! Cleaning up: what is left unused is dropped, and exits ask for less.
 //!
-//! **Problem.** The forward pass emits values before it knows whether anything will want them.
+//! **Problem.** The forward pass emits values before it knows whether anything will want them; boxes that only exits want are
+//! computed in the hot path; blocks are cut where a bridge or a loop might have begun.
 //!
-//! **Approach.** Mark what effects, guards, exits and block ends need, then keep only that. Block parameters that
-//! nothing uses go too.
+//! **Approach.** In this order: blocks with one way in are joined to it; parameters that are given the same value on all
+//! ways are that value; what effects, guards and ends need is marked; slots of exits whose value nothing else needs
+//! and which is a constant more than another value are replaced by that value ([`Recipe::SlotPlus`]); what is not marked by
+//! then is dropped, parameters included; blocks and exits that nothing reaches are dropped and the others numbered anew.
 //!
-//! **Invariants.** Instructions keep their numbers; blocks list fewer of them.
+//! **Invariants.** Instructions keep their numbers and their order; blocks list fewer of them.
 
 use super::Options;
-use crate::ir::code::{Code, End};
+use super::rules::is_large;
+use crate::ir::code::{BlockId, Code, End, Exit, ExitId, PendingStore, Recipe, ResumeStep};
 use crate::ir::{Arg, Aux, Class, Effect, Inst, Op, OpRef};
+use std::collections::HashMap;
+
+/// Cleans up code.
+pub(super) fn clean(code: &mut Code, options: &Options) {
+    join_blocks(code);
+    settle_parameters(code);
+    drop_unreached(code);
+    let mut used = Used::new(code);
+    used.mark_effects(code);
+    if options.sink {
+        for exit in 0..code.exits.len() {
+            sink(code, exit, &used.marks);
+        }
+    }
+    for exit in &code.exits {
+        used.mark(code, &exit.slots);
+    }
+    drop_unused(code, &used.marks);
+}
+
+fn as_op(arg: Arg) -> Option<OpRef> {
+    match arg {
+        Arg::Op(op) => Some(op),
+        Arg::Const(_) => None,
+    }
+}
+
+/// The exit that an instruction takes if it is a guard.
+fn exit_of(inst: &Inst) -> Option<ExitId> {
+    (inst.op.info().class == Class::Guard).then(|| ExitId(inst.index()))
+}
+
+/// The blocks that a block can go to by its guards and its end; jumps first if `jumps`.
+fn ways_out(code: &Code, block: BlockId) -> Vec<BlockId> {
+    let block = &code.blocks[block.0 as usize];
+    let mut ways = Vec::new();
+    let bridge = |exit: ExitId| code.exits[exit.0 as usize].bridge;
+    ways.extend(
+        block
+            .insts
+            .iter()
+            .filter_map(|&op| bridge(exit_of(code.inst(op))?)),
+    );
+    match block.end {
+        End::Jump(to, _) => ways.push(to),
+        End::Exit(exit) => ways.extend(bridge(exit)),
+        End::Finish(_) => {}
+    }
+    ways
+}
+
+/// The blocks that are reached, in an order in which they are first reached.
+fn reached(code: &Code) -> Vec<BlockId> {
+    let mut seen = vec![false; code.blocks.len()];
+    let mut order = Vec::new();
+    let mut work = vec![BlockId(0)];
+    while let Some(block) = work.pop() {
+        if !std::mem::replace(&mut seen[block.0 as usize], true) {
+            order.push(block);
+            work.extend(ways_out(code, block));
+        }
+    }
+    order
+}
+
+/// Replaces values everywhere.
+fn substitute(code: &mut Code, by: &HashMap<OpRef, Arg>) {
+    if by.is_empty() {
+        return;
+    }
+    let last = |mut arg: Arg| {
+        while let Arg::Op(op) = arg
+            && let Some(&next) = by.get(&op)
+        {
+            arg = next;
+        }
+        arg
+    };
+    for inst in &mut code.insts {
+        inst.args = inst.args.map(last);
+    }
+    for arg in &mut code.args {
+        *arg = last(*arg);
+    }
+    for block in &mut code.blocks {
+        match &mut block.end {
+            End::Jump(_, args) | End::Finish(args) => {
+                args.iter_mut().for_each(|arg| *arg = last(*arg))
+            }
+            End::Exit(_) => {}
+        }
+    }
+    for exit in &mut code.exits {
+        let slots: Vec<Arg> = exit.slots.iter().map(|&slot| last(Arg::Op(slot))).collect();
+        let recipes = slots.iter().map(|&slot| (slot, 0)).collect::<Vec<_>>();
+        reslot(exit, &recipes);
+    }
+}
+
+/// Gives an exit's recipes new sources: for each slot a value and what to add to it.
+fn reslot(exit: &mut Exit, sources: &[(Arg, u64)]) {
+    let mut slots: Vec<OpRef> = Vec::new();
+    let recipes: Vec<Recipe> = sources
+        .iter()
+        .map(|&(source, plus)| match source {
+            Arg::Const(bits) => Recipe::Const(bits.wrapping_add(plus)),
+            Arg::Op(op) => {
+                let slot = slots
+                    .iter()
+                    .position(|&slot| slot == op)
+                    .unwrap_or_else(|| {
+                        slots.push(op);
+                        slots.len() - 1
+                    });
+                if plus == 0 {
+                    Recipe::Slot(slot as u32)
+                } else {
+                    Recipe::SlotPlus(slot as u32, plus)
+                }
+            }
+        })
+        .collect();
+    exit.slots = slots;
+    for_each_recipe(exit, |recipe| {
+        *recipe = match *recipe {
+            Recipe::Slot(slot) => recipes[slot as usize],
+            Recipe::SlotPlus(slot, more) => match recipes[slot as usize] {
+                Recipe::Const(bits) => Recipe::Const(bits.wrapping_add(more)),
+                Recipe::SlotPlus(slot, plus) if plus.wrapping_add(more) != 0 => {
+                    Recipe::SlotPlus(slot, plus.wrapping_add(more))
+                }
+                Recipe::SlotPlus(slot, _) => Recipe::Slot(slot),
+                Recipe::Slot(slot) => Recipe::SlotPlus(slot, more),
+                Recipe::Virtual(_) => unreachable!("a slot is no virtual object"),
+            },
+            other => other,
+        };
+    });
+}
+
+fn for_each_recipe(exit: &mut Exit, mut f: impl FnMut(&mut Recipe)) {
+    for object in &mut exit.virtuals {
+        f(&mut object.fill);
+        object.contents.iter_mut().for_each(|(_, recipe)| f(recipe));
+    }
+    for PendingStore { object, value, .. } in &mut exit.stores {
+        f(object);
+        f(value);
+    }
+    for step in &mut exit.resume {
+        match step {
+            ResumeStep::Enter(_) => {}
+            ResumeStep::Merge { reds: recipes, .. }
+            | ResumeStep::Words(recipes)
+            | ResumeStep::Collapsed(recipes) => recipes.iter_mut().for_each(&mut f),
+        }
+    }
+}
+
+/// Joins blocks to the only jump that leads to them.
+fn join_blocks(code: &mut Code) {
+    let order = reached(code);
+    let mut ways_in = vec![0; code.blocks.len()];
+    for &block in &order {
+        for to in ways_out(code, block) {
+            ways_in[to.0 as usize] += 1;
+        }
+    }
+    let mut by = HashMap::new();
+    for &block in &order {
+        while let End::Jump(to, args) = &code.blocks[block.0 as usize].end
+            && ways_in[to.0 as usize] == 1
+            && *to != block
+        {
+            let (to, args) = (*to, args.clone());
+            let taken = &mut code.blocks[to.0 as usize];
+            let (params, mut insts) = (
+                std::mem::take(&mut taken.params),
+                std::mem::take(&mut taken.insts),
+            );
+            let end = std::mem::replace(&mut taken.end, End::Finish(Vec::new()));
+            by.extend(params.into_iter().zip(args));
+            // Nothing leads there any more.
+            ways_in[to.0 as usize] = 0;
+            let block = &mut code.blocks[block.0 as usize];
+            block.insts.append(&mut insts);
+            block.end = end;
+        }
+    }
+    substitute(code, &by);
+}
+
+/// What each parameter is given, on all ways.
+fn sources(code: &Code) -> HashMap<OpRef, Vec<Arg>> {
+    let mut sources: HashMap<OpRef, Vec<Arg>> = HashMap::new();
+    for block in reached(code) {
+        if let End::Jump(to, args) = &code.blocks[block.0 as usize].end {
+            for (&param, &arg) in code.blocks[to.0 as usize].params.iter().zip(args) {
+                sources.entry(param).or_default().push(arg);
+            }
+        }
+    }
+    sources
+}
+
+/// Parameters that are given one value on all ways (or themselves) are that value.
+fn settle_parameters(code: &mut Code) {
+    loop {
+        let mut by = HashMap::new();
+        for (param, mut args) in sources(code) {
+            args.retain(|&arg| arg != Arg::Op(param));
+            args.dedup();
+            if let [only] = args[..] {
+                by.insert(param, only);
+            }
+        }
+        // Two that stand for each other are left alone: settling one at a time could not go round in circles.
+        let settled = by.clone();
+        by.retain(|_, arg| as_op(*arg).is_none_or(|op| !settled.contains_key(&op)));
+        if by.is_empty() {
+            return;
+        }
+        for index in 0..code.blocks.len() {
+            let End::Jump(to, args) = &code.blocks[index].end else {
+                continue;
+            };
+            let keep = code.blocks[to.0 as usize]
+                .params
+                .iter()
+                .map(|param| !by.contains_key(param));
+            let (to, args) = (
+                *to,
+                args.iter()
+                    .zip(keep)
+                    .filter(|(_, keep)| *keep)
+                    .map(|(&arg, _)| arg)
+                    .collect(),
+            );
+            code.blocks[index].end = End::Jump(to, args);
+        }
+        for block in &mut code.blocks {
+            block.params.retain(|param| !by.contains_key(param));
+        }
+        substitute(code, &by);
+    }
+}
+
+/// Drops blocks and exits that nothing leads to.
+fn drop_unreached(code: &mut Code) {
+    let mut order = reached(code);
+    order.sort_unstable();
+    let mut block_number = vec![None; code.blocks.len()];
+    let mut exit_number = vec![None; code.exits.len()];
+    let mut exits = Vec::new();
+    for (number, block) in order.iter().enumerate() {
+        block_number[block.0 as usize] = Some(BlockId(number as u32));
+    }
+    let mut take = |exit: ExitId, all: &[Exit]| {
+        *exit_number[exit.0 as usize].get_or_insert_with(|| {
+            exits.push(all[exit.0 as usize].clone());
+            ExitId(exits.len() as u32 - 1)
+        })
+    };
+    let mut blocks = Vec::new();
+    for block in order {
+        let mut block = code.blocks[block.0 as usize].clone();
+        for &op in &block.insts {
+            if let Some(exit) = exit_of(code.inst(op)) {
+                code.insts[op.0 as usize].aux = Aux::Index(take(exit, &code.exits).0);
+            }
+        }
+        block.end = match block.end {
+            End::Jump(to, args) => End::Jump(block_number[to.0 as usize].unwrap_or(to), args),
+            End::Exit(exit) => End::Exit(take(exit, &code.exits)),
+            end => end,
+        };
+        blocks.push(block);
+    }
+    for exit in &mut exits {
+        exit.bridge = exit.bridge.and_then(|block| block_number[block.0 as usize]);
+    }
+    code.blocks = blocks;
+    code.exits = exits;
+}
 
 /// Whether an instruction must stay even if its value is not used.
 fn has_effect(inst: &Inst) -> bool {
@@ -20,87 +308,126 @@ fn has_effect(inst: &Inst) -> bool {
     }
 }
 
-/// Drops unused instructions and parameters.
-pub(super) fn clean(code: &mut Code, _options: &Options) {
-    let mut used = vec![false; code.insts.len()];
-    let mut work: Vec<OpRef> = Vec::new();
-    let mut call_of = vec![None; code.insts.len()];
-    for block in &code.blocks {
-        let mut call = None;
-        for &op in &block.insts {
-            match code.inst(op).op {
-                Op::Call => call = Some(op),
-                Op::ResultWord => call_of[op.0 as usize] = call,
-                _ => {}
-            }
-            if has_effect(code.inst(op)) {
-                work.push(op);
-            }
-        }
-        match &block.end {
-            End::Finish(args) => work.extend(args.iter().filter_map(|&arg| as_op(arg))),
-            End::Jump(..) | End::Exit(_) => {}
-        }
-    }
-    for exit in &code.exits {
-        work.extend(&exit.slots);
-    }
-    // A jump's argument is wanted once the parameter is.
-    let mut sources: Vec<Vec<Arg>> = vec![Vec::new(); code.insts.len()];
-    for block in &code.blocks {
-        if let End::Jump(to, args) = &block.end {
-            for (&param, &arg) in code.blocks[to.0 as usize].params.iter().zip(args) {
-                sources[param.0 as usize].push(arg);
+/// Which values are needed.
+struct Used {
+    marks: Vec<bool>,
+    /// The call that a further result belongs to.
+    call_of: HashMap<OpRef, OpRef>,
+    sources: HashMap<OpRef, Vec<Arg>>,
+}
+
+impl Used {
+    fn new(code: &Code) -> Used {
+        let mut call_of = HashMap::new();
+        for block in &code.blocks {
+            let mut call = None;
+            for &op in &block.insts {
+                match (code.inst(op).op, call) {
+                    (Op::Call, _) => call = Some(op),
+                    (Op::ResultWord, Some(call)) => {
+                        call_of.insert(op, call);
+                    }
+                    _ => {}
+                }
             }
         }
-    }
-    while let Some(op) = work.pop() {
-        if std::mem::replace(&mut used[op.0 as usize], true) {
-            continue;
+        Used {
+            marks: vec![false; code.insts.len()],
+            call_of,
+            sources: sources(code),
         }
-        let inst = code.inst(op);
-        work.extend(inst.operands().iter().filter_map(|&arg| as_op(arg)));
-        if let Aux::Call(_, run) = inst.aux {
-            work.extend(code.args(run).iter().filter_map(|&arg| as_op(arg)));
-        }
-        work.extend(call_of[op.0 as usize]);
-        work.extend(sources[op.0 as usize].iter().filter_map(|&arg| as_op(arg)));
     }
-    for index in 0..code.blocks.len() {
-        code.blocks[index].insts.retain(|op| used[op.0 as usize]);
-    }
-    let keep: Vec<Vec<bool>> = code
-        .blocks
-        .iter()
-        .enumerate()
-        .map(|(index, block)| {
-            block
-                .params
+
+    fn mark_effects(&mut self, code: &Code) {
+        for block in &code.blocks {
+            let effects: Vec<OpRef> = block
+                .insts
                 .iter()
-                .map(|param| index == 0 || used[param.0 as usize])
-                .collect()
-        })
-        .collect();
-    for block in &mut code.blocks {
-        if let End::Jump(to, args) = &mut block.end {
-            let mut keep = keep[to.0 as usize].iter();
-            args.retain(|_| keep.next() == Some(&true));
+                .copied()
+                .filter(|&op| has_effect(code.inst(op)))
+                .collect();
+            self.mark(code, &effects);
+            if let End::Finish(args) = &block.end {
+                let args: Vec<OpRef> = args.iter().filter_map(|&arg| as_op(arg)).collect();
+                self.mark(code, &args);
+            }
         }
     }
-    for (index, keep) in keep.iter().enumerate() {
-        let mut keep = keep.iter();
-        code.blocks[index]
-            .params
-            .retain(|_| keep.next() == Some(&true));
-        for (position, param) in code.blocks[index].params.clone().into_iter().enumerate() {
-            code.insts[param.0 as usize].aux = Aux::Index(position as u32);
+
+    /// Marks values and all that they need. What a jump gives is needed if the parameter is.
+    fn mark(&mut self, code: &Code, values: &[OpRef]) {
+        let mut work = values.to_vec();
+        while let Some(op) = work.pop() {
+            if std::mem::replace(&mut self.marks[op.0 as usize], true) {
+                continue;
+            }
+            let inst = code.inst(op);
+            work.extend(inst.operands().iter().filter_map(|&arg| as_op(arg)));
+            if let Aux::Call(_, run) = inst.aux {
+                work.extend(code.args(run).iter().filter_map(|&arg| as_op(arg)));
+            }
+            work.extend(self.call_of.get(&op));
+            work.extend(
+                self.sources
+                    .get(&op)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|&arg| as_op(arg)),
+            );
         }
     }
 }
 
-fn as_op(arg: Arg) -> Option<OpRef> {
-    match arg {
-        Arg::Op(op) => Some(op),
-        Arg::Const(_) => None,
+/// Replaces an exit's slots by what they are made from: those that only exits need, and boxed words, which are
+/// mostly wanted where it is cold.
+fn sink(code: &mut Code, exit: usize, needed: &[bool]) {
+    let sources: Vec<(Arg, u64)> = code.exits[exit]
+        .slots
+        .iter()
+        .map(|&slot| {
+            let (mut source, mut plus) = (slot, 0u64);
+            loop {
+                let inst = code.inst(source);
+                let wanted = needed[source.0 as usize];
+                let (next, more) = match (inst.op, inst.args) {
+                    (Op::Add, [Arg::Op(next), Arg::Const(more), _])
+                        if !wanted || is_large(more) =>
+                    {
+                        (next, more)
+                    }
+                    (Op::FloatBits | Op::BitsFloat, [Arg::Op(next), ..])
+                        if !wanted || needed[next.0 as usize] =>
+                    {
+                        (next, 0)
+                    }
+                    _ => break,
+                };
+                source = next;
+                plus = plus.wrapping_add(more);
+            }
+            (Arg::Op(source), plus)
+        })
+        .collect();
+    reslot(&mut code.exits[exit], &sources);
+}
+
+fn drop_unused(code: &mut Code, used: &[bool]) {
+    let used = |op: OpRef| used[op.0 as usize];
+    for index in 0..code.blocks.len() {
+        if let End::Jump(to, args) = &code.blocks[index].end {
+            let params = code.blocks[to.0 as usize].params.iter().zip(args);
+            let args = params
+                .filter(|(param, _)| used(**param))
+                .map(|(_, &arg)| arg)
+                .collect();
+            code.blocks[index].end = End::Jump(*to, args);
+        }
+        code.blocks[index].insts.retain(|&op| used(op));
+    }
+    for (index, block) in code.blocks.iter_mut().enumerate() {
+        block.params.retain(|&param| index == 0 || used(param));
+        for (position, param) in block.params.iter().enumerate() {
+            code.insts[param.0 as usize].aux = Aux::Index(position as u32);
+        }
     }
 }

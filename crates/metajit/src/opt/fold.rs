@@ -22,6 +22,9 @@ use crate::ir::{Arg, Aux, Class, Inst, Op, fold};
 /// Rules that may build on each other's results at once; more would be two rules at odds.
 const MAX_DEPTH: u32 = 16;
 
+/// Operations that are followed back to see what is known of a value by now.
+const MAX_CHAIN: u32 = 4;
+
 /// The operand that operations with fewer than two have in its place.
 pub(super) const NONE: Val = Val::Const(0);
 
@@ -135,11 +138,28 @@ impl Optimizer<'_> {
         );
     }
 
-    /// What is known of a value.
+    /// What is known of a value. Its own facts may be older than its operand's, so a chain of operations with constants is
+    /// followed anew.
     pub(super) fn range(&self, val: Val) -> Range {
+        self.range_within(val, MAX_CHAIN)
+    }
+
+    fn range_within(&self, val: Val, depth: u32) -> Range {
         match self.resolve(val) {
             Val::Const(bits) => Range::exactly(bits),
-            Val::Op(op) => self.facts.get(op),
+            Val::Op(op) => {
+                let fact = self.facts.get(op);
+                let inst = self.code.inst(op);
+                let (Arg::Op(operand), Arg::Const(bits)) = (inst.args[0], inst.args[1]) else {
+                    return fact;
+                };
+                if depth == 0 || inst.op.info().class != Class::Pure || !self.options.ranges {
+                    return fact;
+                }
+                let operand = self.range_within(Val::Op(operand), depth - 1);
+                let now = transfer(inst.op, &[operand, Range::exactly(bits)]);
+                fact.meet(&now).unwrap_or(fact)
+            }
             Val::Virtual(id) => match *self.state.virtuals.entry(id) {
                 Entry::Pure(op, args) => self.transferred(op, args),
                 _ => address_range(),

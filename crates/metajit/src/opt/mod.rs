@@ -71,6 +71,8 @@ pub struct Options {
     pub sink: bool,
     /// Instructions that the code may have at most.
     pub max_ops: usize,
+    /// Verify the code.
+    pub verify: bool,
 }
 
 impl Default for Options {
@@ -85,6 +87,7 @@ impl Default for Options {
             peel: true,
             sink: true,
             max_ops: 100_000,
+            verify: cfg!(debug_assertions),
         }
     }
 }
@@ -196,6 +199,9 @@ pub struct Optimized {
 ///
 /// # Errors
 /// If the code gets too long.
+///
+/// # Panics
+/// If it is wrong, which [`Options::verify`] looks for.
 pub fn optimize(
     tree: &Tree,
     options: &Options,
@@ -209,6 +215,11 @@ pub fn optimize(
         ..
     } = optimizer;
     dce::clean(&mut code, options);
+    if options.verify
+        && let Err(error) = crate::ir::verify::code(&code)
+    {
+        panic!("the optimizer made wrong code: {error}\n{code}");
+    }
     stats.ops_out = code.blocks.iter().map(|block| block.insts.len()).sum();
     let guards = |block: &Block| {
         block

@@ -33,7 +33,7 @@ use super::fold::NONE;
 use super::guard::Fact;
 use super::heap::{Known, Slot};
 use super::range::{NUMBERS, Range, transfer};
-use super::rules::base_and_offset;
+use super::rules::is_large;
 use super::value::Val;
 use super::virtuals::{Entry, Object, field};
 use super::{GENERIC, Mark, OptError, Optimizer, Stats};
@@ -544,18 +544,18 @@ impl Optimizer<'_> {
         node
     }
 
-    /// How a word was made, if it was by boxing.
+    /// How a word was made, if it was by boxing: by adding a constant in whose upper bits the encoding is.
     fn natural_boxing(&self, val: Val) -> Boxing {
-        if val.as_const().is_some() {
+        let Some((Op::Add, [content, Val::Const(offset)])) = self.definition(val) else {
+            return Boxing::Plain;
+        };
+        let encoding = offset.wrapping_add(1 << 47) >> 48 << 48;
+        if !is_large(offset) || encoding == 0 || matches!(content, Val::Virtual(_)) {
             return Boxing::Plain;
         }
-        let (base, offset) = base_and_offset(self, val);
-        // Encodings distinguish words by their upper bits.
-        let encoding = offset.wrapping_add(1 << 47) >> 48 << 48;
-        match self.definition(base) {
+        match self.definition(content) {
             Some((Op::FloatBits, _)) if offset == encoding => Boxing::Float(offset),
-            _ if encoding != 0 && !matches!(val, Val::Virtual(_)) => Boxing::Plus(encoding),
-            _ => Boxing::Plain,
+            _ => Boxing::Plus(encoding),
         }
     }
 
@@ -583,10 +583,14 @@ impl Optimizer<'_> {
     /// What is known of the content of a boxed word.
     fn content_range(&self, val: Val, boxing: Boxing) -> Range {
         let range = boxing.content(&self.range(val));
-        let (base, offset) = base_and_offset(self, val);
-        let rest = offset.wrapping_sub(boxing.offset());
-        let direct = transfer(Op::Add, &[self.range(base), Range::exactly(rest)]);
-        range.meet(&direct).unwrap_or(range)
+        match self.definition(val) {
+            Some((Op::Add, [content, Val::Const(offset)])) => {
+                let rest = offset.wrapping_sub(boxing.offset());
+                let direct = transfer(Op::Add, &[self.range(content), Range::exactly(rest)]);
+                range.meet(&direct).unwrap_or(range)
+            }
+            _ => range,
+        }
     }
 
     /// Values at a way into the header, by place: each is called with its node.

@@ -146,7 +146,7 @@ fn same_operands(_: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val>
 }
 
 /// A constant of an encoding rather than of a program's arithmetic.
-fn is_large(offset: u64) -> bool {
+pub(super) fn is_large(offset: u64) -> bool {
     (offset as i64).unsigned_abs() >= 1 << 40
 }
 
