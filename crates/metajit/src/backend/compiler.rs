@@ -11,6 +11,8 @@
 
 use super::arena::{Arena, Piece};
 use super::lower::{self, Features};
+use super::memory::GROUP_BYTES;
+use super::stubs::Stubs;
 use crate::context::Context;
 use crate::ir::code::Code;
 use cranelift_codegen::binemit::Reloc;
@@ -33,7 +35,16 @@ pub enum Quality {
     Full,
 }
 
-/// What a compilation is told besides the code.
+/// Where a thread's heap hands out memory: the addresses of the two words, constants of the thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// The address of the next object's address.
+    pub cursor: usize,
+    /// The address of what no object's end may exceed.
+    pub limit: usize,
+}
+
+/// What a compilation is told besides the code. To be made on the thread that the code will run on.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How much work to do.
@@ -44,6 +55,8 @@ pub struct Options {
     pub name: String,
     /// A directory for `NAME.clif` and `NAME.bin`, Cranelift's text and the machine code.
     pub dump: Option<PathBuf>,
+    /// Where to allocate: the heap of the thread that made the options. Without it each allocation is a call.
+    pub window: Option<Window>,
 }
 
 impl Options {
@@ -54,6 +67,10 @@ impl Options {
             valid: None,
             name: "metajit".to_owned(),
             dump: None,
+            window: crate::gc::inline_allocation(GROUP_BYTES).map(|inline| Window {
+                cursor: inline.cursor as usize,
+                limit: inline.limit as usize,
+            }),
         }
     }
 }
@@ -121,6 +138,7 @@ pub struct Machine {
     stats: Stats,
     quality: Quality,
     _valid: Option<Arc<AtomicU64>>,
+    _stubs: Arc<Stubs>,
 }
 
 impl Machine {
@@ -154,6 +172,7 @@ pub struct Compiler {
     quick: OwnedTargetIsa,
     full: OwnedTargetIsa,
     features: Features,
+    stubs: Arc<Stubs>,
     context: cranelift_codegen::Context,
 }
 
@@ -173,8 +192,10 @@ impl Compiler {
         let features = Features {
             rounds: has_feature("has_sse41"),
         };
+        let stubs = Arc::new(Stubs::new(&arena, &*quick)?);
         Ok(Compiler {
             arena,
+            stubs,
             quick,
             full,
             features,
@@ -186,7 +207,13 @@ impl Compiler {
     pub fn compile(&mut self, code: &Code, options: &Options) -> Result<Machine, CompileError> {
         let start = thread_time();
         self.context.clear();
-        lower::lower(code, options, self.features, &mut self.context.func)?;
+        lower::lower(
+            code,
+            options,
+            self.features,
+            &self.stubs,
+            &mut self.context.func,
+        )?;
         dump_clif(options, &self.context.func);
         let isa = match options.quality {
             Quality::Quick => &self.quick,
@@ -195,7 +222,7 @@ impl Compiler {
         let compiled = self
             .context
             .compile(&**isa, &mut ControlPlane::default())
-            .map_err(|error| CompileError::Codegen(format!("{:?}", error.inner)))?;
+            .map_err(|error| codegen_error(&error))?;
         dump_bytes(options, compiled.code_buffer());
         let piece = self
             .arena
@@ -214,8 +241,13 @@ impl Compiler {
             stats,
             quality: options.quality,
             _valid: options.valid.clone(),
+            _stubs: self.stubs.clone(),
         })
     }
+}
+
+pub(super) fn codegen_error(error: &cranelift_codegen::CompileError<'_>) -> CompileError {
+    CompileError::Codegen(format!("{:?}", error.inner))
 }
 
 /// Puts addresses where the code wants them.

@@ -32,10 +32,11 @@
 //! registers for the guard). *Cranelift's frontend*: its variables cost time and the code is in single-assignment form.
 
 use super::compiler::{CompileError, Options};
+use super::memory::HeapFacts;
+use super::stubs::{Stub, Stubs};
 use crate::context::{Context, FINISH, MAX_RESULTS, MAX_SLOTS, PANICKED};
 use crate::ir::code::{BlockId, Code, End, ExitId};
 use crate::ir::{Arg, Aux, Callee, Inst, Op, OpRef};
-use crate::object::{Field, Kind};
 use crate::word::Type;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
@@ -50,7 +51,7 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 
 /// Flags of every access to memory: see the invariants.
-const MEMORY: MemFlagsData = MemFlagsData::trusted();
+pub(super) const MEMORY: MemFlagsData = MemFlagsData::trusted();
 /// Bytes between the header's start and its shape number.
 const SHAPE_OFFSET: i32 = offset_of!(crate::object::Header, shape) as i32;
 /// Bytes of the array's length word, which stands before the items.
@@ -67,7 +68,7 @@ pub(super) struct Features {
 
 /// How the value of an instruction is held.
 #[derive(Clone, Copy, Debug)]
-enum Held {
+pub(super) enum Held {
     /// Not computed.
     Nothing,
     /// As a 64-bit word.
@@ -81,30 +82,41 @@ enum Held {
 /// Operation and operands, those of commutative operations in a fixed order.
 type PairKey = (Op, Arg, Arg);
 
-struct Lowering<'a> {
-    code: &'a Code,
-    options: &'a Options,
+pub(super) struct Lowering<'a> {
+    pub(super) code: &'a Code,
+    pub(super) options: &'a Options,
     features: Features,
-    at: FuncCursor<'a>,
-    context: Value,
-    values: Vec<Held>,
+    stubs: &'a Stubs,
+    pub(super) at: FuncCursor<'a>,
+    pub(super) context: Value,
+    pub(super) values: Vec<Held>,
     blocks: Vec<Option<Block>>,
-    exits: Vec<Option<Block>>,
-    exits_to_do: Vec<ExitId>,
+    pub(super) exits: Vec<Option<Block>>,
+    pub(super) exits_to_do: Vec<ExitId>,
     panicked: Option<Block>,
-    signatures: Vec<Option<SigRef>>,
+    signatures: HashMap<(CallConv, usize), SigRef>,
+    /// The instructions of the block from the current one on.
+    pub(super) rest: &'a [OpRef],
+    pub(super) heap: HeapFacts,
     /// The overflow operation that wants the flag of an arithmetic operation of this block.
     wanted: HashMap<PairKey, Op>,
     /// Results and flags already computed in this block, by overflow operation.
     pairs: HashMap<PairKey, (Value, Value)>,
 }
 
+/// The signature of a callee that takes so many words.
+pub(super) fn call_signature(convention: CallConv, args: usize) -> Signature {
+    let mut signature = Signature::new(convention);
+    signature.params.resize(args, AbiParam::new(I64));
+    if convention == CallConv::SystemV {
+        signature.returns.push(AbiParam::new(I64));
+    }
+    signature
+}
+
 /// The signature of compiled code.
 pub(super) fn entry_signature() -> Signature {
-    let mut signature = Signature::new(CallConv::SystemV);
-    signature.params.push(AbiParam::new(I64));
-    signature.returns.push(AbiParam::new(I64));
-    signature
+    call_signature(CallConv::SystemV, 1)
 }
 
 /// Fills the empty function `func` with `code`.
@@ -112,6 +124,7 @@ pub(super) fn lower(
     code: &Code,
     options: &Options,
     features: Features,
+    stubs: &Stubs,
     func: &mut Function,
 ) -> Result<(), CompileError> {
     check_bounds(code)?;
@@ -124,6 +137,7 @@ pub(super) fn lower(
         code,
         options,
         features,
+        stubs,
         at,
         context,
         values: vec![Held::Nothing; code.insts.len()],
@@ -131,7 +145,9 @@ pub(super) fn lower(
         exits: vec![None; code.exits.len()],
         exits_to_do: Vec::new(),
         panicked: None,
-        signatures: Vec::new(),
+        signatures: HashMap::new(),
+        rest: &[],
+        heap: HeapFacts::default(),
         wanted: HashMap::new(),
         pairs: HashMap::new(),
     };
@@ -241,7 +257,9 @@ impl Lowering<'_> {
             }
             let block = &code.blocks[id.0 as usize];
             self.find_pairs(&block.insts);
-            for &op in &block.insts {
+            self.heap.forget();
+            for (i, &op) in block.insts.iter().enumerate() {
+                self.rest = &block.insts[i..];
                 self.inst(op)?;
             }
             match &block.end {
@@ -281,7 +299,7 @@ impl Lowering<'_> {
     }
 
     /// The Cranelift block of a block, made when first asked for.
-    fn block(&mut self, id: BlockId) -> Block {
+    pub(super) fn block(&mut self, id: BlockId) -> Block {
         if let Some(block) = self.blocks[id.0 as usize] {
             return block;
         }
@@ -327,106 +345,6 @@ impl Lowering<'_> {
         self.at.ins().return_(&[number]);
     }
 
-    /// Where a guard goes that fails.
-    fn exit_target(&mut self, exit: ExitId) -> Block {
-        if let Some(bridge) = self.code.exits[exit.0 as usize].bridge {
-            return self.block(bridge);
-        }
-        if let Some(block) = self.exits[exit.0 as usize] {
-            return block;
-        }
-        let block = self.at.func.dfg.make_block();
-        self.exits[exit.0 as usize] = Some(block);
-        self.exits_to_do.push(exit);
-        block
-    }
-
-    /// Makes the cold blocks of all exits that guards named.
-    fn exit_blocks(&mut self) -> Result<(), CompileError> {
-        let code = self.code;
-        let mut lists = SlotLists::new();
-        let exits = std::mem::take(&mut self.exits_to_do);
-        let ends: Vec<usize> = exits
-            .iter()
-            .map(|exit| lists.add(&code.exits[exit.0 as usize].slots))
-            .collect();
-        let mut shared: Vec<(usize, Block, Value)> = Vec::new();
-        let mut block_of = vec![None; lists.nodes.len()];
-        for (&exit, &end) in exits.iter().zip(&ends) {
-            let Some(block) = self.exits[exit.0 as usize] else {
-                continue;
-            };
-            self.at.insert_block(block);
-            self.at.func.layout.set_cold(block);
-            let number = self.at.ins().iconst(I64, exit.0 as i64);
-            self.store_slots(&lists, end, number, &mut block_of, &mut shared)?;
-        }
-        while let Some((node, block, number)) = shared.pop() {
-            self.at.insert_block(block);
-            self.at.func.layout.set_cold(block);
-            if node == 0 {
-                self.at.ins().return_(&[number]);
-            } else {
-                let rest = self.store_slot(&lists, node)?;
-                self.store_slots(&lists, rest, number, &mut block_of, &mut shared)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Stores the slots of the list that ends at `node` and returns `number`; as far as other exits store them too,
-    /// in a block shared with those.
-    fn store_slots(
-        &mut self,
-        lists: &SlotLists,
-        mut node: usize,
-        number: Value,
-        block_of: &mut [Option<Block>],
-        shared: &mut Vec<(usize, Block, Value)>,
-    ) -> Result<(), CompileError> {
-        loop {
-            if lists.nodes[node].users > 1 {
-                let block = match block_of[node] {
-                    Some(block) => block,
-                    None => {
-                        let block = self.at.func.dfg.make_block();
-                        let number = self.at.func.dfg.append_block_param(block, I64);
-                        block_of[node] = Some(block);
-                        shared.push((node, block, number));
-                        block
-                    }
-                };
-                self.at.ins().jump(block, &[BlockArg::Value(number)]);
-                return Ok(());
-            }
-            if node == 0 {
-                self.at.ins().return_(&[number]);
-                return Ok(());
-            }
-            node = self.store_slot(lists, node)?;
-        }
-    }
-
-    /// Stores the last slot of a list that is not empty; returns the list before it.
-    fn store_slot(&mut self, lists: &SlotLists, node: usize) -> Result<usize, CompileError> {
-        if node == 0 {
-            return Ok(0);
-        }
-        let Node {
-            parent,
-            slot,
-            depth,
-            ..
-        } = lists.nodes[node];
-        if let Held::Nothing = self.values[slot.0 as usize] {
-            return Err(malformed(slot, "is handed over by an exit and not defined"));
-        }
-        let value = self.any(Arg::Op(slot));
-        let offset = slot_offset(depth - 1);
-        self.at.ins().store(MEMORY, value, self.context, offset);
-        Ok(parent)
-    }
-
     fn hold(&mut self, op: OpRef, ty: cranelift_codegen::ir::Type, value: Value) {
         self.values[op.0 as usize] = match ty {
             F64 => Held::Float(value),
@@ -435,12 +353,12 @@ impl Lowering<'_> {
         };
     }
 
-    fn word_const(&mut self, bits: u64) -> Value {
+    pub(super) fn word_const(&mut self, bits: u64) -> Value {
         self.at.ins().iconst(I64, bits as i64)
     }
 
     /// An operand as a 64-bit word, a float as its pattern.
-    fn word(&mut self, arg: Arg) -> Value {
+    pub(super) fn word(&mut self, arg: Arg) -> Value {
         match arg {
             Arg::Const(bits) => self.word_const(bits),
             Arg::Op(op) => match self.values[op.0 as usize] {
@@ -453,7 +371,7 @@ impl Lowering<'_> {
     }
 
     /// An operand as a float.
-    fn float(&mut self, arg: Arg) -> Value {
+    pub(super) fn float(&mut self, arg: Arg) -> Value {
         match arg {
             Arg::Const(bits) => self.at.ins().f64const(Ieee64::with_bits(bits)),
             Arg::Op(op) => match self.values[op.0 as usize] {
@@ -467,7 +385,7 @@ impl Lowering<'_> {
     }
 
     /// An operand as 64 bits in whichever register it is.
-    fn any(&mut self, arg: Arg) -> Value {
+    pub(super) fn any(&mut self, arg: Arg) -> Value {
         match arg {
             Arg::Op(op) => match self.values[op.0 as usize] {
                 Held::Float(value) => value,
@@ -488,7 +406,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn as_bool(&self, arg: Arg) -> Option<Value> {
+    pub(super) fn as_bool(&self, arg: Arg) -> Option<Value> {
         match arg {
             Arg::Op(op) => match self.values[op.0 as usize] {
                 Held::Bool(value) => Some(value),
@@ -653,26 +571,9 @@ impl Lowering<'_> {
                 Held::Word(self.at.ins().fcvt_to_uint_sat(I64, x))
             }
 
-            Op::Load => {
-                let object = self.word(a);
-                let field = inst.field();
-                let ty = clif_type(Some(field.ty()));
-                let value = self.at.ins().load(ty, MEMORY, object, field.offset as i32);
-                match field.ty() {
-                    Type::Float => Held::Float(value),
-                    Type::Int => Held::Word(value),
-                }
-            }
+            Op::Load => self.load(inst.field(), a),
             Op::Store => {
-                let field = inst.field();
-                let value = match field.ty() {
-                    Type::Float => self.float(b),
-                    Type::Int => self.word(b),
-                };
-                let object = self.word(a);
-                self.at
-                    .ins()
-                    .store(MEMORY, value, object, field.offset as i32);
+                self.store(inst.field(), a, b);
                 Held::Nothing
             }
             Op::LoadItem => self.load_item(inst.field(), a, b),
@@ -689,15 +590,7 @@ impl Lowering<'_> {
                 let object = self.word(a);
                 Held::Word(self.at.ins().uload32(MEMORY, object, SHAPE_OFFSET))
             }
-            Op::New => {
-                let Aux::Shape(shape) = inst.aux else {
-                    return Err(malformed(op, "makes no shape"));
-                };
-                let shape = self.word_const(std::ptr::from_ref(shape) as u64);
-                let (len, fill) = (self.word(a), self.word(b));
-                let address = super::helpers::new_object as *const () as u64;
-                Held::Word(self.call_address(address, &[shape, len, fill]))
-            }
+            Op::New => Held::Word(self.new_object(op)?),
 
             Op::Call => {
                 let Aux::Call(callee, range) = inst.aux else {
@@ -806,66 +699,13 @@ impl Lowering<'_> {
         self.at.ins().bitcast(F64, MemFlagsData::new(), bits)
     }
 
-    /// The address from which an item's offset counts, and that offset.
-    fn item_address(&mut self, field: &Field, object: Arg, index: Arg) -> (Value, i32) {
-        let size = field.kind.bytes();
-        let object = self.word(object);
-        if let Some(index) = index.as_const()
-            && let Some(offset) = index
-                .checked_mul(size as u64)
-                .and_then(|bytes| bytes.checked_add(field.offset as u64))
-                .and_then(|offset| i32::try_from(offset).ok())
-        {
-            return (object, offset);
-        }
-        let index = self.word(index);
-        let scaled = match size.trailing_zeros() {
-            0 => index,
-            shift => self.at.ins().ishl_imm_u(index, shift as i64),
-        };
-        (self.at.ins().iadd(object, scaled), field.offset as i32)
-    }
-
-    fn load_item(&mut self, field: &Field, object: Arg, index: Arg) -> Held {
-        let (address, offset) = self.item_address(field, object, index);
-        let ins = self.at.ins();
-        Held::Word(match field.kind {
-            Kind::I8 => ins.sload8(I64, MEMORY, address, offset),
-            Kind::U8 => ins.uload8(I64, MEMORY, address, offset),
-            Kind::I16 => ins.sload16(I64, MEMORY, address, offset),
-            Kind::U16 => ins.uload16(I64, MEMORY, address, offset),
-            Kind::I32 => ins.sload32(MEMORY, address, offset),
-            Kind::U32 => ins.uload32(MEMORY, address, offset),
-            Kind::F64 => return Held::Float(ins.load(F64, MEMORY, address, offset)),
-            Kind::I64 | Kind::Ref | Kind::Value => ins.load(I64, MEMORY, address, offset),
-        })
-    }
-
-    fn store_item(&mut self, field: &Field, object: Arg, index: Arg, item: Arg) {
-        let value = match (field.kind, self.as_bool(item)) {
-            (Kind::F64, _) => self.float(item),
-            (Kind::U8, Some(value)) => value,
-            _ => self.word(item),
-        };
-        let is_byte = self.at.func.dfg.value_type(value) == I8;
-        let (address, offset) = self.item_address(field, object, index);
-        let ins = self.at.ins();
-        match field.kind.bytes() {
-            1 if is_byte => ins.store(MEMORY, value, address, offset),
-            1 => ins.istore8(MEMORY, value, address, offset),
-            2 => ins.istore16(MEMORY, value, address, offset),
-            4 => ins.istore32(MEMORY, value, address, offset),
-            _ => ins.store(MEMORY, value, address, offset),
-        };
-    }
-
     fn call(
         &mut self,
         op: OpRef,
         callee: &'static Callee,
         args: &[Arg],
     ) -> Result<Value, CompileError> {
-        if args.len() >= MAX_ARGUMENTS || callee.results as usize > MAX_RESULTS {
+        if args.len() >= MAX_ARGUMENTS || callee.results as usize > MAX_RESULTS + 1 {
             return Err(malformed(op, "passes too many words"));
         }
         let mut words: Vec<Value> = args.iter().map(|&arg| self.word(arg)).collect();
@@ -874,34 +714,40 @@ impl Lowering<'_> {
             words.push(self.at.ins().iadd_imm_u(self.context, results));
         }
         let result = self.call_address(callee.address as u64, &words);
-        self.leave_if_panicked();
+        let offset = offset_of!(Context, panicked) as i32;
+        let panicked = self.at.ins().load(I64, MEMORY, self.context, offset);
+        self.leave_as_panicked(panicked, Branch::OnZero);
+        self.heap.forget();
         Ok(result)
     }
 
     /// Calls `extern "C" fn(u64, …) -> u64`.
-    fn call_address(&mut self, address: u64, args: &[Value]) -> Value {
-        let signature = self.call_signature(args.len());
+    pub(super) fn call_address(&mut self, address: u64, args: &[Value]) -> Value {
+        let signature = self.call_signature(CallConv::SystemV, args.len());
         let address = self.word_const(address);
         let call = self.at.ins().call_indirect(signature, address, args);
         self.at.func.dfg.first_result(call)
     }
 
-    fn call_signature(&mut self, args: usize) -> SigRef {
-        if self.signatures.len() <= args {
-            self.signatures.resize(args + 1, None);
-        }
-        if let Some(signature) = self.signatures[args] {
+    /// Calls a stub, which leaves all registers alone.
+    pub(super) fn call_stub(&mut self, stub: Stub, args: &[Value]) {
+        let signature = self.call_signature(CallConv::PreserveAll, args.len());
+        let address = self.word_const(self.stubs.address(stub));
+        self.at.ins().call_indirect(signature, address, args);
+    }
+
+    fn call_signature(&mut self, convention: CallConv, args: usize) -> SigRef {
+        if let Some(&signature) = self.signatures.get(&(convention, args)) {
             return signature;
         }
-        let mut signature = Signature::new(CallConv::SystemV);
-        signature.params.resize(args, AbiParam::new(I64));
-        signature.returns.push(AbiParam::new(I64));
+        let signature = call_signature(convention, args);
         let signature = self.at.func.import_signature(signature);
-        self.signatures[args] = Some(signature);
+        self.signatures.insert((convention, args), signature);
         signature
     }
 
-    fn leave_if_panicked(&mut self) {
+    /// Goes on if the condition is as said, and else returns that there was a panic.
+    pub(super) fn leave_as_panicked(&mut self, condition: Value, stay: Branch) {
         let block = match self.panicked {
             Some(block) => block,
             None => {
@@ -910,13 +756,11 @@ impl Lowering<'_> {
                 block
             }
         };
-        let offset = offset_of!(Context, panicked) as i32;
-        let panicked = self.at.ins().load(I64, MEMORY, self.context, offset);
-        self.branch(panicked, Branch::OnZero, block, Place::Far);
+        self.branch(condition, stay, block, Place::Far);
     }
 
     /// Goes on in a new block if the condition is as said, and to `other` if not.
-    fn branch(&mut self, condition: Value, stay: Branch, other: Block, place: Place) {
+    pub(super) fn branch(&mut self, condition: Value, stay: Branch, other: Block, place: Place) {
         let next = self.at.func.dfg.make_block();
         // In Cranelift's order of blocks, what a branch goes to when its condition is 0 comes next.
         let (condition, then, otherwise) = match (stay, place) {
@@ -984,63 +828,9 @@ impl Lowering<'_> {
     }
 }
 
-/// The slot lists of all exits as a tree of prefixes; node 0 is the empty list.
-struct SlotLists {
-    nodes: Vec<Node>,
-    children: HashMap<(usize, OpRef), usize>,
-}
-
-/// A list that is one slot longer than its parent's.
-struct Node {
-    parent: usize,
-    slot: OpRef,
-    depth: usize,
-    /// Lists that are one slot longer, and exits whose list this is.
-    users: usize,
-}
-
-impl SlotLists {
-    fn new() -> SlotLists {
-        let empty = Node {
-            parent: 0,
-            slot: OpRef(0),
-            depth: 0,
-            users: 0,
-        };
-        SlotLists {
-            nodes: vec![empty],
-            children: HashMap::new(),
-        }
-    }
-
-    /// The node of a list.
-    fn add(&mut self, slots: &[OpRef]) -> usize {
-        let mut at = 0;
-        for &slot in slots {
-            let next = self.nodes.len();
-            at = match *self.children.entry((at, slot)).or_insert(next) {
-                new if new == next => {
-                    self.nodes[at].users += 1;
-                    let depth = self.nodes[at].depth + 1;
-                    self.nodes.push(Node {
-                        parent: at,
-                        slot,
-                        depth,
-                        users: 0,
-                    });
-                    next
-                }
-                known => known,
-            };
-        }
-        self.nodes[at].users += 1;
-        at
-    }
-}
-
 /// Where, in the register allocator's order of blocks, the block stands that a branch does not go on in.
 #[derive(Clone, Copy)]
-enum Place {
+pub(super) enum Place {
     /// Directly behind the branch. Cold blocks are moved out of the way after registers are allocated.
     Near,
     /// Behind everything that the branch goes on to.
@@ -1049,26 +839,26 @@ enum Place {
 
 /// When a branch goes on.
 #[derive(Clone, Copy)]
-enum Branch {
+pub(super) enum Branch {
     OnZero,
     OnNotZero,
 }
 
-fn malformed(op: OpRef, what: &str) -> CompileError {
+pub(super) fn malformed(op: OpRef, what: &str) -> CompileError {
     CompileError::Malformed(format!("{op} {what}"))
 }
 
-fn clif_type(ty: Option<Type>) -> cranelift_codegen::ir::Type {
+pub(super) fn clif_type(ty: Option<Type>) -> cranelift_codegen::ir::Type {
     match ty {
         Some(Type::Float) => F64,
         _ => I64,
     }
 }
 
-fn slot_offset(slot: usize) -> i32 {
+pub(super) fn slot_offset(slot: usize) -> i32 {
     (offset_of!(Context, slots) + 8 * slot) as i32
 }
 
-fn result_offset(word: usize) -> i32 {
+pub(super) fn result_offset(word: usize) -> i32 {
     (offset_of!(Context, results) + 8 * word) as i32
 }

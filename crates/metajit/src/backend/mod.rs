@@ -15,10 +15,14 @@
 
 mod arena;
 mod compiler;
+mod exits;
 mod helpers;
 mod lower;
+mod memory;
 mod queue;
+mod stubs;
 
 pub use arena::{Arena, DEFAULT_ARENA_BYTES};
-pub use compiler::{CompileError, Compiler, Entry, Machine, Options, Quality, Stats};
+pub use compiler::{CompileError, Compiler, Entry, Machine, Options, Quality, Stats, Window};
+pub use helpers::OUT_OF_MEMORY;
 pub use queue::{Finished, Job, Queue};
