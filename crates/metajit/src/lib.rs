@@ -19,6 +19,7 @@ pub mod object;
 pub mod opt;
 #[cfg(feature = "jit")]
 pub mod record;
+pub mod testing;
 #[cfg(feature = "jit")]
 pub mod twin;
 pub mod word;

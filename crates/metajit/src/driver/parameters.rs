@@ -35,6 +35,8 @@ pub struct Parameters {
     pub quick: bool,
     /// Print trees, code and exits to standard error.
     pub trace: bool,
+    /// For tests: this guard (counted from 1) of each piece of code fails whenever it is reached. 0 for none.
+    pub fail_guard: u32,
 }
 
 impl Default for Parameters {
@@ -57,6 +59,7 @@ impl Default for Parameters {
             optimize: true,
             quick: false,
             trace: false,
+            fail_guard: 0,
         }
     }
 }
@@ -74,7 +77,7 @@ impl std::error::Error for BadParameter {}
 
 impl Parameters {
     /// The names that [`Parameters::set`] takes.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 17] = [
         "off",
         "threshold",
         "function_threshold",
@@ -91,6 +94,7 @@ impl Parameters {
         "optimize",
         "quick",
         "trace",
+        "fail_guard",
     ];
 
     /// Sets parameters from text: `NAME=VALUE,NAME=VALUE`, or `off`.
@@ -130,6 +134,7 @@ impl Parameters {
                 "optimize" => self.optimize = number != 0,
                 "quick" => self.quick = number != 0,
                 "trace" => self.trace = number != 0,
+                "fail_guard" => self.fail_guard = small,
                 _ => {
                     return Err(BadParameter(format!(
                         "there is no parameter '{name}'; there are {}",

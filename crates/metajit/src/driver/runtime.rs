@@ -6,6 +6,7 @@ use super::{Driver, THRESHOLDS, Validity, exit, holds, reset_counter};
 use crate::backend::{self, Arena, CompileError, Compiler, Machine, Quality};
 use crate::context::{Context, FINISH, PANICKED};
 use crate::ir::code::Code;
+use crate::ir::{Arg, Class, Op};
 use crate::ir::tree::{FragmentId, GuardId, Tree};
 use crate::opt;
 use crate::record::{Abort, Continue, Limits, Meta, Recorder};
@@ -334,9 +335,12 @@ impl Runtime {
     fn generate(
         &mut self,
         place: PlaceId,
-        code: Code,
+        mut code: Code,
         validity: Validity,
     ) -> Result<Compiled, Abort> {
+        if self.parameters.fail_guard > 0 && force_guard(&mut code, self.parameters.fail_guard) {
+            self.statistics.guards_forced += 1;
+        }
         if self.parameters.trace {
             eprintln!("metajit: code of {}:\n{code}", self.location(place));
         }
@@ -421,6 +425,27 @@ pub(super) fn drop_invalid() {
             }
         }
     });
+}
+
+/// Makes the n-th guard fail always. Its exit then belongs to no guard, so that it never gets a bridge: a bridge may rely on
+/// the condition not having held.
+fn force_guard(code: &mut Code, number: u32) -> bool {
+    let guard = code
+        .blocks
+        .iter()
+        .flat_map(|block| &block.insts)
+        .copied()
+        .filter(|&inst| code.inst(inst).op.info().class == Class::Guard)
+        .nth(number as usize - 1);
+    let Some(guard) = guard else { return false };
+    let inst = &mut code.insts[guard.0 as usize];
+    let exit = inst.index() as usize;
+    if code.exits[exit].bridge.is_some() || inst.op == Op::GuardValid {
+        return true;
+    }
+    (inst.op, inst.args[0]) = (Op::GuardTrue, Arg::Const(0));
+    code.exits[exit].guard = None;
+    true
 }
 
 /// Called when [`super::hot`] says so: records, or runs the code that there is.

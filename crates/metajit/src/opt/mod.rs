@@ -43,6 +43,7 @@ mod virtuals;
 use crate::ir::code::{Block, BlockId, Code, End};
 use crate::ir::tree::{FragmentId, GuardId, LogEntry, LogId, Tree, TreeEnd};
 use crate::ir::{Arg, ArgRange, Aux, Callee, Class, Effect, Inst, Op, OpRef};
+use crate::object::Field;
 use crate::word::Type;
 use heap::{Frame, Heap};
 use range::Range;
@@ -498,11 +499,42 @@ impl<'t> Optimizer<'t> {
                 self.merge_mark(LogId(node));
                 None
             }
+            (Op::Len, Aux::Field(field)) => Some(self.length(self.value(inst.args[0]), field)),
             _ => Some(self.pure(
                 inst.op,
                 [self.value(inst.args[0]), self.value(inst.args[1])],
             )),
         }
+    }
+
+    /// The length of an object's array. An object has one array, so the object alone is the key.
+    fn length(&mut self, object: Val, field: &'static Field) -> Val {
+        let known = match object {
+            Val::Virtual(id) => match self.state.virtuals.object(id) {
+                Some(object) => Some(Val::Const(object.items.len() as u64)),
+                None => None,
+            },
+            _ => None,
+        };
+        let key = Key {
+            op: Op::Len,
+            aux: 0,
+            args: [object, fold::NONE],
+            more: Vec::new(),
+        };
+        if let Some(known) = known.or_else(|| self.available.get(&key)) {
+            return self.resolve(known);
+        }
+        let inst = Inst {
+            op: Op::Len,
+            args: [self.force(object), Arg::Const(0), Arg::Const(0)],
+            aux: Aux::Field(field),
+        };
+        let value = Val::Op(self.emit(inst, range::transfer(Op::Len, &[Range::FULL; 2])));
+        if self.options.cse {
+            self.available.insert(key, value);
+        }
+        value
     }
 
     fn merge_mark(&mut self, node: LogId) {
