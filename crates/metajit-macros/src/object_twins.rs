@@ -97,13 +97,13 @@ pub(crate) fn object(object: &ObjectItem) -> TokenStream {
             }
             #vis fn #len_twin(self, op: u32, #meta) -> ::metajit::rt::Traced<i64> { m.len(#this, #field) }
         });
-        if mutability == "Mutable" {
-            methods.push(quote! {
-                #vis fn #set_twin(self, op: u32, #meta, index: ::metajit::rt::Traced<i64>, value: #word) {
-                    m.store_item(#this, #field, index, value)
-                }
-            });
-        }
+        // The items of an immutable array are written while the object is being built.
+        let unsafety = (mutability != "Mutable").then(|| quote!(unsafe));
+        methods.push(quote! {
+            #vis #unsafety fn #set_twin(self, op: u32, #meta, index: ::metajit::rt::Traced<i64>, value: #word) {
+                m.store_item(#this, #field, index, value)
+            }
+        });
         parameters.push(quote!(#len_name: ::metajit::rt::Traced<i64>));
         parameters.push(quote!(#fill_name: #word));
         values.push(quote!(#len_name.val));

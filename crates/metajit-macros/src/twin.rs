@@ -689,6 +689,10 @@ impl Writer {
                 let member = &field.member;
                 quote_spanned!(span=> #base.#member)
             }
+            // The number of a variant is a constant.
+            Expr::Cast(cast) if is_variant(&cast.expr) => {
+                quote_spanned!(span=> ::metajit::rt::Traced::constant(#expr))
+            }
             Expr::Cast(cast) => {
                 let ty = &cast.ty;
                 self.hoist(span, &[&cast.expr], |names| {
@@ -779,4 +783,13 @@ fn mentions_infer(ty: &Type) -> bool {
     let mut finder = Finder(false);
     finder.visit_type(ty);
     finder.0
+}
+
+/// A path to a variant of an enum.
+fn is_variant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(path) => path.path.segments.len() > 1 && names::is_type(&names::last(&path.path)),
+        Expr::Paren(inner) => is_variant(&inner.expr),
+        _ => false,
+    }
 }

@@ -73,9 +73,9 @@ impl Meta {
         }
         // SAFETY: a handle names a live object with this field.
         let val = T::from_bits(unsafe { access::read_word(header(object), field.offset) });
-        let Some(recorder) = self.writes() else {
+        if self.writes().is_none() {
             return Traced::constant(val);
-        };
+        }
         if constant && object.arg().as_const().is_some() {
             return Traced::constant(val);
         }
