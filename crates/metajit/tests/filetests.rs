@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use metajit::ir::code::Code;
 use metajit::ir::parse::{Bindings, Body, parse, parse_shapes};
+use metajit::ir::print::{self, Style};
 use metajit::ir::{Class, Op, verify};
 
 #[path = "filetests/reference.rs"]
@@ -67,7 +68,24 @@ fn parse_command(case: &mut Case) -> Result<String, String> {
     if again.to_string() != printed {
         return Err(format!("printing is not stable:\n{printed}\n{again}"));
     }
-    Ok(printed)
+    // Other spellings of the same.
+    let style = Style {
+        own_numbers: true,
+        ..Style::LOG
+    };
+    let own = match &parsed {
+        Body::Tree(tree) => print::tree(tree, style),
+        Body::Code(code) => print::code(code, style),
+    };
+    match parse(&own, &Bindings::default()) {
+        Ok(body) if body.to_string() == printed => Ok(printed),
+        Ok(body) => Err(format!(
+            "by its own numbers it is something else:\n{body}\n{own}"
+        )),
+        Err(error) => Err(format!(
+            "by its own numbers it does not parse: {error}\n{own}"
+        )),
+    }
 }
 
 /// The body of a case; its callees are the functions of [`runs`].

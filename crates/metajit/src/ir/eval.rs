@@ -328,19 +328,28 @@ impl<'a> Evaluator<'a> {
                 Op::Len => Some(len),
                 Op::LoadItem => Some(load_item(at, field.kind, index as usize)),
                 Op::Store => {
-                    let value = self.arg(inst.args[1]);
+                    let value = self.stored(op, field, inst.args[1]);
                     barrier(object, field);
                     at.cast::<u64>().write(value);
                     None
                 }
                 _ => {
-                    let value = self.arg(inst.args[2]);
+                    let value = self.stored(op, field, inst.args[2]);
                     barrier(object, field);
                     store_item(at, field.kind, index as usize, value);
                     None
                 }
             }
         }
+    }
+
+    /// A word to be stored in this field: the collector takes what is in a `ref` for an object's address.
+    fn stored(&self, op: OpRef, field: &Field, arg: Arg) -> u64 {
+        let bits = self.arg(arg);
+        if field.kind == Kind::Ref && !bits.is_multiple_of(8) {
+            self.fault(op, &format!("{} is no reference", word_literal(bits)));
+        }
+        bits
     }
 
     /// The shape of an object and the length of its array.
@@ -380,6 +389,9 @@ impl<'a> Evaluator<'a> {
         }
         if shape.array.is_none() && len != 0 {
             self.fault(op, "the shape has no array");
+        }
+        if let Some(array) = shape.array {
+            self.stored(op, array, inst.args[1]);
         }
         let object = gc::alloc(shape, len as usize) as u64;
         if let Some(array) = shape.array {

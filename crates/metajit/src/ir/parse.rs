@@ -862,3 +862,96 @@ impl<'a> Parser<'a> {
         Ok(LogNode { parent, entry })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Bindings, Body, parse, parse_shapes, parse_tree};
+    use crate::ir::print::{self, Style};
+    use crate::ir::{Arg, Aux};
+    use crate::object::{Field, Kind, Mutability, Shape};
+
+    const TEXT: &str = "shape Pair { left: ref, items: [value] }
+portal main(greens 0, reds int)
+callee f(1) -> 1 any
+code main {
+b0(v0: int):
+    v1 = load @1.Pair.left
+    v2 = call f(@1)
+    v3 = call f(@0)
+    finish v1
+}
+";
+
+    fn code(text: &str, bindings: &Bindings<'_>) -> crate::ir::code::Code {
+        match parse(text, bindings) {
+            Ok(Body::Code(code)) => code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn equal_declarations_are_the_same_description() {
+        let none = Bindings::default();
+        let (first, second) = (code(TEXT, &none), code(TEXT, &none));
+        assert!(std::ptr::eq(first.portal, second.portal));
+        assert!(std::ptr::eq(
+            first.insts[1].field(),
+            second.insts[1].field()
+        ));
+        let shapes = parse_shapes(TEXT, &none).expect("the header parses");
+        assert!(std::ptr::eq(
+            &shapes["Pair"].fields[0],
+            first.insts[1].field()
+        ));
+    }
+
+    #[test]
+    fn callees_shapes_and_addresses_can_be_bound() {
+        const FIELD: Field = Field {
+            shape: "Pair",
+            name: "left",
+            offset: 8,
+            kind: Kind::Ref,
+            mutability: Mutability::Mutable,
+            is_array: false,
+        };
+        static FIELDS: [Field; 1] = [FIELD];
+        static ITEMS: Field = Field {
+            name: "items",
+            offset: 24,
+            kind: Kind::Value,
+            is_array: true,
+            ..FIELD
+        };
+        static PAIR: Shape = Shape::new("Pair", &FIELDS, Some(&ITEMS));
+        extern "C" fn f(word: u64) -> u64 {
+            word
+        }
+        let bindings = Bindings {
+            callee: Some(&|_| f as *const ()),
+            address: Some(&|number| 0x1_0000_0000 + 8 * number),
+            shapes: &[&PAIR],
+        };
+        let code = code(TEXT, &bindings);
+        let load = &code.insts[1];
+        assert!(std::ptr::eq(load.field(), &FIELDS[0]));
+        assert_eq!(load.args[0], Arg::Const(0x1_0000_0008));
+        let Aux::Call(callee, _) = code.insts[2].aux else {
+            panic!("not a call");
+        };
+        assert_eq!(callee.address, f as *const ());
+        // As a log: addresses are numbered by appearance.
+        let log = print::code(&code, Style::LOG);
+        assert!(log.contains("v1 = load @0.Pair.left"), "{log}");
+        assert!(
+            log.contains("v2 = call f(@0)\n    v3 = call f(@1)"),
+            "{log}"
+        );
+    }
+
+    #[test]
+    fn a_text_of_the_other_kind_is_refused() {
+        let error = parse_tree(TEXT).expect_err("it is code");
+        assert_eq!(error.to_string(), "1:1: expected a text with a `tree`");
+    }
+}
