@@ -23,12 +23,13 @@
 //! trace could not be allocated by moving one cursor once, and neighbours in time would not be neighbours in memory. A
 //! copying nursery: what the native stack names can't move, and pure operations may look at addresses.
 
+use super::collector::{Collector, Window, after_marking, visit_roots_from};
 use super::config::{Config, OutOfMemory, Stress};
 use super::large::LargeSpace;
 use super::mark::{Layouts, Marker};
 use super::space::{BLOCK_BYTES, BLOCK_SHIFT, LARGE_BYTES, LINE_BYTES, LINE_SHIFT, LINES, Space};
 use super::statistics::{Cause, Collection, Kind, Statistics};
-use super::{BARRIER_BIT, WINDOW, roots, stack, verify};
+use super::{BARRIER_BIT, WINDOW, stack, verify};
 use crate::object::Header;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -143,7 +144,7 @@ pub(super) struct Heap {
     allocated_before: u64,
     pub(super) statistics: Statistics,
     /// How many times collection was switched off.
-    pub(super) without_collection: usize,
+    without_collection: usize,
 }
 
 impl Heap {
@@ -190,23 +191,6 @@ impl Heap {
         Ok(heap)
     }
 
-    /// Takes over another configuration.
-    pub(super) fn configure(&mut self, config: Config) {
-        let capacity = self.space.small_bytes - RESERVE_BYTES;
-        self.limit = if config.limit == 0 {
-            capacity
-        } else {
-            config.limit.min(capacity)
-        };
-        self.nursery = config.nursery.max(BLOCK_BYTES);
-        self.random = config.seed | 1;
-        self.major_threshold = self
-            .major_threshold
-            .max(config.growth_min.max(config.nursery));
-        self.config = config;
-        self.publish(WINDOW.with(|window| window.cursor.get()));
-    }
-
     fn used(&self) -> usize {
         self.used_lines * LINE_BYTES + self.large.bytes
     }
@@ -235,45 +219,6 @@ impl Heap {
                 0
             });
         });
-    }
-
-    /// Zeroed memory for an object of this size; collects first if it is time.
-    pub(super) fn allocate(&mut self, bytes: usize) -> Result<usize, OutOfMemory> {
-        if self.without_collection == 0 && self.stress_says_collect() {
-            let every = self.config.stress_major;
-            self.stress_count = self.stress_count.wrapping_add(1);
-            let major = every != 0 && self.stress_count.is_multiple_of(every);
-            self.collect(if major { Kind::Major } else { Kind::Minor }, Cause::Stress);
-        }
-        match self.take(bytes, self.without_collection == 0) {
-            Ok(address) => return Ok(address),
-            Err(Stop::Nursery) => {
-                if self.major_due {
-                    self.collect(Kind::Major, Cause::Growth);
-                } else {
-                    self.collect(Kind::Minor, Cause::Nursery);
-                }
-                if let Ok(address) = self.take(bytes, false) {
-                    return Ok(address);
-                }
-            }
-            Err(Stop::Limit) => {}
-        }
-        if self.without_collection == 0 {
-            self.collect(Kind::Major, Cause::Limit);
-            if self.within_limit((self.limit / LEAST_FREE_PART).max(BLOCK_BYTES))
-                && let Ok(address) = self.take(bytes, false)
-            {
-                return Ok(address);
-            }
-        }
-        self.statistics.out_of_memory += 1;
-        let error = OutOfMemory {
-            requested: bytes,
-            limit: self.limit,
-        };
-        super::event(&super::Event::OutOfMemory(error));
-        Err(error)
     }
 
     fn stress_says_collect(&mut self) -> bool {
@@ -486,63 +431,6 @@ impl Heap {
         self.publish(0);
     }
 
-    /// Notes that an old object is about to be written to, all over or at an item.
-    ///
-    /// # Safety
-    /// `address` must be that of an old object, with an array longer than `item`.
-    pub(super) unsafe fn note(&mut self, address: usize, item: Option<usize>) {
-        self.statistics.barriers += 1;
-        // SAFETY: the caller's contract; an old object's layout is known.
-        let (gc, len) = unsafe {
-            let len = match item {
-                Some(_) => self.layouts.of(address).item_count(address),
-                None => 0,
-            };
-            (&(*(address as *const Header)).gc, len)
-        };
-        let noted = gc.load(Ordering::Relaxed) >> NOTED_SHIFT;
-        match item {
-            Some(index)
-                if len >= NOTED_BY_ITEM
-                    && (noted as usize) < len / NOTED_PART
-                    && noted < u32::MAX >> NOTED_SHIFT =>
-            {
-                gc.store((noted + 1) << NOTED_SHIFT | BARRIER_BIT, Ordering::Relaxed);
-                self.remembered.push(Noted::Item(address, index));
-            }
-            _ => {
-                gc.store(0, Ordering::Relaxed);
-                self.remembered.push(Noted::Object(address));
-            }
-        }
-    }
-
-    /// The statistics as of now.
-    pub(super) fn statistics(&self) -> Statistics {
-        let cursor = WINDOW.with(|window| window.cursor.get());
-        let mut statistics = self.statistics;
-        if self.run.block != 0 {
-            statistics.allocated += (cursor - self.run.start) as u64;
-        }
-        if self.overflow.block != 0 {
-            statistics.allocated += (self.overflow_cursor - self.overflow.start) as u64;
-        }
-        statistics.committed = self.committed();
-        statistics.spare = self.free.len() * BLOCK_BYTES;
-        statistics.nursery = self.nursery;
-        statistics
-    }
-
-    /// Finds what is reachable and frees the rest.
-    pub(super) fn collect(&mut self, kind: Kind, cause: Cause) {
-        super::event(&super::Event::Begin { kind, cause });
-        let report = stack::with_registers(|low| self.cycle(kind, cause, low));
-        if self.config.log {
-            eprintln!("metajit gc: {report:?}");
-        }
-        super::event(&super::Event::End(report));
-    }
-
     fn cycle(&mut self, kind: Kind, cause: Cause, stack_low: usize) -> Collection {
         let begin = Instant::now();
         let major = kind == Kind::Major;
@@ -581,15 +469,9 @@ impl Heap {
             }
             marker.drain();
         }
-        let mut root_words = roots::mark(&mut marker);
+        let root_words = visit_roots_from(stack_low, major, &mut marker);
         marker.drain();
-        for (low, high) in stack::parts(stack_low) {
-            root_words += (high - low) / 8;
-            // SAFETY: the part of a stack that is in use.
-            unsafe { marker.root_words(low as *const u64, high as *const u64) };
-        }
-        marker.drain();
-        roots::after_marking(&mut marker);
+        after_marking(major, &mut |word| marker.survives(word));
         let (objects, survived, parsed_blocks) = (marker.objects, marker.bytes, marker.parsed);
         self.mark_stack.shrink_to(1 << 16);
         let poison = self.config.poison.then_some(POISON);
@@ -746,6 +628,133 @@ impl Heap {
             unsafe { ((base + (begin << LINE_SHIFT)) as *mut u8).write_bytes(POISON, bytes) };
             line = end;
         }
+    }
+}
+
+impl Collector for Heap {
+    fn allocate(&mut self, bytes: usize, window: &Window) -> Result<usize, OutOfMemory> {
+        if self.without_collection == 0 && self.stress_says_collect() {
+            let every = self.config.stress_major;
+            self.stress_count = self.stress_count.wrapping_add(1);
+            let major = every != 0 && self.stress_count.is_multiple_of(every);
+            self.collect(
+                if major { Kind::Major } else { Kind::Minor },
+                Cause::Stress,
+                window,
+            );
+        }
+        match self.take(bytes, self.without_collection == 0) {
+            Ok(address) => return Ok(address),
+            Err(Stop::Nursery) => {
+                if self.major_due {
+                    self.collect(Kind::Major, Cause::Growth, window);
+                } else {
+                    self.collect(Kind::Minor, Cause::Nursery, window);
+                }
+                if let Ok(address) = self.take(bytes, false) {
+                    return Ok(address);
+                }
+            }
+            Err(Stop::Limit) => {}
+        }
+        if self.without_collection == 0 {
+            self.collect(Kind::Major, Cause::Limit, window);
+            if self.within_limit((self.limit / LEAST_FREE_PART).max(BLOCK_BYTES))
+                && let Ok(address) = self.take(bytes, false)
+            {
+                return Ok(address);
+            }
+        }
+        self.statistics.out_of_memory += 1;
+        let error = OutOfMemory {
+            requested: bytes,
+            limit: self.limit,
+        };
+        super::event(&super::Event::OutOfMemory(error));
+        Err(error)
+    }
+
+    unsafe fn note_write(&mut self, object: *mut Header, item: Option<usize>) {
+        let address = object as usize;
+        self.statistics.barriers += 1;
+        // SAFETY: the caller's contract; an old object's layout is known.
+        let (gc, len) = unsafe {
+            let len = match item {
+                Some(_) => self.layouts.of(address).item_count(address),
+                None => 0,
+            };
+            (&(*object).gc, len)
+        };
+        let noted = gc.load(Ordering::Relaxed) >> NOTED_SHIFT;
+        match item {
+            Some(index)
+                if len >= NOTED_BY_ITEM
+                    && (noted as usize) < len / NOTED_PART
+                    && noted < u32::MAX >> NOTED_SHIFT =>
+            {
+                gc.store((noted + 1) << NOTED_SHIFT | BARRIER_BIT, Ordering::Relaxed);
+                self.remembered.push(Noted::Item(address, index));
+            }
+            _ => {
+                gc.store(0, Ordering::Relaxed);
+                self.remembered.push(Noted::Object(address));
+            }
+        }
+    }
+
+    fn collect(&mut self, kind: Kind, cause: Cause, _: &Window) {
+        if self.without_collection > 0 {
+            return;
+        }
+        super::event(&super::Event::Begin { kind, cause });
+        let report = stack::with_registers(|low| self.cycle(kind, cause, low));
+        if self.config.log {
+            eprintln!("metajit gc: {report:?}");
+        }
+        super::event(&super::Event::End(report));
+    }
+
+    fn suspend(&mut self, off: bool) {
+        if off {
+            self.without_collection += 1;
+        } else {
+            self.without_collection -= 1;
+        }
+    }
+
+    fn configure(&mut self, config: Config) {
+        let capacity = self.space.small_bytes - RESERVE_BYTES;
+        self.limit = if config.limit == 0 {
+            capacity
+        } else {
+            config.limit.min(capacity)
+        };
+        self.nursery = config.nursery.max(BLOCK_BYTES);
+        self.random = config.seed | 1;
+        self.major_threshold = self
+            .major_threshold
+            .max(config.growth_min.max(config.nursery));
+        self.config = config;
+        self.publish(WINDOW.with(|window| window.cursor.get()));
+    }
+
+    fn configuration(&self) -> Config {
+        self.config.clone()
+    }
+
+    fn statistics(&self) -> Statistics {
+        let cursor = WINDOW.with(|window| window.cursor.get());
+        let mut statistics = self.statistics;
+        if self.run.block != 0 {
+            statistics.allocated += (cursor - self.run.start) as u64;
+        }
+        if self.overflow.block != 0 {
+            statistics.allocated += (self.overflow_cursor - self.overflow.start) as u64;
+        }
+        statistics.committed = self.committed();
+        statistics.spare = self.free.len() * BLOCK_BYTES;
+        statistics.nursery = self.nursery;
+        statistics
     }
 }
 

@@ -25,6 +25,7 @@
 //! bit are dealt with when it is taken off.
 
 use super::BARRIER_BIT;
+use super::collector::RootSink;
 use super::large::LargeSpace;
 use super::space::{BITMAP_WORDS, BLOCK_BYTES, BLOCK_SHIFT, LARGE_BYTES, LINE_SHIFT, LINES, Space};
 use crate::object::{Header, Kind, Shape};
@@ -322,20 +323,6 @@ impl<'h> Marker<'h> {
         }
     }
 
-    /// Marks what an array of words of unknown meaning may name.
-    ///
-    /// # Safety
-    /// The words must be readable.
-    pub(super) unsafe fn root_words(&mut self, mut from: *const u64, to: *const u64) {
-        while from < to {
-            // SAFETY: the caller's contract. Volatile, as other code may think the memory its own.
-            let word = unsafe { from.read_volatile() };
-            self.root(word);
-            // SAFETY: still within the range.
-            from = unsafe { from.add(1) };
-        }
-    }
-
     /// Whether what the word names, if anything, is (now) marked. True for a word that names no object.
     pub(super) fn survives(&mut self, word: u64) -> bool {
         let Some(offset) = self.space.offset(word) else {
@@ -511,6 +498,15 @@ impl<'h> Marker<'h> {
                 self.value(word);
             }
         }
+    }
+}
+
+impl RootSink for Marker<'_> {
+    fn value(&mut self, word: u64) {
+        Marker::value(self, word);
+    }
+    fn word(&mut self, word: u64) {
+        self.root(word);
     }
 }
 

@@ -35,6 +35,7 @@
 //! thread for as long as marking takes; marking could be done in steps, or by several threads. Native stacks are scanned
 //! whole at each minor collection, although frames that did not run since the last one can only name old objects.
 
+mod collector;
 mod config;
 mod heap;
 mod large;
@@ -45,6 +46,7 @@ mod stack;
 mod statistics;
 mod verify;
 
+pub use collector::{Collector, RootSink, Window, after_marking, visit_roots};
 pub use config::{Config, Finalizers, OutOfMemory, Stress};
 pub use roots::{Root, RootRange, RootVisitor, Roots, Weak, add_roots, on_death, run_finalizers};
 pub use stack::on_stack;
@@ -53,29 +55,20 @@ pub use statistics::{Cause, Collection, Event, Kind, Statistics};
 use crate::object::{Header, Shape};
 use heap::{Heap, POISON};
 use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The bit of [`Header::gc`] that is set when a write of a reference must be reported.
 pub const BARRIER_BIT: u32 = 1;
 
-/// The memory that the thread allocates from without a call: zero from the cursor up to the limit.
-struct Window {
-    cursor: Cell<usize>,
-    limit: Cell<usize>,
-    /// The thread's heap; null before the first allocation and when the thread is ending.
-    heap: Cell<*const RefCell<Heap>>,
-}
-
 thread_local! {
     /// Needs no destructor and no initialisation, so that its address is a constant of the thread.
-    static WINDOW: Window = const { Window {
-        cursor: Cell::new(0),
-        limit: Cell::new(0),
-        heap: Cell::new(std::ptr::null()),
-    } };
-    /// Owns the heap.
-    static HEAP: RefCell<Option<Owner>> = const { RefCell::new(None) };
+    static WINDOW: Window = const { Window::new() };
+    /// The thread's collector; none before the first allocation and when the thread is ending.
+    static HEAP: Cell<Option<NonNull<RefCell<dyn Collector>>>> = const { Cell::new(None) };
+    /// Owns the collector.
+    static OWNER: RefCell<Option<Owner>> = const { RefCell::new(None) };
     static EVENTS: RefCell<Option<Rc<Listener>>> = const { RefCell::new(None) };
     static CONFIG: RefCell<Option<Config>> = const { RefCell::new(None) };
 }
@@ -84,36 +77,32 @@ thread_local! {
 pub type Listener = dyn Fn(&Event);
 
 /// Frees the heap when the thread ends.
-struct Owner(*mut RefCell<Heap>);
+struct Owner(NonNull<RefCell<dyn Collector>>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        WINDOW.with(|window| {
-            window.cursor.set(0);
-            window.limit.set(0);
-            window.heap.set(std::ptr::null());
-        });
-        // SAFETY: made from a box; the window was the only other that knew it.
-        drop(unsafe { Box::from_raw(self.0) });
+        WINDOW.with(Window::close);
+        HEAP.set(None);
+        // SAFETY: made from a box; the cell just cleared was the only other that knew it.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
 
-/// Runs `f` on the thread's heap, if there is one.
+/// Runs `f` on the thread's collector, if there is one.
 #[inline]
-fn with_existing_heap<R>(f: impl FnOnce(&mut Heap) -> R) -> Option<R> {
-    let heap = WINDOW.with(|window| window.heap.get());
-    // SAFETY: null or the heap, which lives until the window says otherwise; no reference is kept.
-    let heap = unsafe { heap.as_ref() }?;
-    match heap.try_borrow_mut() {
-        Ok(mut heap) => Some(f(&mut heap)),
+fn with_existing_heap<R>(f: impl FnOnce(&mut dyn Collector) -> R) -> Option<R> {
+    let heap = HEAP.get()?;
+    // SAFETY: it lives until the cell says otherwise, and no reference is kept.
+    match unsafe { heap.as_ref() }.try_borrow_mut() {
+        Ok(mut heap) => Some(f(&mut *heap)),
         Err(_) => panic!("the heap is being collected: a visitor or listener can't use it"),
     }
 }
 
-/// Runs `f` on the thread's heap, which is made now if there is none.
+/// Runs `f` on the thread's collector, which is made now if there is none.
 #[inline]
-fn with_heap<R>(f: impl FnOnce(&mut Heap) -> R) -> Result<R, OutOfMemory> {
-    if WINDOW.with(|window| window.heap.get().is_null()) {
+fn with_heap<R>(f: impl FnOnce(&mut dyn Collector) -> R) -> Result<R, OutOfMemory> {
+    if HEAP.get().is_none() {
         make_heap()?;
     }
     with_existing_heap(f).ok_or(OutOfMemory {
@@ -125,11 +114,27 @@ fn with_heap<R>(f: impl FnOnce(&mut Heap) -> R) -> Result<R, OutOfMemory> {
 #[cold]
 fn make_heap() -> Result<(), OutOfMemory> {
     let heap = Heap::new(CONFIG.take().unwrap_or_default())?;
-    let heap = Box::into_raw(Box::new(RefCell::new(heap)));
-    let owned = HEAP.try_with(|owner| *owner.borrow_mut() = Some(Owner(heap)));
-    assert!(owned.is_ok(), "the thread is ending: its heap is gone");
-    WINDOW.with(|window| window.heap.set(heap));
+    own(Box::new(RefCell::new(heap)));
     Ok(())
+}
+
+fn own(heap: Box<RefCell<dyn Collector>>) {
+    let heap = NonNull::from(Box::leak(heap));
+    let owned = OWNER.try_with(|owner| *owner.borrow_mut() = Some(Owner(heap)));
+    assert!(owned.is_ok(), "the thread is ending: its heap is gone");
+    HEAP.set(Some(heap));
+}
+
+/// Puts another collector in the place of the built-in heap, for this thread.
+///
+/// # Panics
+/// If the thread has allocated already.
+pub fn install(collector: impl Collector + 'static) {
+    assert!(
+        HEAP.get().is_none(),
+        "a collector must be installed before the thread's first allocation"
+    );
+    own(Box::new(RefCell::new(collector)));
 }
 
 /// Tells the listener.
@@ -202,7 +207,7 @@ pub fn try_alloc(shape: &'static Shape, len: usize) -> Result<*mut Header, OutOf
 #[cold]
 #[inline(never)]
 fn alloc_slow(bytes: usize) -> Result<usize, OutOfMemory> {
-    let address = with_heap(|heap| heap.allocate(bytes))??;
+    let address = WINDOW.with(|window| with_heap(|heap| heap.allocate(bytes, window)))??;
     after_collection();
     Ok(address)
 }
@@ -210,7 +215,7 @@ fn alloc_slow(bytes: usize) -> Result<usize, OutOfMemory> {
 /// Runs the finalizers if some wait.
 fn after_collection() {
     if roots::finalizers_wait()
-        && with_existing_heap(|heap| heap.config.finalizers == Finalizers::AtCollection)
+        && with_existing_heap(|heap| heap.configuration().finalizers == Finalizers::AtCollection)
             == Some(true)
     {
         run_finalizers();
@@ -264,7 +269,7 @@ pub unsafe fn write_barrier_item(object: *mut Header, index: u64) {
 #[cold]
 pub unsafe extern "C" fn metajit_gc_barrier(object: *mut Header) {
     // SAFETY: the caller's contract; the bit is set in old objects only.
-    with_existing_heap(|heap| unsafe { heap.note(object as usize, None) });
+    with_existing_heap(|heap| unsafe { heap.note_write(object, None) });
 }
 
 /// As [`metajit_gc_barrier`], for a write to an item of an array. The bit may stay set.
@@ -274,7 +279,7 @@ pub unsafe extern "C" fn metajit_gc_barrier(object: *mut Header) {
 #[cold]
 pub unsafe extern "C" fn metajit_gc_barrier_item(object: *mut Header, index: u64) {
     // SAFETY: the caller's contract; the bit is set in old objects only.
-    with_existing_heap(|heap| unsafe { heap.note(object as usize, Some(index as usize)) });
+    with_existing_heap(|heap| unsafe { heap.note_write(object, Some(index as usize)) });
 }
 
 /// What compiled code needs to allocate without a call; the addresses are constants of the thread.
@@ -325,10 +330,8 @@ pub fn collect_minor() {
 }
 
 fn request(kind: Kind) {
-    with_existing_heap(|heap| {
-        if heap.without_collection == 0 {
-            heap.collect(kind, Cause::Request);
-        }
+    WINDOW.with(|window| {
+        with_existing_heap(|heap| heap.collect(kind, Cause::Request, window));
     });
     after_collection();
 }
@@ -340,10 +343,10 @@ pub fn without_collection<R>(f: impl FnOnce() -> R) -> R {
     struct On;
     impl Drop for On {
         fn drop(&mut self) {
-            with_existing_heap(|heap| heap.without_collection -= 1);
+            with_existing_heap(|heap| heap.suspend(false));
         }
     }
-    if let Err(error) = with_heap(|heap| heap.without_collection += 1) {
+    if let Err(error) = with_heap(|heap| heap.suspend(true)) {
         out_of_memory(error);
     }
     let _on = On;
@@ -367,7 +370,7 @@ pub fn configure(config: Config) {
 
 /// This thread's configuration.
 pub fn configuration() -> Config {
-    with_existing_heap(|heap| heap.config.clone()).unwrap_or_else(|| {
+    with_existing_heap(|heap| heap.configuration()).unwrap_or_else(|| {
         CONFIG
             .with_borrow(Clone::clone)
             .unwrap_or_default()

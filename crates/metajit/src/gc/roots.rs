@@ -15,7 +15,7 @@
 //! instead of before it: [`Weak`] is a slot that is cleared, and [`on_death`] a closure that is called, once a
 //! collection finds the object unreachable. A finalizer gets no handle: the dead stay dead.
 
-use super::mark::Marker;
+use super::collector::RootSink;
 use crate::object::Item;
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -127,7 +127,7 @@ impl Slots {
     }
 }
 
-type Visitor = Rc<dyn Fn(&mut RootVisitor<'_, '_>)>;
+type Visitor = Rc<dyn Fn(&mut RootVisitor<'_>)>;
 type Action = Box<dyn FnOnce()>;
 
 /// The roots of one thread.
@@ -152,6 +152,11 @@ thread_local! {
         old_finalizers: 0,
         dead: Vec::new(),
     }) };
+}
+
+thread_local! {
+    /// Whether finalizers wait to be run.
+    static WAITING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Changes the tables; nothing happens when the thread is ending and they are gone.
@@ -259,9 +264,9 @@ impl Drop for RootRange {
 }
 
 /// What a function given to [`add_roots`] tells its handles to.
-pub struct RootVisitor<'m, 'h>(&'m mut Marker<'h>);
+pub struct RootVisitor<'s>(&'s mut dyn RootSink);
 
-impl RootVisitor<'_, '_> {
+impl RootVisitor<'_> {
     /// Keeps alive what this handle or value names.
     #[inline]
     pub fn visit<T: Item>(&mut self, handle: T) {
@@ -270,17 +275,17 @@ impl RootVisitor<'_, '_> {
     /// Keeps alive what this word may name, be it an address inside an object.
     #[inline]
     pub fn word(&mut self, word: u64) {
-        self.0.root(word);
+        self.0.word(word);
     }
     /// Keeps alive what these words may name.
     pub fn words(&mut self, words: &[u64]) {
         for &word in words {
-            self.0.root(word);
+            self.0.word(word);
         }
     }
 }
 
-impl std::fmt::Debug for RootVisitor<'_, '_> {
+impl std::fmt::Debug for RootVisitor<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("RootVisitor")
     }
@@ -309,7 +314,7 @@ impl Drop for Roots {
 ///
 /// The function must not allocate objects.
 #[must_use = "the registration ends when this is dropped"]
-pub fn add_roots(visitor: Box<dyn Fn(&mut RootVisitor<'_, '_>)>) -> Roots {
+pub fn add_roots(visitor: Box<dyn Fn(&mut RootVisitor<'_>)>) -> Roots {
     let number = with_tables(|tables| tables.visitors.insert(visitor.into()));
     Roots {
         number: number.unwrap_or(u32::MAX),
@@ -384,6 +389,7 @@ pub fn on_death<T: Item>(handle: T, action: impl FnOnce() + 'static) {
 /// Runs the finalizers of the objects found dead; how many there were.
 pub fn run_finalizers() -> usize {
     let dead = with_tables(|tables| std::mem::take(&mut tables.dead)).unwrap_or_default();
+    WAITING.set(false);
     let count = dead.len();
     super::without_collection(|| {
         for action in dead {
@@ -398,21 +404,22 @@ pub fn run_finalizers() -> usize {
 }
 
 /// Whether finalizers wait to be run.
+#[inline]
 pub(super) fn finalizers_wait() -> bool {
-    with_tables(|tables| !tables.dead.is_empty()).unwrap_or(false)
+    WAITING.get()
 }
 
-/// Marks from the roots in the tables; how many words were looked at, but for the visitors'.
-pub(super) fn mark(marker: &mut Marker<'_>) -> usize {
+/// Shows the roots in the tables, all or those that may name young objects; how many words, but for the visitors'.
+pub(super) fn visit(all: bool, sink: &mut dyn RootSink) -> usize {
     let mut words = 0;
     let visitors = with_tables(|tables| {
-        tables.roots.drain_fresh(marker.major, |slot| {
-            marker.value(slot.word);
+        tables.roots.drain_fresh(all, |slot| {
+            sink.value(slot.word);
             words += 1;
         });
         for &(from, to) in tables.ranges.items.iter().flatten() {
             // SAFETY: the promise made when the range was registered.
-            unsafe { marker.root_words(from, to) };
+            unsafe { sink.words(from, to) };
             words += (to as usize - from as usize) / 8;
         }
         tables
@@ -424,24 +431,20 @@ pub(super) fn mark(marker: &mut Marker<'_>) -> usize {
             .collect::<Vec<_>>()
     });
     for visitor in visitors.into_iter().flatten() {
-        visitor(&mut RootVisitor(marker));
+        visitor(&mut RootVisitor(sink));
     }
     words
 }
 
 /// Clears the weak references to what did not survive, and finds the finalizers to run.
-pub(super) fn after_marking(marker: &mut Marker<'_>) {
+pub(super) fn after_marking(all: bool, survives: &mut dyn FnMut(u64) -> bool) {
     with_tables(|tables| {
-        tables.weak.drain_fresh(marker.major, |slot| {
-            slot.dead = slot.dead || !marker.survives(slot.word);
+        tables.weak.drain_fresh(all, |slot| {
+            slot.dead = slot.dead || !survives(slot.word);
         });
-        let mut index = if marker.major {
-            0
-        } else {
-            tables.old_finalizers
-        };
+        let mut index = if all { 0 } else { tables.old_finalizers };
         while index < tables.finalizers.len() {
-            if marker.survives(tables.finalizers[index].0) {
+            if survives(tables.finalizers[index].0) {
                 index += 1;
             } else {
                 let (_, action) = tables.finalizers.swap_remove(index);
@@ -449,5 +452,6 @@ pub(super) fn after_marking(marker: &mut Marker<'_>) {
             }
         }
         tables.old_finalizers = tables.finalizers.len();
+        WAITING.set(!tables.dead.is_empty());
     });
 }
