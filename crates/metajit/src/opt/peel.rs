@@ -42,7 +42,7 @@ use crate::ir::tree::FragmentId;
 use crate::ir::{Arg, Op};
 use crate::object::Shape;
 use crate::word::Type;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 /// Rounds until a loop must have settled.
@@ -352,12 +352,13 @@ impl Optimizer<'_> {
         for round in 0..MAX_ROUNDS {
             let start = self.start();
             self.load_carried(header.as_ref());
-            let header_now = match header.take() {
+            let mut header_now = match header.take() {
                 Some(header) => header,
                 None => self.optimistic_header(reds),
             };
+            let met = self.meet_start(&mut header_now, reds);
             let block = self.new_block();
-            self.enter(&header_now, block, reds);
+            self.enter(&header_now, &met, block);
             self.looping = Some(Loop {
                 block,
                 next: header_now.clone(),
@@ -521,6 +522,15 @@ impl Optimizer<'_> {
         });
         nodes.insert((val, ty), node);
         if let Val::Virtual(id) = val
+            && matches!(self.state.virtuals.entry(id), Entry::Pure(..))
+        {
+            // It has no recipe, so it is computed before the loop.
+            header.nodes[node].kind = Kind::Param {
+                boxing: Boxing::Plain,
+                content: range,
+            };
+        }
+        if let Val::Virtual(id) = val
             && let Some(object) = self.state.virtuals.object(id)
         {
             let item_type = object.shape.array.map_or(Type::Int, |array| array.ty());
@@ -621,13 +631,59 @@ impl Optimizer<'_> {
         }
     }
 
-    /// Jumps to the header from where its description holds, and goes on behind it.
-    fn enter(&mut self, header: &Header, block: BlockId, reds: &[Val]) {
+    /// The values at the loop's entry, by node. What can't stay virtual on the way in is made a parameter.
+    fn meet_start(&mut self, header: &mut Header, reds: &[Val]) -> Met {
         let mut met = Met::new();
         self.carried(header, reds, |o, node, val| {
             o.meet_values(header, &mut met, node, val)
         });
-        let args = self.arguments(header, &met);
+        let pairs: Vec<(NodeId, Val)> = met.iter().map(|(&node, &val)| (node, val)).collect();
+        self.give_up_forced(&mut header.nodes, &pairs);
+        met
+    }
+
+    /// What becomes a parameter is allocated, with all virtual objects that can be reached from it: so none of those can be
+    /// carried as its contents.
+    fn give_up_forced(&self, nodes: &mut [Node], met: &[(NodeId, Val)]) -> bool {
+        let mut forced = BTreeSet::new();
+        let mut work: Vec<Val> = met
+            .iter()
+            .filter(|(node, _)| matches!(nodes[*node].kind, Kind::Param { .. }))
+            .map(|&(_, val)| val)
+            .collect();
+        while let Some(val) = work.pop() {
+            let Val::Virtual(id) = self.resolve(val) else {
+                continue;
+            };
+            if !forced.insert(id) {
+                continue;
+            }
+            match self.state.virtuals.entry(id) {
+                Entry::Object(object) => {
+                    work.push(object.fill);
+                    work.extend(object.fields.iter().chain(&object.items));
+                }
+                Entry::Pure(_, args) => work.extend(args),
+                Entry::Computed(val) => work.push(*val),
+            }
+        }
+        let mut gave_up = false;
+        for &(node, val) in met {
+            let forced = matches!(self.resolve(val), Val::Virtual(id) if forced.contains(&id));
+            if forced && matches!(nodes[node].kind, Kind::Object { .. }) {
+                nodes[node].kind = Kind::Param {
+                    boxing: Boxing::Plain,
+                    content: super::virtuals::address_range(),
+                };
+                gave_up = true;
+            }
+        }
+        gave_up
+    }
+
+    /// Jumps to the header from where its description holds, and goes on behind it.
+    fn enter(&mut self, header: &Header, met: &Met, block: BlockId) {
+        let args = self.arguments(header, met);
         self.end(End::Jump(block, args));
         self.block = block;
         let vals = self.header_values(header);
@@ -759,8 +815,10 @@ impl Optimizer<'_> {
         self.load_carried(Some(&lp.next));
         let lenient = from != FragmentId(0);
         let (next, met, changed) = self.join(&lp.next, reds, lenient, lp.round);
-        lp.changed |= changed;
-        lp.next = next;
+        if changed {
+            lp.changed = true;
+            lp.next = next;
+        }
         if lp.changed {
             // This round is lost; the others will tell more.
             self.end(End::Finish(Vec::new()));
@@ -853,6 +911,12 @@ impl Optimizer<'_> {
                 None => join.changed = true,
             }
         }
+        let pairs: Vec<(NodeId, Val)> = join
+            .made
+            .iter()
+            .map(|(&(_, val), &node)| (node, val))
+            .collect();
+        join.changed |= self.give_up_forced(&mut join.new.nodes, &pairs);
         (join.new, join.met, join.changed)
     }
 
