@@ -179,7 +179,7 @@ impl Writer {
             None => quote_spanned!(span=> let #pat = #value;),
             Some((_, diverge)) => {
                 let diverge = self.expr(diverge);
-                quote_spanned!(span=> let #pat = { let __s = #value; ::metajit::rt::Scrutinee::scrutinee(__s, __m) } else #diverge;)
+                quote_spanned!(span=> let #pat = ({ let __s = #value; ::metajit::rt::Scrutinee::scrutinee(__s, __m) }) else #diverge;)
             }
         }
     }
