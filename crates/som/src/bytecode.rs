@@ -6,6 +6,9 @@
 //!
 //! The depth of the operand stack is a function of the place in the code. No instruction names it; the compiler
 //! counts it to know how large a frame must be.
+//!
+//! Pairs that are frequent have an operation that does both: it replaces the operation of the first and finds the operands of the second in the
+//! next word, which stays as it was. So a jump may lead to the second, and nothing moves.
 
 /// Takes an instruction apart.
 #[inline(always)]
@@ -167,6 +170,49 @@ operations! {
     AT_PUT,
     /// Negates a truth (`not`).
     NOT,
+    /// PUSH_LOCAL and the PUSH_LOCAL after it.
+    LOCAL_LOCAL,
+    /// PUSH_FIELD and the PUSH_LOCAL after it.
+    FIELD_LOCAL,
+    /// PUSH_FIELD and the PUSH_FIELD after it.
+    FIELD_FIELD,
+    /// PUSH_LOCAL and the PUSH_FIELD after it.
+    LOCAL_FIELD,
+    /// STORE_LOCAL and the PUSH_LOCAL after it.
+    STORE_LOCAL_LOCAL,
+    /// PUSH_LOCAL and the SEND after it.
+    LOCAL_SEND,
+    /// PUSH_FIELD and the SEND after it.
+    FIELD_SEND,
+    /// SEND and the POP after it.
+    SEND_POP,
+    /// SEND and the RETURN after it.
+    SEND_RETURN,
+    /// PUSH_LOCAL and the AT after it.
+    LOCAL_AT,
+    /// POP and the PUSH_LOCAL after it.
+    POP_LOCAL,
+    /// STORE_FIELD and the RETURN_SELF after it.
+    STORE_FIELD_RETURN_SELF,
+}
+
+/// The operation that does two in sequence.
+pub const fn fused(first: u64, second: u64) -> Option<u64> {
+    Some(match (first, second) {
+        (PUSH_LOCAL, PUSH_LOCAL) => LOCAL_LOCAL,
+        (PUSH_FIELD, PUSH_LOCAL) => FIELD_LOCAL,
+        (PUSH_FIELD, PUSH_FIELD) => FIELD_FIELD,
+        (PUSH_LOCAL, PUSH_FIELD) => LOCAL_FIELD,
+        (STORE_LOCAL, PUSH_LOCAL) => STORE_LOCAL_LOCAL,
+        (PUSH_LOCAL, SEND) => LOCAL_SEND,
+        (PUSH_FIELD, SEND) => FIELD_SEND,
+        (SEND, POP) => SEND_POP,
+        (SEND, RETURN) => SEND_RETURN,
+        (PUSH_LOCAL, AT) => LOCAL_AT,
+        (POP, PUSH_LOCAL) => POP_LOCAL,
+        (STORE_FIELD, RETURN_SELF) => STORE_FIELD_RETURN_SELF,
+        _ => return None,
+    })
 }
 
 /// Kinds of methods: what a call does. Primitives come after these, see `primitives`.

@@ -6,6 +6,7 @@
 
 use super::analysis::{Analysis, ScopeId, VariableId, analyze};
 use super::inlining::{Assumptions, structure};
+use super::peephole::improve;
 use crate::ast::{BlockDef, Body, Expression, Literal, MethodDef, Send, Statement};
 use crate::bytecode::{self as bc, kind, word};
 use crate::lexer::{Pos, SyntaxError};
@@ -413,6 +414,7 @@ impl<'a> Codegen<'a> {
                 ),
             });
         }
+        improve(&mut self.code);
         let is_block = self.root != 0;
         let home_slot = if is_block {
             self.slots[&SlotKey::Block]

@@ -19,6 +19,7 @@
 pub mod analysis;
 pub mod codegen;
 pub mod inlining;
+mod peephole;
 mod structures;
 
 pub use codegen::{Compiled, Constant, MethodContext, SlotKey, compile_generic, compile_method};

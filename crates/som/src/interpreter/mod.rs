@@ -681,6 +681,131 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 }
                 pc += 1;
             }
+            LOCAL_LOCAL => {
+                let next = method.code(pc + 1);
+                frame.set_slots(sp, frame.slots(b));
+                frame.set_slots(sp + 1, frame.slots(((next >> 16) & 0xFFFF) as i64));
+                sp += 2;
+                pc += 2;
+            }
+            FIELD_LOCAL => {
+                let next = method.code(pc + 1);
+                // SAFETY: as for PUSH_FIELD.
+                let object = unsafe { Instance::from_bits(frame.slots(0).bits()) };
+                frame.set_slots(sp, object.fields(b));
+                frame.set_slots(sp + 1, frame.slots(((next >> 16) & 0xFFFF) as i64));
+                sp += 2;
+                pc += 2;
+            }
+            FIELD_FIELD => {
+                let next = method.code(pc + 1);
+                // SAFETY: as for PUSH_FIELD.
+                let object = unsafe { Instance::from_bits(frame.slots(0).bits()) };
+                frame.set_slots(sp, object.fields(b));
+                frame.set_slots(sp + 1, object.fields(((next >> 16) & 0xFFFF) as i64));
+                sp += 2;
+                pc += 2;
+            }
+            LOCAL_FIELD => {
+                let next = method.code(pc + 1);
+                frame.set_slots(sp, frame.slots(b));
+                // SAFETY: as for PUSH_FIELD.
+                let object = unsafe { Instance::from_bits(frame.slots(0).bits()) };
+                frame.set_slots(sp + 1, object.fields(((next >> 16) & 0xFFFF) as i64));
+                sp += 2;
+                pc += 2;
+            }
+            STORE_LOCAL_LOCAL => {
+                let next = method.code(pc + 1);
+                frame.set_slots(b, frame.slots(sp - 1));
+                frame.set_slots(sp - 1, frame.slots(((next >> 16) & 0xFFFF) as i64));
+                pc += 2;
+            }
+            POP_LOCAL => {
+                let next = method.code(pc + 1);
+                frame.set_slots(sp - 1, frame.slots(((next >> 16) & 0xFFFF) as i64));
+                pc += 2;
+            }
+            LOCAL_AT => {
+                let index = frame.slots(b);
+                match array_at(frame.slots(sp - 1), index) {
+                    Some(element) => {
+                        frame.set_slots(sp - 1, element);
+                        pc += 2;
+                    }
+                    None => {
+                        frame.set_slots(sp, index);
+                        sp += 1;
+                        pc += 1;
+                    }
+                }
+            }
+            STORE_FIELD_RETURN_SELF => {
+                // SAFETY: as for PUSH_FIELD.
+                let object = unsafe { Instance::from_bits(frame.slots(0).bits()) };
+                object.set_fields(b, frame.slots(sp - 1));
+                return Ok(frame.slots(0));
+            }
+            LOCAL_SEND => {
+                let next = method.code(pc + 1);
+                frame.set_slots(sp, frame.slots(b));
+                let arguments = ((next >> 8) & 0xFF) as i64;
+                let base = sp - arguments;
+                let site = ((next >> 16) & 0xFFFF) as i64;
+                let callee = lookup(
+                    class_of(frame.slots(base)),
+                    method,
+                    site,
+                    (next >> 32) as i64,
+                );
+                match call(callee, frame, base, arguments) {
+                    Ok(answer) => frame.set_slots(base, answer),
+                    Err(unwind) => return leave(method, frame, pc + 1, unwind),
+                }
+                sp = base + 1;
+                pc += 2;
+            }
+            FIELD_SEND => {
+                let next = method.code(pc + 1);
+                // SAFETY: as for PUSH_FIELD.
+                let object = unsafe { Instance::from_bits(frame.slots(0).bits()) };
+                frame.set_slots(sp, object.fields(b));
+                let arguments = ((next >> 8) & 0xFF) as i64;
+                let base = sp - arguments;
+                let site = ((next >> 16) & 0xFFFF) as i64;
+                let callee = lookup(
+                    class_of(frame.slots(base)),
+                    method,
+                    site,
+                    (next >> 32) as i64,
+                );
+                match call(callee, frame, base, arguments) {
+                    Ok(answer) => frame.set_slots(base, answer),
+                    Err(unwind) => return leave(method, frame, pc + 1, unwind),
+                }
+                sp = base + 1;
+                pc += 2;
+            }
+            SEND_POP => {
+                let arguments = ((word >> 8) & 0xFF) as i64;
+                let base = sp - arguments - 1;
+                let callee = lookup(class_of(frame.slots(base)), method, b, c);
+                match call(callee, frame, base, arguments) {
+                    Ok(_) => {}
+                    Err(unwind) => return leave(method, frame, pc, unwind),
+                }
+                sp = base;
+                pc += 2;
+            }
+            SEND_RETURN => {
+                let arguments = ((word >> 8) & 0xFF) as i64;
+                let base = sp - arguments - 1;
+                let callee = lookup(class_of(frame.slots(base)), method, b, c);
+                match call(callee, frame, base, arguments) {
+                    Ok(answer) => return Ok(answer),
+                    Err(unwind) => return leave(method, frame, pc, unwind),
+                }
+            }
             _ => unreachable!(),
         }
     }

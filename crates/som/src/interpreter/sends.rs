@@ -83,6 +83,10 @@ pub fn call(callee: Method, frame: Frame, base: i64, arguments: i64) -> Result<V
             index += 1;
         }
         interpret(callee, activation)
+    } else if callee.kind() == kind::GETTER {
+        // SAFETY: the receiver is an instance of the class whose field this is.
+        let object = unsafe { Instance::from_bits(frame.slots(base).bits()) };
+        Ok(object.fields(callee.field()))
     } else {
         call_special(callee, frame, base)
     }
