@@ -20,6 +20,8 @@ use metajit::ir::parse::{Bindings, Body, parse, parse_shapes};
 use metajit::ir::print::{self, Style};
 use metajit::ir::{Class, Op, verify};
 
+#[path = "filetests/compiled.rs"]
+mod compiled;
 #[path = "filetests/reference.rs"]
 mod reference;
 #[path = "filetests/runs.rs"]
@@ -34,6 +36,7 @@ const COMMANDS: &[(&str, Command)] = &[
     ("optimize", optimize::command),
     ("verify", verify_command),
     ("eval", eval_command),
+    ("compile", compiled::command),
 ];
 
 type Command = fn(&mut Case) -> Result<String, String>;
@@ -111,7 +114,7 @@ fn eval_command(case: &mut Case) -> Result<String, String> {
     let Body::Code(code) = body(case)? else {
         return Err("only code can be run".to_string());
     };
-    run_all(case, &code, &|context, valid| {
+    run_all(case, &code, &mut |context, valid| {
         runs::evaluate(&code, context, valid)
     })
 }

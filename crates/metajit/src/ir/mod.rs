@@ -8,7 +8,7 @@
 //! Overflow is asked for by an operation of its own beside the wrapping one, so that every operation has one result.
 //! Two containers hold instructions: a [`tree::Tree`] is what was *recorded* (linear fragments joined at guards, with the
 //! event log that resuming replays), a [`code::Code`] is what will be *run* (blocks with parameters, exits with recipes).
-//! Both have one text form ([`print`], [`parse`]), a verifier ([`verify`]), and one meaning ([`fold()`], [`eval`]).
+//! Both have one text form ([`mod@print`], [`parse`]), a verifier ([`verify`]), and one meaning ([`fold()`], [`eval`]).
 //!
 //! **Invariants.** Single assignment. A guard in a tree names its snapshot, a guard in code its exit. Division has a divisor
 //! that is neither zero nor (signed) -1 by minimum, array indexes are in bounds, shift amounts are below 64: the recorder

@@ -17,8 +17,8 @@ use metajit::word::Type;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 
 thread_local! {
     static CONTEXT: Cell<*mut Context> = const { Cell::new(std::ptr::null_mut()) };
@@ -310,7 +310,7 @@ impl Shown {
 }
 
 /// How a code is run: given the context and the word that tells whether it is valid, what it returns and the objects it made.
-pub(super) type Engine<'a> = &'a dyn Fn(*mut Context, &AtomicU64) -> (u64, Vec<u64>);
+pub(super) type Engine<'a> = &'a mut dyn FnMut(*mut Context, &Arc<AtomicU64>) -> (u64, Vec<u64>);
 
 /// Runs the code in the evaluator.
 pub(super) fn evaluate(code: &Code, context: *mut Context, valid: &AtomicU64) -> (u64, Vec<u64>) {
@@ -365,7 +365,7 @@ pub(super) fn run(
     let _roots = unsafe { gc::RootRange::new(objects.as_ptr(), objects.len()) };
     let mut context = Context::default();
     context.slots[..words.len()].copy_from_slice(&words);
-    let valid = AtomicU64::new(1);
+    let valid = Arc::new(AtomicU64::new(1));
     let numbers = objects
         .iter()
         .enumerate()
@@ -379,7 +379,7 @@ pub(super) fn run(
 
     let context_pointer = &raw mut context;
     CONTEXT.set(context_pointer);
-    VALID.set(&valid);
+    VALID.set(Arc::as_ptr(&valid));
     quiet_faults();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         engine(context_pointer, &valid)
