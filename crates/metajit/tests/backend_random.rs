@@ -5,7 +5,7 @@
 //! and all must leave in the same way with the same words and the same objects. Addresses differ between runs, so
 //! nothing is computed from them; objects are compared as graphs. The heap collects at random and checks itself.
 //!
-//! `METAJIT_RANDOM=seed` runs one seed and prints its code.
+//! `METAJIT_RANDOM=seed` runs one seed and prints its code; `METAJIT_RANDOM=first..last` runs several.
 #![cfg(feature = "jit")]
 
 use metajit::backend::{Arena, Compiler, Options, Quality};
@@ -926,7 +926,7 @@ fn sorts(code: &Code) -> HashMap<OpRef, Sort> {
 
 fn try_seed(seed: u64, compiler: &mut Compiler) -> Result<u64, String> {
     let code = generate(seed);
-    if std::env::var_os("METAJIT_RANDOM").is_some() {
+    if std::env::var("METAJIT_RANDOM").is_ok_and(|seed| !seed.contains("..")) {
         println!("{}", metajit::ir::print::code(&code, Default::default()));
     }
     let sorts = sorts(&code);
@@ -972,6 +972,17 @@ fn try_seed(seed: u64, compiler: &mut Compiler) -> Result<u64, String> {
     Ok(ways)
 }
 
+/// Names the seed when something panics.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("METAJIT_RANDOM={}", self.0);
+        }
+    }
+}
+
 #[test]
 fn random_codes_run_as_evaluated() {
     gc::configure(Config {
@@ -984,8 +995,11 @@ fn random_codes_run_as_evaluated() {
     let mut compiler = Compiler::new(arena.clone()).expect("a compiler");
     let seeds = match std::env::var("METAJIT_RANDOM") {
         Ok(seed) => {
-            let seed = seed.parse().expect("a seed");
-            seed..seed + 1
+            let number = |text: &str| text.parse::<u64>().expect("a seed");
+            match seed.split_once("..") {
+                Some((first, last)) => number(first)..number(last),
+                None => number(&seed)..number(&seed) + 1,
+            }
         }
         Err(_) => {
             let count = std::env::var("METAJIT_RANDOM_COUNT").map(|n| n.parse().expect("a number"));
@@ -993,6 +1007,7 @@ fn random_codes_run_as_evaluated() {
         }
     };
     for seed in seeds {
+        let _named = Named(seed);
         if let Err(error) = try_seed(seed, &mut compiler) {
             panic!("seed {seed}: {error}");
         }

@@ -10,6 +10,7 @@
 //! whose addresses are constants of the code: whoever holds it keeps them alive ([`Code`] names them).
 
 use super::arena::{Arena, Piece};
+use super::helpers::Request;
 use super::lower::{self, Features};
 use super::memory::GROUP_BYTES;
 use super::stubs::Stubs;
@@ -139,6 +140,7 @@ pub struct Machine {
     quality: Quality,
     _valid: Option<Arc<AtomicU64>>,
     _stubs: Arc<Stubs>,
+    _requests: Vec<Box<[Request]>>,
 }
 
 impl Machine {
@@ -207,7 +209,7 @@ impl Compiler {
     pub fn compile(&mut self, code: &Code, options: &Options) -> Result<Machine, CompileError> {
         let start = thread_time();
         self.context.clear();
-        lower::lower(
+        let requests = lower::lower(
             code,
             options,
             self.features,
@@ -242,6 +244,7 @@ impl Compiler {
             quality: options.quality,
             _valid: options.valid.clone(),
             _stubs: self.stubs.clone(),
+            _requests: requests,
         })
     }
 }

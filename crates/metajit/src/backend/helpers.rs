@@ -3,60 +3,96 @@
 //! They have the shape of every callee (`extern "C"`, words in, one word out). None of them panics: a panic can't cross
 //! compiled frames.
 
-use crate::context::Context;
+use crate::context::{Context, MAX_RESULTS};
 use crate::gc;
 use crate::object::{Header, Shape};
 
 /// What `context.panicked` is when an allocation failed: no panic waits, the driver makes one. The bytes asked for
-/// and the heap's limit are in `context.results`.
+/// and the heap's limit are the second and third word of `context.results`.
 pub const OUT_OF_MEMORY: u64 = 2;
 
-/// Makes an object, zero but for its header and length; null, and noted in the context, when there is no memory. The
-/// address is also the first word of the context's results, for those who get no result.
+/// An object to make.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    /// Its shape.
+    pub(super) shape: &'static Shape,
+    /// The length of its array, or 0.
+    pub(super) len: u64,
+}
+
+/// Makes the objects asked for, zero but for their headers and lengths; their addresses are the words of the context's
+/// results. When there is no memory, the first word is 0 and the context says so.
+///
+/// # Safety
+/// `context` must be the thread's; at `requests` there must be `count` of them, at most as many as there are results.
+pub(super) unsafe extern "C" fn new_objects(
+    context: *mut Context,
+    requests: *const Request,
+    count: u64,
+) -> u64 {
+    let mut objects = [std::ptr::null_mut(); MAX_RESULTS];
+    // SAFETY: the caller's contract.
+    let requests = unsafe { std::slice::from_raw_parts(requests, count as usize) };
+    for (object, request) in objects.iter_mut().zip(requests) {
+        match gc::try_alloc(request.shape, request.len as usize) {
+            Ok(made) => *object = made,
+            Err(error) => {
+                // SAFETY: the caller's contract.
+                unsafe { out_of_memory(context, error) };
+                return 0;
+            }
+        }
+    }
+    for (i, &object) in objects[..count as usize].iter().enumerate() {
+        // SAFETY: the caller's contract; the object is live.
+        unsafe {
+            gc::write_barrier(object);
+            (*context).results[i] = object as u64;
+        }
+    }
+    0
+}
+
+/// Notes that an allocation failed.
+///
+/// # Safety
+/// `context` must be the thread's.
+unsafe fn out_of_memory(context: *mut Context, error: gc::OutOfMemory) {
+    // SAFETY: the caller's contract.
+    let context = unsafe { &mut *context };
+    context.panicked = OUT_OF_MEMORY;
+    context.results[..3].copy_from_slice(&[0, error.requested as u64, error.limit as u64]);
+}
+
+/// Makes an object with `len` items, all of them `fill`; null, and noted in the context, when there is no memory.
 ///
 /// # Safety
 /// `context` must be the thread's, and the shape a shape.
-pub(super) unsafe extern "C" fn new_object(
-    context: *mut Context,
-    shape: *const Shape,
-    len: u64,
-) -> u64 {
-    // SAFETY: the caller's contract; shapes live for ever.
-    let allocated = gc::try_alloc(unsafe { &*shape }, len as usize);
-    // SAFETY: the caller's contract.
-    let context = unsafe { &mut *context };
-    match allocated {
-        Ok(object) => context.results[0] = object as u64,
-        Err(error) => {
-            context.panicked = OUT_OF_MEMORY;
-            context.results[..3].copy_from_slice(&[0, error.requested as u64, error.limit as u64]);
-        }
-    }
-    context.results[0]
-}
-
-/// As [`new_object`], all array items being `fill`.
-///
-/// # Safety
-/// As [`new_object`].
 pub(super) unsafe extern "C" fn new_filled(
     context: *mut Context,
     shape: *const Shape,
     len: u64,
     fill: u64,
 ) -> u64 {
-    // SAFETY: the caller's contract.
-    unsafe {
-        let object = new_object(context, shape, len);
-        if let Some(array) = (*shape).array
-            && object != 0
-            && fill != 0
-        {
-            let items = (object + array.offset as u64) as *mut u8;
-            fill_items(items, array.kind.bytes() as u64, len, fill);
+    // SAFETY: the caller's contract; shapes live for ever.
+    let shape: &'static Shape = unsafe { &*shape };
+    let object = match gc::try_alloc(shape, len as usize) {
+        Ok(object) => object as u64,
+        Err(error) => {
+            // SAFETY: the caller's contract.
+            unsafe { out_of_memory(context, error) };
+            return 0;
         }
-        object
+    };
+    if let Some(array) = shape.array
+        && fill != 0
+    {
+        let items = (object + array.offset as u64) as *mut u8;
+        // SAFETY: the object has so many items.
+        unsafe { fill_items(items, array.kind.bytes() as u64, len, fill) };
     }
+    object
 }
 
 /// Writes `len` items of `size` bytes.

@@ -32,6 +32,7 @@
 //! registers for the guard). *Cranelift's frontend*: its variables cost time and the code is in single-assignment form.
 
 use super::compiler::{CompileError, Options};
+use super::helpers::Request;
 use super::memory::HeapFacts;
 use super::stubs::{Stub, Stubs};
 use crate::context::{Context, FINISH, MAX_RESULTS, MAX_SLOTS, PANICKED};
@@ -98,6 +99,7 @@ pub(super) struct Lowering<'a> {
     /// The instructions of the block from the current one on.
     pub(super) rest: &'a [OpRef],
     pub(super) heap: HeapFacts,
+    pub(super) requests: Vec<Box<[Request]>>,
     /// The overflow operation that wants the flag of an arithmetic operation of this block.
     wanted: HashMap<PairKey, Op>,
     /// Results and flags already computed in this block, by overflow operation.
@@ -119,14 +121,14 @@ pub(super) fn entry_signature() -> Signature {
     call_signature(CallConv::SystemV, 1)
 }
 
-/// Fills the empty function `func` with `code`.
+/// Fills the empty function `func` with `code`. The result must live as long as the function.
 pub(super) fn lower(
     code: &Code,
     options: &Options,
     features: Features,
     stubs: &Stubs,
     func: &mut Function,
-) -> Result<(), CompileError> {
+) -> Result<Vec<Box<[Request]>>, CompileError> {
     check_bounds(code)?;
     func.signature = entry_signature();
     let entry = func.dfg.make_block();
@@ -148,10 +150,12 @@ pub(super) fn lower(
         signatures: HashMap::new(),
         rest: &[],
         heap: HeapFacts::default(),
+        requests: Vec::new(),
         wanted: HashMap::new(),
         pairs: HashMap::new(),
     };
-    lowering.run()
+    lowering.run()?;
+    Ok(lowering.requests)
 }
 
 /// Refuses code that the context has no room for.

@@ -10,15 +10,17 @@
 //! they must, to stubs that leave all registers alone, so the slow ways cost the fast ones no spills.
 //!
 //! **Invariants.** A fact about the heap holds from one point where a collection can happen (a call, an allocation)
-//! to the next. Nothing between an allocation and the headers of all its objects can collect.
+//! to the next. Nothing between an allocation and the headers of all its objects can collect. The slow way of an allocation
+//! may collect between one object and the next; it notes those that got old by it, so that all of them are clean.
 //!
 //! **Rejected.** Barriers after the store, or without the object's bit: the collector scans what it is told of when it
 //! collects, so the order does not matter, and the bit is in a line that the store touches anyway.
 
 use super::compiler::CompileError;
-use super::helpers;
+use super::helpers::{self, Request};
 use super::lower::{Branch, Held, Lowering, MEMORY, Place, clif_type, malformed, result_offset};
 use super::stubs::Stub;
+use crate::context::MAX_RESULTS;
 use crate::gc::BARRIER_BIT;
 use crate::ir::code::ExitId;
 use crate::ir::{Arg, Aux, Op, OpRef};
@@ -35,8 +37,9 @@ use std::mem::offset_of;
 const GC_OFFSET: i32 = offset_of!(Header, gc) as i32;
 /// Bytes allocated at once at most; a small part of what the window has when it is fresh.
 pub(super) const GROUP_BYTES: usize = 1024;
-/// Objects allocated at once at most: each is a live value until it is used.
-const GROUP_OBJECTS: usize = 8;
+/// Objects allocated at once at most: each is a live value until it is used, and the slow way hands them over in the
+/// context's results.
+const GROUP_OBJECTS: usize = MAX_RESULTS;
 /// Items that are filled by a store each; more are filled by a helper.
 const FILLED_INLINE: u64 = 16;
 
@@ -67,8 +70,7 @@ fn needs_barrier(field: &Field, value: Arg) -> bool {
 /// An object that can be allocated inline.
 struct Part {
     op: OpRef,
-    shape: &'static Shape,
-    len: u64,
+    request: Request,
     offset: usize,
 }
 
@@ -226,8 +228,7 @@ impl Lowering<'_> {
                     }
                     parts.push(Part {
                         op,
-                        shape,
-                        len,
+                        request: Request { shape, len },
                         offset: bytes,
                     });
                     bytes += shape.bytes(len as usize);
@@ -274,10 +275,10 @@ impl Lowering<'_> {
                 offset => self.at.ins().iadd_imm_u(cursor, offset as i64),
             };
             // The header is the shape's number, the collector's half being 0.
-            let header = self.word_const(part.shape.id() as u64);
+            let header = self.word_const(part.request.shape.id() as u64);
             self.at.ins().store(MEMORY, header, object, 0);
-            if let Some(array) = part.shape.array {
-                let len = self.word_const(part.len);
+            if let Some(array) = part.request.shape.array {
+                let len = self.word_const(part.request.len);
                 self.at
                     .ins()
                     .store(MEMORY, len, object, array.offset as i32 - 8);
@@ -287,16 +288,20 @@ impl Lowering<'_> {
         self.at.ins().jump(next, &objects);
 
         self.cold_block(slow);
+        let requests: Box<[Request]> = parts.iter().map(|part| part.request).collect();
+        let at = self.word_const(requests.as_ptr() as u64);
+        let count = self.word_const(parts.len() as u64);
+        self.requests.push(requests);
+        self.call_stub(Stub::New, &[self.context, at, count]);
         objects.clear();
-        for part in &parts {
-            let shape = self.word_const(std::ptr::from_ref(part.shape) as u64);
-            let len = self.word_const(part.len);
-            self.call_stub(Stub::New, &[self.context, shape, len]);
-            let at = result_offset(0);
+        for i in 0..parts.len() {
+            let at = result_offset(i);
             let object = self.at.ins().load(I64, MEMORY, self.context, at);
-            self.leave_as_panicked(object, Branch::OnNotZero);
-            if let Some(block) = self.at.current_block() {
-                self.at.func.layout.set_cold(block);
+            if i == 0 {
+                self.leave_as_panicked(object, Branch::OnNotZero);
+                if let Some(block) = self.at.current_block() {
+                    self.at.func.layout.set_cold(block);
+                }
             }
             objects.push(BlockArg::Value(object));
         }

@@ -4,7 +4,7 @@
 //! the hot path pay for that.
 //!
 //! **Approach.** A stub per slow way, of the calling convention that preserves everything; it saves all registers and calls
-//! the native helper. Such functions return nothing, so an allocation leaves its result in the context. The collector
+//! the native helper. Such functions return nothing, so an allocation leaves its results in the context. The collector
 //! finds the saved registers on the stack.
 
 use super::arena::{Arena, Piece};
@@ -25,7 +25,7 @@ pub(super) enum Stub {
     Barrier,
     /// [`helpers::barrier_item`].
     BarrierItem,
-    /// [`helpers::new_object`]; the result is the first word of the context's results.
+    /// [`helpers::new_objects`].
     New,
 }
 
@@ -40,7 +40,7 @@ impl Stubs {
     pub(super) fn new(arena: &Arc<Arena>, isa: &dyn TargetIsa) -> Result<Stubs, CompileError> {
         let barrier = helpers::barrier as *const () as u64;
         let barrier_item = helpers::barrier_item as *const () as u64;
-        let new = helpers::new_object as *const () as u64;
+        let new = helpers::new_objects as *const () as u64;
         Ok(Stubs {
             pieces: [
                 make(arena, isa, barrier, 1)?,
