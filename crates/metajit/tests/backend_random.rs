@@ -96,6 +96,9 @@ static PORTAL: Portal = Portal {
 /// Every array has at least so many items, and nodes exactly so many.
 const ITEMS: u64 = 4;
 
+/// The words that a code finishes with.
+const RESULTS: usize = 4;
+
 thread_local! {
     /// The running code's context and word of validity, for the callees.
     static CONTEXT: Cell<*mut Context> = const { Cell::new(std::ptr::null_mut()) };
@@ -678,8 +681,7 @@ impl Generator {
     fn end(&mut self) {
         let end = match self.random.below(8) {
             0 => {
-                let count = 1 + self.random.below(4);
-                let words = (0..count).map(|_| self.int()).collect();
+                let words = (0..RESULTS).map(|_| self.int()).collect();
                 End::Finish(words)
             }
             1 => End::Exit(ExitId(self.exit())),
@@ -805,7 +807,7 @@ fn run_valid(
     VALID.set(valid);
     let how = run(&mut *context, valid);
     let words = match how {
-        FINISH => &context.results[..4],
+        FINISH => &context.results[..RESULTS],
         PANICKED => &[],
         exit => &context.slots[..code.exits[exit as usize].slots.len()],
     };
