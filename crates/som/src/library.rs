@@ -185,6 +185,7 @@ pub fn assumptions(definitions: &Definitions) -> Assumptions {
             && (!needs_not || checker.negation())
             && checker.is("Integer", selector, integer)
             && (double.is_empty() || checker.is("Double", selector, double))
+            && (*selector != "=" || checker.is("Symbol", "=", "primitive"))
             && (*selector != "==" || checker.is("Object", "==", "primitive"))
         {
             assumptions.operators.push(selector);

@@ -18,9 +18,34 @@ use metajit::gc::Root;
 use metajit::prelude::*;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
+
+/// Hashes addresses: they are distinct multiples of eight, and nobody chooses them to collide.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let mixed = (self.0.rotate_left(29) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+/// A map from addresses.
+pub type AddressMap<K, V> = HashMap<K, V, BuildHasherDefault<AddressHasher>>;
 
 /// A piece of the list of pinned values.
 #[jit_object]
@@ -107,11 +132,12 @@ pub struct Vm {
     /// Classes by name.
     pub classes: HashMap<Rc<str>, Class>,
     symbols: HashMap<Rc<str>, SString>,
-    globals: HashMap<u64, GlobalCell>,
-    methods: HashMap<(u64, u64), Method>,
-    found: HashMap<(u64, u64), Method>,
-    not_understood: HashMap<u64, Method>,
+    globals: AddressMap<u64, GlobalCell>,
+    methods: AddressMap<(u64, u64), Method>,
+    found: AddressMap<(u64, u64), Method>,
+    not_understood: AddressMap<u64, Method>,
     loop_exit: Option<Method>,
+    characters: Vec<SString>,
     /// The class of symbols, null until it exists.
     pub symbol_class: Class,
     /// The class of strings, null until it exists.
@@ -167,11 +193,12 @@ impl Vm {
             loading: Vec::new(),
             classes: HashMap::new(),
             symbols: HashMap::new(),
-            globals: HashMap::new(),
-            methods: HashMap::new(),
-            found: HashMap::new(),
-            not_understood: HashMap::new(),
+            globals: AddressMap::default(),
+            methods: AddressMap::default(),
+            found: AddressMap::default(),
+            not_understood: AddressMap::default(),
             loop_exit: None,
+            characters: Vec::new(),
             symbol_class: Class::null(),
             string_class: Class::null(),
             pinned: Root::new(Pinned::null()),
@@ -210,6 +237,18 @@ impl Vm {
         self.pin(string_value(symbol));
         self.symbols.insert(text.into(), symbol);
         symbol
+    }
+
+    /// The string of one ASCII character: always the same object, since strings never change.
+    pub fn character(&mut self, byte: u8) -> SString {
+        if self.characters.is_empty() {
+            for byte in 0..128u8 {
+                let string = new_string_of(self.string_class, 1, &[byte], &[]);
+                self.pin(string_value(string));
+                self.characters.push(string);
+            }
+        }
+        self.characters[usize::from(byte)]
     }
 
     /// All symbols made so far.
@@ -376,23 +415,32 @@ pub fn selector_arguments(selector: &str) -> usize {
 
 /// A new string.
 pub fn new_string(class: Class, text: &str) -> SString {
-    let bytes = text.as_bytes();
-    let length = text.chars().count() as i64;
-    let string = SString::alloc(class, hash(bytes), length, bytes.len() as i64, 0);
-    for (index, byte) in bytes.iter().enumerate() {
-        // SAFETY: nothing else has seen the string.
-        unsafe { string.set_bytes(index as i64, *byte) };
+    new_string_of(class, text.chars().count() as i64, text.as_bytes(), &[])
+}
+
+/// A new string of so many characters, from two pieces of UTF-8.
+pub fn new_string_of(class: Class, length: i64, first: &[u8], second: &[u8]) -> SString {
+    let hash = hash(hash(HASH_BEGIN, first), second);
+    let hash = ((hash ^ (hash >> 32)) & 0x3FFF_FFFF) as i64;
+    let string = SString::alloc(class, hash, length, (first.len() + second.len()) as i64, 0);
+    // SAFETY: the slice tells where the bytes are, and nothing else has seen the string.
+    unsafe {
+        let address = string.bytes_slice().as_ptr().expose_provenance();
+        let bytes = std::ptr::with_exposed_provenance_mut::<u8>(address);
+        bytes.copy_from_nonoverlapping(first.as_ptr(), first.len());
+        bytes
+            .add(first.len())
+            .copy_from_nonoverlapping(second.as_ptr(), second.len());
     }
     string
 }
 
-/// A hash of a text, within the range of small integers.
-fn hash(bytes: &[u8]) -> i64 {
-    let mut hash: u64 = 0xCBF2_9CE4_8422_2325;
-    for byte in bytes {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3);
-    }
-    ((hash ^ (hash >> 32)) & 0x3FFF_FFFF) as i64
+const HASH_BEGIN: u64 = 0xCBF2_9CE4_8422_2325;
+
+fn hash(begin: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(begin, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3)
+    })
 }
 
 /// The text of a string or symbol.

@@ -8,7 +8,7 @@ use crate::bytecode::{self as bc, fused, op};
 const MAX_CHAIN: usize = 16;
 
 /// Improves code in place.
-pub fn improve(code: &mut [u64]) {
+pub(super) fn improve(code: &mut [u64]) {
     for index in 0..code.len() {
         if matches!(
             op(code[index]),

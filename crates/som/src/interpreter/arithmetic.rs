@@ -3,6 +3,8 @@
 //! Integers are 51 bits wide, so sums and differences never overflow a machine integer, and one test of the result
 //! finds what is too wide. Doubles compare as they do in the library's methods; where those disagree (with NaN), the message is sent.
 
+use crate::objects::{Class, SString};
+use crate::primitives::string::same_bytes;
 use crate::universe::universe;
 use crate::value::{Value, fits, from_double, from_integer};
 use metajit::prelude::*;
@@ -157,7 +159,39 @@ pub fn fast_equal(left: Value, right: Value) -> Option<bool> {
     if left.is_double() && right.is_double() {
         return Some(left.as_double() == right.as_double());
     }
+    if left.is_object() && right.is_object() {
+        return equal_strings(left, right);
+    }
     None
+}
+
+/// `=` of strings and symbols, which `String` understands by its primitive.
+#[jit]
+#[inline(never)]
+fn equal_strings(left: Value, right: Value) -> Option<bool> {
+    if !is_string(left.as_object().class()) || !is_string(right.as_object().class()) {
+        return None;
+    }
+    if left == right {
+        return Some(true);
+    }
+    // SAFETY: instances of these classes are strings.
+    let (left, right) = unsafe {
+        (
+            SString::from_bits(left.bits()),
+            SString::from_bits(right.bits()),
+        )
+    };
+    if left.hash() != right.hash() || left.bytes_len() != right.bytes_len() {
+        return Some(false);
+    }
+    Some(same_bytes(left, right))
+}
+
+#[jit]
+#[inline(always)]
+fn is_string(class: Class) -> bool {
+    class == universe().string_class() || class == universe().symbol_class()
 }
 
 /// `<>` and `~=`, which differ for doubles.

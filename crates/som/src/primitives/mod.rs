@@ -12,7 +12,7 @@ mod class;
 mod method;
 mod number;
 mod object;
-mod string;
+pub mod string;
 mod system;
 
 use crate::interpreter::sends::{call, call_block, find_method, not_understood, send_one};

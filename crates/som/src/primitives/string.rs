@@ -2,9 +2,9 @@
 
 use super::fail;
 use crate::objects::SString;
-use crate::universe::class_of;
-use crate::value::{FALSE, TRUE, Value, from_bool, from_integer};
-use crate::vm::{as_string, string, string_value, text, with_vm};
+use crate::universe::{class_of, universe};
+use crate::value::{Value, from_bool, from_integer};
+use crate::vm::{as_string, new_string_of, string, string_value, text, with_vm};
 use metajit::prelude::*;
 
 /// Why something can't be done with what is no string.
@@ -22,13 +22,24 @@ fn bytes<'a>(string: SString) -> &'a [u8] {
     unsafe { string.bytes_slice() }
 }
 
+/// Whether two strings of equal length and hash are equal.
+#[elidable]
+pub(crate) fn same_bytes(left: SString, right: SString) -> bool {
+    bytes(left) == bytes(right)
+}
+
 pub(super) fn run(primitive: i64, receiver: Value, first: Value, second: Value) -> Value {
     let Some(this) = as_string(receiver) else {
         return no_string(receiver);
     };
     match primitive {
         super::STRING_CONCATENATE => match as_string(first) {
-            Some(other) => string(&(text(this) + &text(other))),
+            Some(other) => string_value(new_string_of(
+                universe().string_class(),
+                this.length() + other.length(),
+                bytes(this),
+                bytes(other),
+            )),
             None => no_string(first),
         },
         super::STRING_AS_SYMBOL => string_value(with_vm(|vm| vm.symbol(&text(this)))),
@@ -36,10 +47,9 @@ pub(super) fn run(primitive: i64, receiver: Value, first: Value, second: Value) 
         super::STRING_IS_WHITE_SPACE => from_bool(all(this, char::is_whitespace)),
         super::STRING_IS_LETTERS => from_bool(all(this, char::is_alphabetic)),
         super::STRING_IS_DIGITS => from_bool(all(this, |c| c.is_ascii_digit())),
-        super::STRING_EQUAL => match as_string(first) {
-            Some(other) if bytes(this) == bytes(other) => TRUE,
-            _ => FALSE,
-        },
+        super::STRING_EQUAL => {
+            from_bool(as_string(first).is_some_and(|other| bytes(this) == bytes(other)))
+        }
         super::STRING_SUBSTRING => substring(this, first, second),
         _ => string(&text(this)),
     }
@@ -65,7 +75,11 @@ fn substring(this: SString, from: Value, to: Value) -> Value {
     let (from, to) = (from as usize - 1, to.max(0) as usize);
     let bytes = bytes(this);
     if this.length() == bytes.len() as i64 {
-        return string(&String::from_utf8_lossy(&bytes[from..to]));
+        let part = &bytes[from..to];
+        return string_value(match part {
+            [byte] if *byte < 128 => with_vm(|vm| vm.character(*byte)),
+            _ => new_string_of(universe().string_class(), part.len() as i64, part, &[]),
+        });
     }
     let part: String = text(this).chars().skip(from).take(to - from).collect();
     string(&part)
