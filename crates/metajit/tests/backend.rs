@@ -247,6 +247,33 @@ fn calls_return_several_words() {
     });
 }
 
+extern "C" fn frames() -> u64 {
+    std::backtrace::Backtrace::force_capture()
+        .to_string()
+        .contains("backtraces_pass_compiled_frames")
+        .into()
+}
+
+static FRAMES: Callee = Callee {
+    name: "frames",
+    address: frames as *const (),
+    params: 0,
+    results: 1,
+    effect: Effect::Any,
+};
+
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn backtraces_pass_compiled_frames() {
+    let mut b = Builder::new();
+    b.block(&[]);
+    let seen = b.call(&FRAMES, &[]);
+    b.end(End::Finish(vec![seen]));
+    each(&b.0, &[], |how, context| {
+        assert_eq!((how, context.results[0]), (FINISH, 1));
+    });
+}
+
 extern "C" fn panics(context: u64) -> u64 {
     // SAFETY: the test passes its context.
     unsafe { (*(context as *mut Context)).panicked = 1 };

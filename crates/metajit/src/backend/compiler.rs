@@ -14,6 +14,8 @@ use super::helpers::Request;
 use super::lower::{self, Features};
 use super::memory::GROUP_BYTES;
 use super::stubs::Stubs;
+use super::symbols;
+use super::unwind::{self, Registration};
 use crate::context::Context;
 use crate::ir::code::Code;
 use cranelift_codegen::binemit::Reloc;
@@ -22,7 +24,7 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, FinalizedRelocTarget};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -54,7 +56,8 @@ pub struct Options {
     pub valid: Option<Arc<AtomicU64>>,
     /// What profilers and dumps call the code.
     pub name: String,
-    /// A directory for `NAME.clif` and `NAME.bin`, Cranelift's text and the machine code.
+    /// A directory for `NAME-QUALITY.clif` and `.bin`: Cranelift's text and the machine code (`objdump -D -b binary -m
+    /// i386:x86-64` reads it).
     pub dump: Option<PathBuf>,
     /// Where to allocate: the heap of the thread that made the options. Without it each allocation is a call.
     pub window: Option<Window>,
@@ -135,6 +138,8 @@ pub type Entry = unsafe extern "C" fn(context: *mut Context) -> u64;
 /// Machine code.
 #[derive(Debug)]
 pub struct Machine {
+    /// Before the piece that it describes, to be dropped first.
+    _unwind: Option<Registration>,
     piece: Piece,
     stats: Stats,
     quality: Quality,
@@ -231,14 +236,23 @@ impl Compiler {
             .install(compiled.code_buffer(), |memory, address| {
                 relocate(compiled, memory, address)
             })?;
+        let address = piece.address() as usize;
+        let bytes = compiled.code_buffer().len();
+        let unwind = unwind::register(compiled, &**isa, address);
+        symbols::publish(
+            address,
+            bytes,
+            &format!("metajit:{:?}:{}", options.quality, options.name),
+        );
         let ops = code.blocks.iter().map(|block| block.insts.len()).sum();
         let stats = Stats {
             time: thread_time().saturating_sub(start),
             ops,
             exits: code.exits.len(),
-            bytes: compiled.code_buffer().len(),
+            bytes,
         };
         Ok(Machine {
+            _unwind: unwind,
             piece,
             stats,
             quality: options.quality,
@@ -350,18 +364,26 @@ fn target(quality: Quality) -> Result<OwnedTargetIsa, CompileError> {
         .map_err(|error| refused(&error))
 }
 
+fn dump_path(directory: &Path, options: &Options, extension: &str) -> PathBuf {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = options.name.chars().map(plain).collect();
+    directory.join(format!("{name}-{:?}.{extension}", options.quality))
+}
+
 /// Writes Cranelift's text if asked to. A dump that can't be written is not worth a compilation.
 fn dump_clif(options: &Options, func: &cranelift_codegen::ir::Function) {
     if let Some(directory) = &options.dump {
-        let path = directory.join(format!("{}.clif", options.name));
-        let _ = std::fs::write(path, func.display().to_string());
+        let _ = std::fs::write(
+            dump_path(directory, options, "clif"),
+            func.display().to_string(),
+        );
     }
 }
 
 /// Writes the machine code if asked to.
 fn dump_bytes(options: &Options, code: &[u8]) {
     if let Some(directory) = &options.dump {
-        let _ = std::fs::write(directory.join(format!("{}.bin", options.name)), code);
+        let _ = std::fs::write(dump_path(directory, options, "bin"), code);
     }
 }
 

@@ -21,6 +21,8 @@ mod lower;
 mod memory;
 mod queue;
 mod stubs;
+mod symbols;
+mod unwind;
 
 pub use arena::{Arena, DEFAULT_ARENA_BYTES};
 pub use compiler::{CompileError, Compiler, Entry, Machine, Options, Quality, Stats, Window};

@@ -1,0 +1,82 @@
+//! Telling the platform's unwinder how to pass compiled frames.
+//!
+//! **Problem.** A backtrace taken in a callee, and whatever else walks the native stack, ends at the first frame of
+//! compiled code. (Panics don't come this way: callees catch them.)
+//!
+//! **Approach.** Cranelift says what its prologues did; that is written as an `.eh_frame` section of one function
+//! and given to `__register_frame`, for as long as the code exists. With the GNU unwinder only: others
+//! expect another form under the same name.
+
+use cranelift_codegen::CompiledCode;
+use cranelift_codegen::isa::TargetIsa;
+
+/// The description of a piece of code while it is registered.
+#[derive(Debug)]
+pub(super) struct Registration {
+    #[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), expect(dead_code))]
+    section: Box<[u8]>,
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod platform {
+    use super::Registration;
+    use cranelift_codegen::CompiledCode;
+    use cranelift_codegen::gimli::RunTimeEndian;
+    use cranelift_codegen::gimli::write::{Address, EhFrame, EndianVec, FrameTable};
+    use cranelift_codegen::isa::TargetIsa;
+    use cranelift_codegen::isa::unwind::UnwindInfo;
+
+    unsafe extern "C" {
+        fn __register_frame(section: *const u8);
+        fn __deregister_frame(section: *const u8);
+    }
+
+    pub(super) fn register(
+        compiled: &CompiledCode,
+        isa: &dyn TargetIsa,
+        address: usize,
+    ) -> Option<Registration> {
+        let Ok(Some(UnwindInfo::SystemV(info))) = compiled.create_unwind_info(isa) else {
+            return None;
+        };
+        let mut table = FrameTable::default();
+        let cie = table.add_cie(isa.create_systemv_cie()?);
+        table.add_fde(cie, info.to_fde(Address::Constant(address as u64)));
+        let mut section = EhFrame::from(EndianVec::new(RunTimeEndian::Little));
+        table.write_eh_frame(&mut section).ok()?;
+        let mut section = section.0.into_vec();
+        // An entry of no length ends a section.
+        section.extend_from_slice(&[0; 4]);
+        let section = section.into_boxed_slice();
+        // SAFETY: a well-formed section, which stays in place until it is deregistered.
+        unsafe { __register_frame(section.as_ptr()) };
+        Some(Registration { section })
+    }
+
+    impl Drop for Registration {
+        fn drop(&mut self) {
+            // SAFETY: it was registered.
+            unsafe { __deregister_frame(self.section.as_ptr()) };
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+mod platform {
+    pub(super) fn register(
+        _: &super::CompiledCode,
+        _: &dyn super::TargetIsa,
+        _: usize,
+    ) -> Option<super::Registration> {
+        None
+    }
+}
+
+/// Registers the code that runs at `address`. `None` where that is not possible: backtraces end there then.
+pub(super) fn register(
+    compiled: &CompiledCode,
+    isa: &dyn TargetIsa,
+    address: usize,
+) -> Option<Registration> {
+    platform::register(compiled, isa, address)
+}
