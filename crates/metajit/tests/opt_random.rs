@@ -920,7 +920,8 @@ fn evaluate(generator: &Generator, code: &Code, seed: u64, fuel: u64) -> Option<
         objects.extend(evaluator.made.take().unwrap_or_default());
         let mut text = String::new();
         let mut left = None;
-        let mut live: BTreeSet<u64> = (0..TEMPS.start).collect();
+        // Which temporaries of which frame are not dead.
+        let mut live: HashMap<u64, BTreeSet<u64>> = HashMap::new();
         let mut roots = Vec::new();
         if result == FINISH {
             text.push_str("finish");
@@ -928,13 +929,16 @@ fn evaluate(generator: &Generator, code: &Code, seed: u64, fuel: u64) -> Option<
         } else {
             let exit = &code.exits[result as usize];
             left = exit.guard;
-            if let Some(guard) = exit.guard {
-                let activation = &generator.scopes[guard.0 as usize].activations[0];
-                live.extend(&activation.written);
-                live.extend(TEMPS.start..u64::from(activation.live));
-            }
             // SAFETY: the recipes speak of objects that exist.
-            unsafe { resume(exit, &context.slots, &mut objects, &mut roots, &mut text) };
+            let frames =
+                unsafe { resume(exit, &context.slots, &mut objects, &mut roots, &mut text) };
+            if let Some(guard) = exit.guard {
+                let activations = &generator.scopes[guard.0 as usize].activations;
+                for (frame, activation) in frames.iter().zip(activations) {
+                    let slots = TEMPS.start..u64::from(activation.live);
+                    live.insert(*frame, slots.chain(activation.written.clone()).collect());
+                }
+            }
             let _ = write!(text, " {:?} ticks {}", exit.guard, exit.ticks);
         }
         roots.push(objects[0]);
@@ -962,7 +966,7 @@ fn evaluate(generator: &Generator, code: &Code, seed: u64, fuel: u64) -> Option<
                     for slot in 0..*word(object, array.offset - 8) {
                         let bits = *word(object, array.offset + 8 * slot as u32);
                         let dead = std::ptr::eq(shape, &raw const FRAME)
-                            && !live.contains(&slot)
+                            && !live.get(&object).is_some_and(|live| live.contains(&slot))
                             && slot >= TEMPS.start;
                         let bits = if dead {
                             "dead".to_string()
@@ -978,7 +982,7 @@ fn evaluate(generator: &Generator, code: &Code, seed: u64, fuel: u64) -> Option<
     })
 }
 
-/// Does what the driver does at an exit, short of replaying.
+/// Does what the driver does at an exit, short of replaying; the frames of the activations, outer ones first.
 ///
 /// # Safety
 /// The exit's slots were just written.
@@ -988,7 +992,8 @@ unsafe fn resume(
     objects: &mut Vec<u64>,
     roots: &mut Vec<u64>,
     text: &mut String,
-) {
+) -> Vec<u64> {
+    let mut frames = Vec::new();
     let built: Vec<u64> = exit
         .virtuals
         .iter()
@@ -1040,6 +1045,7 @@ unsafe fn resume(
                 reds,
             } => {
                 let _ = write!(text, "merge {} {greens:?} ", portal.name);
+                frames.push(value(&reds[0]));
                 reds
             }
             ResumeStep::Words(words) => {
@@ -1053,6 +1059,7 @@ unsafe fn resume(
         };
         roots.extend(recipes.iter().map(value));
     }
+    frames
 }
 
 fn compile(tree: &Tree, options: &Options) -> Code {

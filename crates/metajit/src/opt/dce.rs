@@ -12,9 +12,9 @@
 
 use super::Options;
 use super::rules::is_large;
+use super::value::HashMap;
 use crate::ir::code::{BlockId, Code, End, Exit, ExitId, PendingStore, Recipe, ResumeStep};
 use crate::ir::{Arg, Aux, Class, Effect, Inst, Op, OpRef};
-use std::collections::HashMap;
 
 /// Cleans up code.
 pub(super) fn clean(code: &mut Code, options: &Options) {
@@ -182,7 +182,7 @@ fn join_blocks(code: &mut Code) {
             ways_in[to.0 as usize] += 1;
         }
     }
-    let mut by = HashMap::new();
+    let mut by = HashMap::default();
     for &block in &order {
         while let End::Jump(to, args) = &code.blocks[block.0 as usize].end
             && ways_in[to.0 as usize] == 1
@@ -208,7 +208,7 @@ fn join_blocks(code: &mut Code) {
 
 /// What each parameter is given, on all ways.
 fn sources(code: &Code) -> HashMap<OpRef, Vec<Arg>> {
-    let mut sources: HashMap<OpRef, Vec<Arg>> = HashMap::new();
+    let mut sources: HashMap<OpRef, Vec<Arg>> = HashMap::default();
     for block in reached(code) {
         if let End::Jump(to, args) = &code.blocks[block.0 as usize].end {
             for (&param, &arg) in code.blocks[to.0 as usize].params.iter().zip(args) {
@@ -222,7 +222,7 @@ fn sources(code: &Code) -> HashMap<OpRef, Vec<Arg>> {
 /// Parameters that are given one value on all ways (or themselves) are that value.
 fn settle_parameters(code: &mut Code) {
     loop {
-        let mut by = HashMap::new();
+        let mut by = HashMap::default();
         for (param, mut args) in sources(code) {
             args.retain(|&arg| arg != Arg::Op(param));
             args.dedup();
@@ -318,7 +318,7 @@ struct Used {
 
 impl Used {
     fn new(code: &Code) -> Used {
-        let mut call_of = HashMap::new();
+        let mut call_of = HashMap::default();
         for block in &code.blocks {
             let mut call = None;
             for &op in &block.insts {

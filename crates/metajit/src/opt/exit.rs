@@ -13,12 +13,11 @@
 //! is computed before the guard, which allocates the object: rare, and the exit is then built again.
 
 use super::Optimizer;
-use super::value::{Val, VirtualId};
+use super::value::{HashMap, Val, VirtualId};
 use super::virtuals::Entry;
 use crate::ir::code::{Exit, ExitId, PendingStore, Place, Recipe, ResumeStep, Virtual};
 use crate::ir::tree::{GuardId, LogEntry, Snapshot};
 use crate::ir::{ArgRange, OpRef};
-use std::collections::HashMap;
 
 #[derive(Default)]
 struct Builder {

@@ -40,8 +40,9 @@ mod rules;
 mod value;
 mod virtuals;
 
+use crate::context::MAX_SLOTS;
 use crate::ir::code::{Block, BlockId, Code, End};
-use crate::ir::tree::{FragmentId, GuardId, LogEntry, LogId, Tree, TreeEnd};
+use crate::ir::tree::{Fragment, FragmentId, GuardId, LogEntry, LogId, Tree, TreeEnd};
 use crate::ir::{Arg, ArgRange, Aux, Callee, Class, Effect, Inst, Op, OpRef};
 use crate::object::Field;
 use crate::word::Type;
@@ -153,12 +154,15 @@ pub fn attach_all(tree: &Tree) -> impl Fn(GuardId, u32) -> Option<FragmentId> + 
 pub enum OptError {
     /// The code would have more instructions than [`Options::max_ops`].
     TooLong,
+    /// An exit would have more than [`MAX_SLOTS`] slots.
+    TooManySlots,
 }
 
 impl std::fmt::Display for OptError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             OptError::TooLong => write!(f, "the optimized code would be too long"),
+            OptError::TooManySlots => write!(f, "an exit would have too many slots"),
         }
     }
 }
@@ -199,7 +203,7 @@ pub struct Optimized {
 /// instance of the guard it hangs from.
 ///
 /// # Errors
-/// If the code gets too long.
+/// If the code gets too long or an exit too large.
 ///
 /// # Panics
 /// If it is wrong, which [`Options::verify`] looks for.
@@ -209,13 +213,26 @@ pub fn optimize(
     attach: &dyn Fn(GuardId, u32) -> Option<FragmentId>,
 ) -> Result<Optimized, OptError> {
     let mut optimizer = Optimizer::new(tree, options, attach);
-    optimizer.run()?;
+    match optimizer.run() {
+        // Peeling copies the loop: without, it may fit.
+        Err(OptError::TooLong) if options.peel => {
+            let options = Options {
+                peel: false,
+                ..options.clone()
+            };
+            return optimize(tree, &options, attach);
+        }
+        result => result?,
+    }
     let Optimizer {
         mut code,
         mut stats,
         ..
     } = optimizer;
     dce::clean(&mut code, options);
+    if code.exits.iter().any(|exit| exit.slots.len() > MAX_SLOTS) {
+        return Err(OptError::TooManySlots);
+    }
     if options.verify
         && let Err(error) = crate::ir::verify::code(&code)
     {
@@ -266,6 +283,8 @@ struct Optimizer<'t> {
     last_call: Option<Val>,
     /// Rules at work on each other's results.
     depth: u32,
+    /// The fragment from whose end the loop is entered: the first that goes back to the root.
+    peeled: Option<FragmentId>,
     /// The loop that instance 1 is in.
     looping: Option<peel::Loop>,
 }
@@ -291,6 +310,13 @@ impl<'t> Optimizer<'t> {
             blocks: Vec::new(),
             exits: Vec::new(),
         };
+        let closes = |fragment: &Fragment| matches!(fragment.end, TreeEnd::Close { .. });
+        let peeled = tree
+            .fragments
+            .iter()
+            .position(closes)
+            .filter(|_| options.peel);
+        let peeled = peeled.map(|index| FragmentId(index as u32));
         Optimizer {
             tree,
             options,
@@ -305,6 +331,7 @@ impl<'t> Optimizer<'t> {
             instance: 0,
             last_call: None,
             depth: 0,
+            peeled,
             looping: None,
         }
     }
@@ -609,7 +636,7 @@ impl<'t> Optimizer<'t> {
         };
         let reds = self.values(reds);
         match self.instance {
-            0 if from == FragmentId(0) && self.options.peel => self.peel(&reds),
+            0 if self.peeled == Some(from) => self.peel(&reds),
             0 => {
                 self.leave_to_generic(&reds);
                 Ok(())

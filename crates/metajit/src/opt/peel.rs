@@ -34,7 +34,7 @@ use super::guard::Fact;
 use super::heap::{Known, Slot};
 use super::range::{NUMBERS, Range, transfer};
 use super::rules::is_large;
-use super::value::Val;
+use super::value::{HashMap, Val};
 use super::virtuals::{Entry, Object, field};
 use super::{GENERIC, Mark, OptError, Optimizer, Stats};
 use crate::ir::code::{BlockId, End, Place};
@@ -42,7 +42,7 @@ use crate::ir::tree::FragmentId;
 use crate::ir::{Arg, Op};
 use crate::object::Shape;
 use crate::word::Type;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Rounds until a loop must have settled.
@@ -346,8 +346,16 @@ struct Start {
 }
 
 impl Optimizer<'_> {
-    /// Optimizes the loop that the root fragment is, from the end of its first iteration, where the reds are these.
+    /// Optimizes the loop that the tree is, from the end of a first iteration, where the reds are these.
     pub(super) fn peel(&mut self, reds: &[Val]) -> Result<(), OptError> {
+        // If the first iteration ended in a bridge, the path that it hangs from goes on with its own values.
+        let subst = self.subst.clone();
+        let result = self.settle(reds);
+        self.subst = subst;
+        result
+    }
+
+    fn settle(&mut self, reds: &[Val]) -> Result<(), OptError> {
         let mut header: Option<Header> = None;
         for round in 0..MAX_ROUNDS {
             let start = self.start();
@@ -454,7 +462,7 @@ impl Optimizer<'_> {
             valid: self.state.valid,
             ..Header::default()
         };
-        let mut nodes = HashMap::new();
+        let mut nodes = HashMap::default();
         for (&red, &ty) in reds.iter().zip(self.tree.portal.reds) {
             let node = self.describe(&mut header, &mut nodes, red, ty);
             header.reds.push(node);
@@ -813,7 +821,7 @@ impl Optimizer<'_> {
             unreachable!("instance 1 is in a loop")
         };
         self.load_carried(Some(&lp.next));
-        let lenient = from != FragmentId(0);
+        let lenient = Some(from) != self.peeled;
         let (next, met, changed) = self.join(&lp.next, reds, lenient, lp.round);
         if changed {
             lp.changed = true;
@@ -841,7 +849,7 @@ impl Optimizer<'_> {
                 valid: old.valid && self.state.valid,
                 ..Header::default()
             },
-            made: HashMap::new(),
+            made: HashMap::default(),
             met: Met::new(),
             changed: old.valid && !self.state.valid,
             lenient,
