@@ -11,6 +11,7 @@
 //! | `throughput_1g` | its CPU time as a multiple of the time outside the collector |
 //! | `mark_1g_ns` | time of a major collection per live object of the same heap |
 //! | `heap_overhead` | resident memory over live bytes, steady, 256 MiB live, random replacement: the worst of many samples |
+//! | `stack_scan_ns` | a minor collection under 200,000 frames, per word of stack |
 //! | `table_write_ns` | a write of a new object into a random slot of an old table of a million |
 
 #![allow(missing_docs)]
@@ -237,6 +238,27 @@ fn main() {
     }
     if wanted("trees") {
         figures.push(("trees_ns", on_a_thread(|| best(3, trees))));
+    }
+    if wanted("stack_scan") {
+        #[inline(never)]
+        fn deep(depth: usize) -> usize {
+            let frame = [depth; 32];
+            if depth == 0 {
+                let begin = cpu();
+                gc::collect_minor();
+                return ((cpu() - begin) * 1e9) as usize;
+            }
+            deep(depth - 1) + black_box(frame)[0] / (1 << 40)
+        }
+        let time = std::thread::Builder::new()
+            .stack_size(256 << 20)
+            .spawn(|| {
+                black_box(Node::alloc(1, Node::null(), Node::null()));
+                deep(200_000)
+            })
+            .map(|thread| thread.join().expect("the benchmark ran") as f64)
+            .unwrap_or(f64::NAN);
+        figures.push(("stack_scan_ns", time / 200_000.0 / 34.0));
     }
     if wanted("table_write") {
         let time = on_a_thread(|| {

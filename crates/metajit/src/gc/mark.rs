@@ -33,6 +33,8 @@ use std::sync::atomic::Ordering;
 
 /// Items of an array that are scanned in one go.
 const ITEMS_AT_ONCE: usize = 1 << 12;
+/// Words of a stack that are looked at together.
+const WORDS_AT_ONCE: usize = 8;
 /// Set in an entry of the mark stack that is not an object but the rest of an array; the entry below is the index.
 const REST: usize = 1;
 /// Objects whose memory is asked for ahead of their scan: about as many misses as a core can have under way.
@@ -507,6 +509,30 @@ impl RootSink for Marker<'_> {
     }
     fn word(&mut self, word: u64) {
         self.root(word);
+    }
+    unsafe fn words(&mut self, from: *const u64, to: *const u64) {
+        // Most words of a stack are nowhere near the heap: several are dismissed by one branch.
+        let mut at = from;
+        while (to as usize).wrapping_sub(at as usize) >= 8 * WORDS_AT_ONCE && at < to {
+            let mut near = false;
+            let words: [u64; WORDS_AT_ONCE] = std::array::from_fn(|index| {
+                // SAFETY: the caller's contract. Volatile, as other code may think the memory its own.
+                let word = unsafe { at.add(index).read_volatile() };
+                near |= self.space.offset(word).is_some();
+                word
+            });
+            if near {
+                for word in words {
+                    self.root(word);
+                }
+            }
+            at = at.wrapping_add(WORDS_AT_ONCE);
+        }
+        while at < to {
+            // SAFETY: as above.
+            self.root(unsafe { at.read_volatile() });
+            at = at.wrapping_add(1);
+        }
     }
 }
 

@@ -56,9 +56,17 @@ pub(super) fn with_registers<R>(then: impl FnOnce(usize) -> R) -> R {
 }
 
 /// The parts of the thread's stacks that are in use, given the lowest address of the current one.
+///
+/// # Panics
+/// If that address is on no stack known.
 pub(super) fn parts(low: usize) -> Vec<(usize, usize)> {
+    let base = base();
+    assert!(
+        low < base,
+        "the thread runs on a stack that the collector does not know: see gc::on_stack"
+    );
     let mut parts = SUSPENDED.with_borrow(Clone::clone);
-    parts.push((low, base()));
+    parts.push((low, base));
     parts
 }
 
