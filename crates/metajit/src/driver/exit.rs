@@ -184,7 +184,10 @@ fn wants_bridge(
     validity: &Validity,
 ) -> Option<GuardId> {
     runtime.statistics.exits += 1;
-    let eagerness = runtime.parameters.trace_eagerness;
+    let (eagerness, patience) = (
+        runtime.parameters.trace_eagerness,
+        runtime.parameters.compile_patience,
+    );
     let guard = exit.guard?;
     // Another tree may have taken the place of the one that was left.
     let live = runtime
@@ -196,7 +199,7 @@ fn wants_bridge(
     if live.attached.contains_key(&key) {
         live.lost += 1;
         let lost = live.lost * EXIT_COST.as_nanos() as u64;
-        if live.pending > 0 && lost >= live.estimate() {
+        if live.pending > 0 && lost >= live.estimate() * u64::from(patience) / 100 {
             runtime.compile(place);
         }
         return None;

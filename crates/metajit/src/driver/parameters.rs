@@ -21,6 +21,9 @@ pub struct Parameters {
     pub max_inline_depth: u32,
     /// Aborted recordings of one place until it is given up for good.
     pub max_aborts: u32,
+    /// How much time must have been lost at exits with bridges before the tree is compiled again, in percent of what
+    /// compiling is estimated to cost.
+    pub compile_patience: u32,
     /// Operations of one tree until it gets no more bridges.
     pub max_tree_ops: u32,
     /// Bytes of machine code.
@@ -52,6 +55,7 @@ impl Default for Parameters {
             max_unroll_recursion: 3,
             max_inline_depth: 12,
             max_aborts: 4,
+            compile_patience: 100,
             max_tree_ops: 8000,
             code_memory: 256 << 20,
             sync: true,
@@ -87,6 +91,7 @@ impl Parameters {
         "max_unroll_recursion",
         "max_inline_depth",
         "max_aborts",
+        "compile_patience",
         "max_tree_ops",
         "code_memory",
         "sync",
@@ -127,6 +132,7 @@ impl Parameters {
                 "max_unroll_recursion" => self.max_unroll_recursion = small,
                 "max_inline_depth" => self.max_inline_depth = small,
                 "max_aborts" => self.max_aborts = small,
+                "compile_patience" => self.compile_patience = small,
                 "max_tree_ops" => self.max_tree_ops = small,
                 "code_memory" => self.code_memory = number as usize,
                 "sync" => self.sync = number != 0,
