@@ -71,7 +71,44 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
         return Ok(item);
     }
     let twins = twins(&parsed, &shapes);
-    Ok(quote!(#item #twins))
+    let debug = derives_debug(&parsed).then(|| debug(&parsed, &shapes));
+    Ok(quote!(#item #twins #debug))
+}
+
+/// Whether the item derives `Debug` below this attribute.
+fn derives_debug(parsed: &DeriveInput) -> bool {
+    let mut found = false;
+    for attr in parsed.attrs.iter().filter(|attr| attr.path().is_ident("derive")) {
+        let _ = attr.parse_nested_meta(|meta| {
+            found |= crate::names::last(&meta.path) == "Debug";
+            Ok(())
+        });
+    }
+    found
+}
+
+/// `Debug` for the twin, as the original derives it: for what `unwrap` says when it panics.
+fn debug(parsed: &DeriveInput, shapes: &[Shape<'_>]) -> TokenStream {
+    let twin = format_ident!("JitTwinOf{}", parsed.ident);
+    let arms = shapes.iter().map(|shape| {
+        let (path, members, bindings) = (shape.path(&twin), shape.members(), shape.bindings());
+        let text = shape.name.unwrap_or(&parsed.ident).to_string();
+        let (begin, fields): (_, Vec<_>) = match shape.fields {
+            Fields::Named(fields) => {
+                let names = fields.named.iter().map(|field| field.ident.as_ref().map(Ident::to_string));
+                (quote!(debug_struct), names.zip(&bindings).map(|(name, binding)| quote!(.field(#name, #binding))).collect())
+            }
+            _ => (quote!(debug_tuple), bindings.iter().map(|binding| quote!(.field(#binding))).collect()),
+        };
+        quote!(#path { #(#members: #bindings),* } => f.#begin(#text) #(#fields)* .finish(),)
+    });
+    quote! {
+        impl ::core::fmt::Debug for #twin {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                match self { #(#arms)* }
+            }
+        }
+    }
 }
 
 fn twins(parsed: &DeriveInput, shapes: &[Shape<'_>]) -> TokenStream {

@@ -43,6 +43,12 @@ pub(crate) fn last(path: &Path) -> String {
         .unwrap_or_default()
 }
 
+/// The place of the user's code, for generated code: errors point there, but its names are resolved as the macro's own,
+/// also where the code itself comes out of a `macro_rules!` macro.
+pub(crate) fn at(spanned: &impl syn::spanned::Spanned) -> proc_macro2::Span {
+    proc_macro2::Span::call_site().located_at(spanned.span())
+}
+
 /// The path without its last segment.
 pub(crate) fn parent(path: &Path) -> Path {
     let mut parent = path.clone();
@@ -63,7 +69,7 @@ pub(crate) fn twin_function(path: &Path) -> TokenStream {
         twin.segments[count - 1].ident = method;
         return quote::quote!(#twin);
     }
-    let span = twin.segments[count - 1].ident.span();
+    let span = at(&twin.segments[count - 1].ident);
     let arguments = std::mem::replace(&mut twin.segments[count - 1].arguments, PathArguments::None);
     quote::quote_spanned!(span=> #twin::jit_twin #arguments)
 }

@@ -72,6 +72,7 @@ pub(crate) fn object(object: &ObjectItem) -> TokenStream {
         quote!(::metajit::rt::Arg::Const(0)),
         quote!(::metajit::rt::Arg::Const(0)),
     );
+    let mut check = quote!();
     if let Some(ObjectField {
         name: field_name,
         ty,
@@ -108,6 +109,7 @@ pub(crate) fn object(object: &ObjectItem) -> TokenStream {
         parameters.push(quote!(#fill_name: #word));
         values.push(quote!(#len_name.val));
         values.push(quote!(#fill_name.val));
+        check = quote!(m.check_len(#len_name););
         len = quote!(#len_name.arg());
         fill = quote!(m.fill_of(#fill_name));
     }
@@ -117,6 +119,7 @@ pub(crate) fn object(object: &ObjectItem) -> TokenStream {
             #[doc(hidden)]
             #[inline(never)]
             #vis fn jit_twin_of_alloc(#meta #(, #parameters)*) -> ::metajit::rt::Traced<#name> {
+                #check
                 let fill = #fill;
                 match m.allocate::<#name>(#len, fill, || #name::alloc(#(#values),*)) {
                     ::metajit::rt::Allocation::Done(object) => object,

@@ -4,11 +4,10 @@
 //! pattern stay as they are, and names bound there are lifted again. Inside a structure the words are still traced: there a
 //! literal becomes a fresh name and a condition in the arm's guard.
 
-use crate::names;
+use crate::names::{self, at};
 use crate::twin::Writer;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{Expr, Lit, Pat, RangeLimits};
 
 /// What a pattern turned into.
@@ -16,15 +15,16 @@ use syn::{Expr, Lit, Pat, RangeLimits};
 pub(crate) struct Translated {
     /// Conditions to test after matching.
     pub(crate) conditions: Vec<TokenStream>,
-    /// Names it binds.
-    pub(crate) names: Vec<Ident>,
+    /// Names it binds, as they are declared.
+    pub(crate) names: Vec<(Option<syn::Token![mut]>, Ident)>,
 }
 
 impl Translated {
     /// Statements that lift the bound names.
     pub(crate) fn lift(&self) -> TokenStream {
-        let names = &self.names;
-        quote!(#(let #names = ::metajit::rt::Retrace::retrace(#names);)*)
+        let mutable = self.names.iter().map(|(mutable, _)| mutable);
+        let names = self.names.iter().map(|(_, name)| name).collect::<Vec<_>>();
+        quote!(#(let #mutable #names = ::metajit::rt::Retrace::retrace(#names);)*)
     }
 }
 
@@ -52,7 +52,7 @@ impl Writer {
                         "write the enum's name before the variant: `Enum::Variant`",
                     );
                 }
-                into.names.push(ident.ident.clone());
+                into.names.push((ident.mutability, ident.ident.clone()));
                 match &ident.subpat {
                     None => quote!(#pat),
                     Some((_, sub)) if top => {
@@ -96,7 +96,7 @@ impl Writer {
                     .iter()
                     .map(|elem| self.pattern(elem, false, into))
                     .collect();
-                quote_spanned!(pat.span()=> (#(#elems,)*))
+                quote_spanned!(at(&pat)=> (#(#elems,)*))
             }
             Pat::TupleStruct(tuple) => {
                 let elems: Vec<_> = tuple
@@ -109,10 +109,10 @@ impl Writer {
                 {
                     let alias = self.alias(&tuple.path);
                     let index = (0..elems.len()).map(syn::Index::from);
-                    return quote_spanned!(pat.span()=> #alias { #(#index: #elems),* });
+                    return quote_spanned!(at(&pat)=> #alias { #(#index: #elems),* });
                 }
                 let variant = self.variant(&tuple.path);
-                quote_spanned!(pat.span()=> #variant(#(#elems),*))
+                quote_spanned!(at(&pat)=> #variant(#(#elems),*))
             }
             Pat::Struct(structure) => {
                 let variant = self.variant(&structure.path);
@@ -126,7 +126,7 @@ impl Writer {
                     })
                     .collect();
                 let rest = structure.rest.as_ref().map(|_| quote!(..));
-                quote_spanned!(pat.span()=> #variant { #(#fields,)* #rest })
+                quote_spanned!(at(&pat)=> #variant { #(#fields,)* #rest })
             }
             Pat::Type(typed) => {
                 let inner = self.pattern(&typed.pat, top, into);
@@ -230,6 +230,26 @@ fn is_word_pattern(pat: &Pat) -> bool {
         Pat::Ident(ident) => names::is_constant(&ident.ident.to_string()),
         Pat::Path(path) => names::is_constant(&names::last(&path.path)),
         Pat::Paren(inner) => is_word_pattern(&inner.pat),
+        _ => false,
+    }
+}
+
+/// Whether a pattern at the top of an arm becomes one with conditions: a word is tested inside a structure.
+pub(crate) fn has_conditions(pat: &Pat) -> bool {
+    fn inside(pat: &Pat) -> bool {
+        is_word_pattern(pat)
+            || match pat {
+                Pat::Ident(ident) => ident.subpat.as_ref().is_some_and(|(_, sub)| inside(sub)),
+                Pat::Or(or) => or.cases.iter().any(inside),
+                _ => has_conditions(pat),
+            }
+    }
+    match pat {
+        Pat::Tuple(tuple) => tuple.elems.iter().any(inside),
+        Pat::TupleStruct(tuple) => tuple.elems.iter().any(inside),
+        Pat::Struct(structure) => structure.fields.iter().any(|field| inside(&field.pat)),
+        Pat::Paren(inner) => has_conditions(&inner.pat),
+        Pat::Ident(ident) => ident.subpat.as_ref().is_some_and(|(_, sub)| has_conditions(sub)),
         _ => false,
     }
 }

@@ -4,9 +4,9 @@
 //! because the tracer can be borrowed by one operation at a time. Everything outside the subset is a mistake at the
 //! user's span, with what to write instead; what the macro can't see (types) rustc checks in the twin.
 
-use crate::names;
+use crate::names::{self, at};
 use crate::objects::Mistakes;
-use crate::patterns::Translated;
+use crate::patterns::{self, Translated};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::parse::Parser;
@@ -30,6 +30,8 @@ pub(crate) struct Writer {
     pub(crate) mistakes: Mistakes,
     /// The type that `Self` stands for.
     pub(crate) self_type: Option<Type>,
+    /// The type parameters of the function.
+    pub(crate) type_params: Vec<Ident>,
     /// Set inside a driver's loop.
     pub(crate) portal: Option<Portal>,
     aliases: Vec<(Path, Ident)>,
@@ -84,7 +86,48 @@ impl Writer {
             );
         }
         let ty = self.without_self(ty);
-        quote_spanned!(ty.span()=> <#ty as ::metajit::rt::Twin>::Twin)
+        if mentions(&ty, &self.type_params) {
+            return self.generic_twin_type(&ty);
+        }
+        quote_spanned!(at(&ty)=> <#ty as ::metajit::rt::Twin>::Twin)
+    }
+
+    /// The twin type of a type that names type parameters, written out as far as the macro sees it: rustc can't infer a
+    /// parameter from a projection.
+    fn generic_twin_type(&self, ty: &Type) -> TokenStream {
+        let span = at(ty);
+        match ty {
+            Type::Tuple(tuple) => {
+                let elems = tuple.elems.iter().map(|elem| self.generic_twin_type(elem));
+                quote_spanned!(span=> (#(#elems,)*))
+            }
+            Type::Paren(inner) => self.generic_twin_type(&inner.elem),
+            Type::Group(inner) => self.generic_twin_type(&inner.elem),
+            Type::Path(path) if path.qself.is_none() => {
+                let path = &path.path;
+                if path.get_ident().is_some_and(|name| self.type_params.contains(name)) {
+                    return quote_spanned!(span=> ::metajit::rt::Traced<#ty>);
+                }
+                let arguments: Vec<&Type> = match path.segments.last().map(|segment| &segment.arguments) {
+                    Some(syn::PathArguments::AngleBracketed(list)) => list
+                        .args
+                        .iter()
+                        .filter_map(|arg| match arg {
+                            syn::GenericArgument::Type(ty) => Some(ty),
+                            _ => None,
+                        })
+                        .collect(),
+                    _ => Vec::new(),
+                };
+                let arguments: Vec<_> = arguments.iter().map(|ty| self.generic_twin_type(ty)).collect();
+                match (names::last(path).as_str(), &arguments[..]) {
+                    ("Option", [some]) => quote_spanned!(span=> ::core::option::Option<#some>),
+                    ("Result", [ok, err]) => quote_spanned!(span=> ::core::result::Result<#ok, #err>),
+                    _ => quote_spanned!(span=> <#ty as ::metajit::rt::Twin>::Twin),
+                }
+            }
+            _ => quote_spanned!(span=> <#ty as ::metajit::rt::Twin>::Twin),
+        }
     }
 
     /// A local name for the twin of the type at `path`.
@@ -106,10 +149,12 @@ impl Writer {
         let items = self
             .aliases
             .iter()
-            .map(|(path, alias)| quote_spanned!(path.span()=> type #alias = <#path as ::metajit::rt::Twin>::Twin;));
+            .map(|(path, alias)| quote_spanned!(at(&path)=> type #alias = <#path as ::metajit::rt::Twin>::Twin;));
         quote! {
             use ::metajit::rt::{
-                CharTwin as _, FloatAssociated as _, FloatTwin as _, IntTwin as _, OptionTwin as _, ResultTwin as _,
+                AsciiTwin as _, BoolTwin as _, CharTwin as _, DefaultTwin as _, FailingTwin as _, FloatAssociated as _,
+                FloatTwin as _, IntTwin as _, MoreIntTwin as _, NestedOptionTwin as _, OptionTwin as _, ResultTwin as _,
+                SignedTwin as _, UnsignedTwin as _,
             };
             #(#items)*
         }
@@ -127,18 +172,18 @@ impl Writer {
         }
         let alias = self.alias(&names::parent(path));
         let variant = &path.segments[path.segments.len() - 1].ident;
-        quote_spanned!(path.span()=> #alias::#variant)
+        quote_spanned!(at(&path)=> #alias::#variant)
     }
 
     pub(crate) fn block(&mut self, block: &Block) -> TokenStream {
         let stmts: Vec<_> = block.stmts.iter().map(|stmt| self.stmt(stmt)).collect();
-        quote_spanned!(block.span()=> { #(#stmts)* })
+        quote_spanned!(at(&block)=> { #(#stmts)* })
     }
 
     /// A block that begins by lifting names that a pattern bound.
     fn block_with(&mut self, lift: &TokenStream, block: &Block) -> TokenStream {
         let stmts: Vec<_> = block.stmts.iter().map(|stmt| self.stmt(stmt)).collect();
-        quote_spanned!(block.span()=> { #lift #(#stmts)* })
+        quote_spanned!(at(&block)=> { #lift #(#stmts)* })
     }
 
     pub(crate) fn stmt(&mut self, stmt: &Stmt) -> TokenStream {
@@ -165,7 +210,7 @@ impl Writer {
     }
 
     fn local(&mut self, local: &Local) -> TokenStream {
-        let span = local.span();
+        let span = at(&local);
         let (pat, translated) = match &local.pat {
             Pat::Type(typed) if mentions_infer(&typed.ty) => self.plain_pattern(&typed.pat),
             pat => self.plain_pattern(pat),
@@ -209,7 +254,7 @@ impl Writer {
 
     /// A condition, as a native `bool`.
     fn condition(&mut self, expr: &Expr, lift: &mut TokenStream) -> TokenStream {
-        let span = expr.span();
+        let span = at(&expr);
         match expr {
             Expr::Let(binding) => {
                 let (pat, translated) = self.plain_pattern(&binding.pat);
@@ -247,17 +292,18 @@ impl Writer {
     }
 
     fn mac(&mut self, mac: &Macro) -> TokenStream {
-        let span = mac.span();
+        let span = at(&mac);
         match names::last(&mac.path).as_str() {
             "panic" | "unreachable" => self.panicking(mac),
             name @ ("assert" | "debug_assert") => {
                 let Some(args) = self.arguments(mac) else {
                     return quote!();
                 };
-                let Some(first) = args.first() else {
+                let Some((first, rest)) = args.split_first() else {
                     return quote!();
                 };
                 let text = format!("assertion failed: {}", quote!(#first));
+                let text = if rest.is_empty() { quote!(#text) } else { self.message(rest) };
                 let mut lift = quote!();
                 let condition = self.condition(first, &mut lift);
                 let test = quote_spanned!(span=> if !(#condition) { ::core::panic!(#text) });
@@ -271,21 +317,19 @@ impl Writer {
                 let Some(args) = self.arguments(mac) else {
                     return quote!();
                 };
-                let [left, right, ..] = &args[..] else {
+                let [left, right, rest @ ..] = &args[..] else {
                     return quote!();
                 };
-                let method = if name.ends_with("eq") {
-                    quote!(eq)
+                let (method, assertion) = if name.ends_with("eq") {
+                    (quote!(eq), quote!(::core::assert_eq))
                 } else {
-                    quote!(ne)
+                    (quote!(ne), quote!(::core::assert_ne))
                 };
-                let text = format!(
-                    "assertion `left {} right` failed",
-                    if name.ends_with("eq") { "==" } else { "!=" }
-                );
+                let text = self.message(rest);
                 let test = self.hoist(span, &[left, right], |names| {
                     let (a, b) = (&names[0], &names[1]);
-                    quote_spanned!(span=> let __c = __m.#method(#a, #b); if !__m.branch(__c) { ::core::panic!(#text) })
+                    // Where it fails, the assertion itself says so.
+                    quote_spanned!(span=> let __c = __m.#method(#a, #b); if !__m.branch(__c) { #assertion!(#a.val, #b.val, #text) })
                 });
                 if name.starts_with("debug") {
                     quote!(if ::core::cfg!(debug_assertions) { #test })
@@ -293,6 +337,7 @@ impl Writer {
                     test
                 }
             }
+            "matches" => self.matches(mac),
             "jit_merge_point" => match &self.portal {
                 Some(portal) => portal.merge_point.clone(),
                 None => {
@@ -317,6 +362,34 @@ impl Writer {
         }
     }
 
+    /// `matches!(word, pattern if guard)`: a `match` with two arms.
+    fn matches(&mut self, mac: &Macro) -> TokenStream {
+        let parse = |input: syn::parse::ParseStream<'_>| {
+            let value: Expr = input.parse()?;
+            input.parse::<syn::Token![,]>()?;
+            let pat = Pat::parse_multi_with_leading_vert(input)?;
+            let guard = if input.peek(syn::Token![if]) {
+                input.parse::<syn::Token![if]>()?;
+                Some(input.parse::<Expr>()?)
+            } else {
+                None
+            };
+            input.parse::<Option<syn::Token![,]>>()?;
+            Ok((value, pat, guard))
+        };
+        match parse.parse2(mac.tokens.clone()) {
+            Ok((value, pat, guard)) => {
+                let guard = guard.map(|guard| quote!(if #guard));
+                let matching = syn::parse_quote_spanned!(mac.span()=> match #value { #pat #guard => true, _ => false });
+                self.expr(&Expr::Match(matching))
+            }
+            Err(error) => {
+                self.mistakes.push(error);
+                quote!(::core::unreachable!())
+            }
+        }
+    }
+
     fn arguments(&mut self, mac: &Macro) -> Option<Vec<Expr>> {
         let parser = syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated;
         match parser.parse2(mac.tokens.clone()) {
@@ -336,9 +409,17 @@ impl Writer {
             return quote!();
         };
         let path = &mac.path;
-        let first = &args[0];
-        let rest: Vec<_> = args[1..].iter().map(|arg| self.expr(arg)).collect();
-        quote_spanned!(mac.span()=> #path!(#first #(, #rest)*))
+        let text = self.message(&args);
+        quote_spanned!(at(mac)=> #path!(#text))
+    }
+
+    /// A format string and its arguments.
+    fn message(&mut self, args: &[Expr]) -> TokenStream {
+        let Some((first, rest)) = args.split_first() else {
+            return quote!();
+        };
+        let rest: Vec<_> = rest.iter().map(|arg| self.expr(arg)).collect();
+        quote!(#first #(, #rest)*)
     }
 
     fn binary_method(op: &BinOp) -> Option<(&'static str, bool, bool)> {
@@ -377,13 +458,13 @@ impl Writer {
     fn path(&mut self, expr: &Expr, path: &syn::ExprPath) -> TokenStream {
         let last = names::last(&path.path);
         if path.path.is_ident("self") {
-            return quote_spanned!(expr.span()=> self_);
+            return quote_spanned!(at(&expr)=> self_);
         }
         if last == "None" {
             return quote!(#path);
         }
         if path.qself.is_some() || names::is_constant(&last) {
-            return quote_spanned!(expr.span()=> ::metajit::rt::Traced::constant(#path));
+            return quote_spanned!(at(&expr)=> ::metajit::rt::Traced::constant(#path));
         }
         if names::is_type(&last) {
             if path.path.segments.len() == 1 {
@@ -406,7 +487,7 @@ impl Writer {
     }
 
     fn call(&mut self, expr: &Expr, call: &syn::ExprCall) -> TokenStream {
-        let span = expr.span();
+        let span = at(&expr);
         let Expr::Path(function) = &*call.func else {
             self.mistakes.add(&call.func, "only named functions can be called in traced code: choose with `match` and call each by name");
             return quote!(::core::unreachable!());
@@ -435,7 +516,7 @@ impl Writer {
                 .filter(|name| names::is_primitive(name)),
             &last[..],
         ) {
-            let ty = Ident::new(primitive, path.span());
+            let ty = Ident::new(primitive, at(path));
             return self.hoist(
                 span,
                 &args,
@@ -460,16 +541,21 @@ impl Writer {
     }
 
     fn method_call(&mut self, expr: &Expr, call: &syn::ExprMethodCall) -> TokenStream {
-        let span = expr.span();
+        let span = at(&expr);
         let mut operands: Vec<&Expr> = vec![&call.receiver];
-        operands.extend(&call.args);
+        // The only text that a method takes is what a panic says.
+        let text = (call.method == "expect" || call.method == "expect_err")
+            .then(|| call.args.iter().map(|text| quote!(, #text)).collect::<TokenStream>());
+        if text.is_none() {
+            operands.extend(&call.args);
+        }
         let method = names::twin_method(&call.method);
         let turbofish = &call.turbofish;
         self.hoist(span, &operands, |names| {
             let (receiver, args) = (&names[0], &names[1..]);
-            quote_spanned! {call.method.span()=>
+            quote_spanned! { at(&call.method)=>
                 let (__val, __op) = ::metajit::rt::Receiver::split(#receiver);
-                __val.#method #turbofish (__op, __m #(, #args)*)
+                __val.#method #turbofish (__op, __m #(, #args)* #text)
             }
         })
     }
@@ -480,9 +566,17 @@ impl Writer {
         let arms: Vec<_> = matching
             .arms
             .iter()
-            .map(|arm| {
+            .flat_map(|arm| {
+                // Alternatives that become conditions need an arm each.
+                let cases: Vec<&Pat> = match &arm.pat {
+                    Pat::Or(or) if or.cases.iter().any(patterns::has_conditions) => or.cases.iter().collect(),
+                    pat => vec![pat],
+                };
+                cases.into_iter().map(move |pat| (arm, pat))
+            })
+            .map(|(arm, pat)| {
                 let mut translated = Translated::default();
-                let pat = self.pattern(&arm.pat, true, &mut translated);
+                let pat = self.pattern(pat, true, &mut translated);
                 let lift = translated.lift();
                 let mut conditions = translated.conditions.clone();
                 conditional |= !conditions.is_empty();
@@ -494,18 +588,18 @@ impl Writer {
                 let guard =
                     (!conditions.is_empty()).then(|| quote!(if { #lift #((#conditions))&&* }));
                 let body = self.expr(&arm.body);
-                quote_spanned!(arm.span()=> #pat #guard => { #lift #body })
+                quote_spanned!(at(&arm)=> #pat #guard => { #lift #body })
             })
             .collect();
         let otherwise =
             conditional.then(|| quote!(_ => ::core::unreachable!("a pattern of a traced match")));
-        quote_spanned! {expr.span()=>
+        quote_spanned! { at(&expr)=>
             match { let __s = #scrutinee; ::metajit::rt::Scrutinee::scrutinee(__s, __m) } { #(#arms)* #otherwise }
         }
     }
 
     fn for_loop(&mut self, expr: &Expr, each: &syn::ExprForLoop) -> TokenStream {
-        let span = expr.span();
+        let span = at(&expr);
         let mut range_expr = &*each.expr;
         while let Expr::Paren(inner) = range_expr {
             range_expr = &inner.expr;
@@ -559,7 +653,7 @@ impl Writer {
     }
 
     pub(crate) fn expr(&mut self, expr: &Expr) -> TokenStream {
-        let span = expr.span();
+        let span = at(&expr);
         match expr {
             Expr::Lit(lit) => {
                 match &lit.lit {
@@ -602,7 +696,7 @@ impl Writer {
                     self.mistakes.add(expr, "this operator can't be traced");
                     return quote!(());
                 };
-                let method = Ident::new(method, binary.op.span());
+                let method = Ident::new(method, at(&binary.op));
                 let flag = flag.then(|| quote!(, ::core::cfg!(debug_assertions)));
                 if assigns {
                     let target = self.place(&binary.left);
@@ -735,11 +829,11 @@ impl Writer {
             Expr::Field(field) => {
                 let base = self.place(&field.base);
                 let member = &field.member;
-                quote_spanned!(expr.span()=> #base.#member)
+                quote_spanned!(at(&expr)=> #base.#member)
             }
             Expr::Tuple(tuple) => {
                 let elems: Vec<_> = tuple.elems.iter().map(|elem| self.place(elem)).collect();
-                quote_spanned!(expr.span()=> (#(#elems,)*))
+                quote_spanned!(at(&expr)=> (#(#elems,)*))
             }
             _ => {
                 self.mistakes.add(
@@ -771,6 +865,18 @@ fn refusal(expr: &Expr) -> &'static str {
         Expr::Let(_) => "`let` is a condition only in `if` and `while`",
         _ => "this form can't be traced: move it to a #[dont_look_inside] function",
     }
+}
+
+fn mentions(ty: &Type, names: &[Ident]) -> bool {
+    struct Finder<'n>(&'n [Ident], bool);
+    impl<'a> Visit<'a> for Finder<'_> {
+        fn visit_ident(&mut self, name: &'a Ident) {
+            self.1 |= self.0.contains(name);
+        }
+    }
+    let mut finder = Finder(names, false);
+    finder.visit_type(ty);
+    finder.1
 }
 
 fn mentions_infer(ty: &Type) -> bool {

@@ -67,8 +67,8 @@ pub mod rt {
         ir::{Arg, Callee, Effect},
         record::{Allocation, Enter, Meta},
         twin::{
-            CharTwin, Flat, FloatAssociated, FloatTwin, IntTwin, Joined, OptionTwin, Raw, Reader,
-            Receiver, ResultTwin, Retrace, Scrutinee, Traced, Twin,
+            AsciiTwin, BoolTwin, CharTwin, DefaultTwin, FailingTwin, Flat, FloatAssociated, FloatTwin, IntTwin, Joined, MoreIntTwin,
+            NestedOptionTwin, OptionTwin, Raw, Reader, Receiver, ResultTwin, Retrace, Scrutinee, SignedTwin, Traced, Twin, UnsignedTwin,
         },
     };
 }

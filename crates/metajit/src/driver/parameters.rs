@@ -81,7 +81,7 @@ impl std::error::Error for BadParameter {}
 
 impl Parameters {
     /// The names that [`Parameters::set`] takes.
-    pub const NAMES: [&'static str; 17] = [
+    pub const NAMES: [&'static str; 18] = [
         "off",
         "threshold",
         "function_threshold",

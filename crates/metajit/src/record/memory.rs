@@ -235,6 +235,15 @@ impl Meta {
         }
     }
 
+    /// Branches on the length of a new array being one: panics as the allocation does otherwise.
+    #[inline(never)]
+    pub fn check_len(&mut self, len: Traced<i64>) {
+        let negative = self.lt(len, Traced::constant(0));
+        if self.branch(negative) {
+            crate::access::checked_len(len.val);
+        }
+    }
+
     /// Makes an object: `native` makes it for real, fields and all.
     #[inline(never)]
     pub fn allocate<H: Object + Item>(

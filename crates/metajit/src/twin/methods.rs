@@ -1,8 +1,8 @@
-//! The methods of integers, floats, `Option` and `Result` that traced code may call.
+//! The usual methods of integers, and those of `Option` and `Result`, that traced code may call.
 
 use super::ops::{Arith, canonical, overflows, wrapping};
 use super::{CONSTANT, Integer, Traced};
-use crate::ir::{Arg, Callee, Effect, Op};
+use crate::ir::{Arg, Op};
 use crate::record::Meta;
 use crate::word::Word;
 
@@ -107,7 +107,7 @@ fn overflowing<T: Integer>(
 }
 
 /// Left if `left`, else right: a branch, which the trace follows one way.
-fn choose<T: Word>(m: &mut Meta, left: Traced<bool>, a: Traced<T>, b: Traced<T>) -> Traced<T> {
+pub(super) fn choose<T: Word>(m: &mut Meta, left: Traced<bool>, a: Traced<T>, b: Traced<T>) -> Traced<T> {
     if m.branch(left) { a } else { b }
 }
 
@@ -241,120 +241,6 @@ fn zero_extended<T: Integer>(m: &mut Meta, a: Traced<T>) -> Arg {
     }
 }
 
-/// Calls an elidable function of floats.
-pub(super) fn float_call(
-    m: &mut Meta,
-    callee: &'static Callee,
-    args: &[Traced<f64>],
-    val: f64,
-) -> Traced<f64> {
-    let words: Vec<Arg> = args.iter().map(|a| m.bits_of_float(a.arg())).collect();
-    m.elidable_float(callee, &words, val)
-}
-
-macro_rules! float_functions {
-    ($($name:ident $constant:ident ($($arg:ident),*) $native:expr;)*) => { $(
-        extern "C" fn $name($($arg: u64),*) -> u64 {
-            let native: fn($(float_functions!(@f64 $arg)),*) -> f64 = $native;
-            native($(f64::from_bits($arg)),*).to_bits()
-        }
-        pub(super) static $constant: Callee = Callee {
-            name: concat!("f64::", stringify!($name)), address: $name as *const (),
-            params: [$(stringify!($arg)),*].len() as u8, results: 1, effect: Effect::Elidable,
-        };
-    )* };
-    (@f64 $arg:ident) => { f64 };
-}
-float_functions! {
-    sin SIN (a) f64::sin; cos COS (a) f64::cos; tan TAN (a) f64::tan; asin ASIN (a) f64::asin; acos ACOS (a) f64::acos;
-    atan ATAN (a) f64::atan; exp EXP (a) f64::exp; ln LN (a) f64::ln; log2 LOG2 (a) f64::log2; log10 LOG10 (a) f64::log10;
-    cbrt CBRT (a) f64::cbrt; round ROUND (a) f64::round;
-    atan2 ATAN2 (a, b) f64::atan2; powf POWF (a, b) f64::powf; hypot HYPOT (a, b) f64::hypot; fmod FMOD (a, b) |a, b| a % b;
-    min MIN (a, b) f64::min; max MAX (a, b) f64::max;
-}
-
-macro_rules! float_twins {
-    (ops { $($op_twin:ident $native:ident $op:ident;)* } calls1 { $($call_twin:ident $call:ident $callee:ident;)* }
-     calls2 { $($call2_twin:ident $call2:ident $callee2:ident;)* }) => {
-        /// Methods of floats.
-        pub trait FloatTwin: Sized {
-            $(/// As in the standard library.
-            fn $op_twin(self, op: u32, m: &mut Meta) -> Traced<f64>;)*
-            $(/// As in the standard library.
-            fn $call_twin(self, op: u32, m: &mut Meta) -> Traced<f64>;)*
-            $(/// As in the standard library.
-            fn $call2_twin(self, op: u32, m: &mut Meta, b: Traced<f64>) -> Traced<f64>;)*
-            /// As in the standard library.
-            fn jit_twin_of_to_bits(self, op: u32, m: &mut Meta) -> Traced<u64>;
-            /// As in the standard library.
-            fn jit_twin_of_is_nan(self, op: u32, m: &mut Meta) -> Traced<bool>;
-        }
-        impl FloatTwin for f64 {
-            $(#[inline(never)] fn $op_twin(self, op: u32, m: &mut Meta) -> Traced<f64> {
-                m.pure_word(Op::$op, &[Traced { val: self, op }.arg()], self.$native())
-            })*
-            $(#[inline(never)] fn $call_twin(self, op: u32, m: &mut Meta) -> Traced<f64> {
-                float_call(m, &$callee, &[Traced { val: self, op }], self.$call())
-            })*
-            $(#[inline(never)] fn $call2_twin(self, op: u32, m: &mut Meta, b: Traced<f64>) -> Traced<f64> {
-                float_call(m, &$callee2, &[Traced { val: self, op }, b], self.$call2(b.val))
-            })*
-            #[inline(never)]
-            fn jit_twin_of_to_bits(self, op: u32, m: &mut Meta) -> Traced<u64> {
-                m.pure_word(Op::FloatBits, &[Traced { val: self, op }.arg()], self.to_bits())
-            }
-            #[inline(never)]
-            fn jit_twin_of_is_nan(self, op: u32, m: &mut Meta) -> Traced<bool> {
-                let a = Traced { val: self, op }.arg();
-                m.pure_word(Op::Fne, &[a, a], self.is_nan())
-            }
-        }
-    };
-}
-float_twins! {
-    ops {
-        jit_twin_of_abs abs Fabs; jit_twin_of_sqrt sqrt Fsqrt; jit_twin_of_floor floor Ffloor; jit_twin_of_ceil ceil Fceil;
-        jit_twin_of_trunc trunc Ftrunc;
-    }
-    calls1 {
-        jit_twin_of_sin sin SIN; jit_twin_of_cos cos COS; jit_twin_of_tan tan TAN; jit_twin_of_asin asin ASIN;
-        jit_twin_of_acos acos ACOS; jit_twin_of_atan atan ATAN; jit_twin_of_exp exp EXP; jit_twin_of_ln ln LN;
-        jit_twin_of_log2 log2 LOG2; jit_twin_of_log10 log10 LOG10; jit_twin_of_cbrt cbrt CBRT; jit_twin_of_round round ROUND;
-    }
-    calls2 {
-        jit_twin_of_atan2 atan2 ATAN2; jit_twin_of_powf powf POWF; jit_twin_of_hypot hypot HYPOT; jit_twin_of_min min MIN;
-        jit_twin_of_max max MAX;
-    }
-}
-
-/// Associated functions of floats.
-pub trait FloatAssociated {
-    /// As in the standard library.
-    fn jit_twin_of_from_bits(m: &mut Meta, bits: Traced<u64>) -> Traced<f64>;
-}
-impl FloatAssociated for f64 {
-    #[inline(never)]
-    fn jit_twin_of_from_bits(m: &mut Meta, bits: Traced<u64>) -> Traced<f64> {
-        m.pure_word(Op::BitsFloat, &[bits.arg()], f64::from_bits(bits.val))
-    }
-}
-
-/// Methods of `char`.
-pub trait CharTwin: Sized {
-    /// As in the standard library.
-    fn jit_twin_of_is_ascii_digit(self, op: u32, m: &mut Meta) -> Traced<bool>;
-}
-impl CharTwin for char {
-    #[inline(never)]
-    fn jit_twin_of_is_ascii_digit(self, op: u32, m: &mut Meta) -> Traced<bool> {
-        let offset = m.pure(
-            Op::Sub,
-            &[Traced { val: self, op }.arg(), Arg::Const('0' as u64)],
-        );
-        m.pure_word(Op::Ult, &[offset, Arg::Const(10)], self.is_ascii_digit())
-    }
-}
-
 /// Methods of `Option`.
 pub trait OptionTwin<T>: Sized {
     /// As in the standard library.
@@ -364,7 +250,17 @@ pub trait OptionTwin<T>: Sized {
     /// As in the standard library.
     fn jit_twin_of_unwrap(self, op: (), m: &mut Meta) -> T;
     /// As in the standard library.
+    fn jit_twin_of_expect(self, op: (), m: &mut Meta, text: &str) -> T;
+    /// As in the standard library.
     fn jit_twin_of_unwrap_or(self, op: (), m: &mut Meta, other: T) -> T;
+    /// As in the standard library.
+    fn jit_twin_of_and<U>(self, op: (), m: &mut Meta, other: Option<U>) -> Option<U>;
+    /// As in the standard library.
+    fn jit_twin_of_or(self, op: (), m: &mut Meta, other: Self) -> Self;
+    /// As in the standard library.
+    fn jit_twin_of_xor(self, op: (), m: &mut Meta, other: Self) -> Self;
+    /// As in the standard library.
+    fn jit_twin_of_zip<U>(self, op: (), m: &mut Meta, other: Option<U>) -> Option<(T, U)>;
     /// As in the standard library.
     fn jit_twin_of_ok_or<E>(self, op: (), m: &mut Meta, error: E) -> Result<T, E>;
 }
@@ -375,14 +271,58 @@ impl<T> OptionTwin<T> for Option<T> {
     fn jit_twin_of_is_none(self, _: (), _: &mut Meta) -> Traced<bool> {
         Traced::constant(self.is_none())
     }
+    #[track_caller]
     fn jit_twin_of_unwrap(self, _: (), _: &mut Meta) -> T {
         self.unwrap()
+    }
+    #[track_caller]
+    fn jit_twin_of_expect(self, _: (), _: &mut Meta, text: &str) -> T {
+        self.expect(text)
+    }
+    fn jit_twin_of_and<U>(self, _: (), _: &mut Meta, other: Option<U>) -> Option<U> {
+        self.and(other)
+    }
+    fn jit_twin_of_or(self, _: (), _: &mut Meta, other: Self) -> Self {
+        self.or(other)
+    }
+    fn jit_twin_of_xor(self, _: (), _: &mut Meta, other: Self) -> Self {
+        self.xor(other)
+    }
+    fn jit_twin_of_zip<U>(self, _: (), _: &mut Meta, other: Option<U>) -> Option<(T, U)> {
+        self.zip(other)
     }
     fn jit_twin_of_unwrap_or(self, _: (), _: &mut Meta, other: T) -> T {
         self.unwrap_or(other)
     }
     fn jit_twin_of_ok_or<E>(self, _: (), _: &mut Meta, error: E) -> Result<T, E> {
         self.ok_or(error)
+    }
+}
+
+/// Methods of `Option` and `Result` of words.
+pub trait DefaultTwin<T>: Sized {
+    /// As in the standard library.
+    fn jit_twin_of_unwrap_or_default(self, op: (), m: &mut Meta) -> Traced<T>;
+}
+impl<T: Word + Default> DefaultTwin<T> for Option<Traced<T>> {
+    fn jit_twin_of_unwrap_or_default(self, _: (), _: &mut Meta) -> Traced<T> {
+        self.unwrap_or_else(|| Traced::constant(T::default()))
+    }
+}
+impl<T: Word + Default, E> DefaultTwin<T> for Result<Traced<T>, E> {
+    fn jit_twin_of_unwrap_or_default(self, _: (), _: &mut Meta) -> Traced<T> {
+        self.unwrap_or_else(|_| Traced::constant(T::default()))
+    }
+}
+
+/// Methods of an `Option` in an `Option`.
+pub trait NestedOptionTwin<T>: Sized {
+    /// As in the standard library.
+    fn jit_twin_of_flatten(self, op: (), m: &mut Meta) -> Option<T>;
+}
+impl<T> NestedOptionTwin<T> for Option<Option<T>> {
+    fn jit_twin_of_flatten(self, _: (), _: &mut Meta) -> Option<T> {
+        self.flatten()
     }
 }
 
@@ -396,6 +336,10 @@ pub trait ResultTwin<T, E>: Sized {
     fn jit_twin_of_ok(self, op: (), m: &mut Meta) -> Option<T>;
     /// As in the standard library.
     fn jit_twin_of_err(self, op: (), m: &mut Meta) -> Option<E>;
+    /// As in the standard library.
+    fn jit_twin_of_and<U>(self, op: (), m: &mut Meta, other: Result<U, E>) -> Result<U, E>;
+    /// As in the standard library.
+    fn jit_twin_of_or<F>(self, op: (), m: &mut Meta, other: Result<T, F>) -> Result<T, F>;
     /// As in the standard library.
     fn jit_twin_of_unwrap_or(self, op: (), m: &mut Meta, other: T) -> T;
 }
@@ -412,7 +356,37 @@ impl<T, E> ResultTwin<T, E> for Result<T, E> {
     fn jit_twin_of_err(self, _: (), _: &mut Meta) -> Option<E> {
         self.err()
     }
+    fn jit_twin_of_and<U>(self, _: (), _: &mut Meta, other: Result<U, E>) -> Result<U, E> {
+        self.and(other)
+    }
+    fn jit_twin_of_or<F>(self, _: (), _: &mut Meta, other: Result<T, F>) -> Result<T, F> {
+        self.or(other)
+    }
     fn jit_twin_of_unwrap_or(self, _: (), _: &mut Meta, other: T) -> T {
         self.unwrap_or(other)
+    }
+}
+
+/// Methods of `Result` that panic, and say what was in it.
+pub trait FailingTwin<T, E>: Sized {
+    /// As in the standard library.
+    fn jit_twin_of_unwrap(self, op: (), m: &mut Meta) -> T;
+    /// As in the standard library.
+    fn jit_twin_of_expect(self, op: (), m: &mut Meta, text: &str) -> T;
+    /// As in the standard library.
+    fn jit_twin_of_unwrap_err(self, op: (), m: &mut Meta) -> E;
+}
+impl<T: std::fmt::Debug, E: std::fmt::Debug> FailingTwin<T, E> for Result<T, E> {
+    #[track_caller]
+    fn jit_twin_of_unwrap(self, _: (), _: &mut Meta) -> T {
+        self.unwrap()
+    }
+    #[track_caller]
+    fn jit_twin_of_expect(self, _: (), _: &mut Meta, text: &str) -> T {
+        self.expect(text)
+    }
+    #[track_caller]
+    fn jit_twin_of_unwrap_err(self, _: (), _: &mut Meta) -> E {
+        self.unwrap_err()
     }
 }

@@ -16,12 +16,19 @@
 //! **Rejected.** Tracing a byte code made from the interpreter (RPython): a second semantics to keep equal to the first,
 //! and types, method resolution and `?` to do over again.
 
+mod calls;
+mod char_methods;
 mod flat;
+mod float_methods;
+mod integer_methods;
 mod methods;
 mod ops;
 
 pub use flat::{Flat, Raw, Reader};
-pub use methods::{CharTwin, FloatAssociated, FloatTwin, IntTwin, OptionTwin, ResultTwin};
+pub use char_methods::{AsciiTwin, BoolTwin, CharTwin};
+pub use float_methods::{FloatAssociated, FloatTwin};
+pub use integer_methods::{MoreIntTwin, SignedTwin, UnsignedTwin};
+pub use methods::{DefaultTwin, FailingTwin, IntTwin, NestedOptionTwin, OptionTwin, ResultTwin};
 pub use ops::{Bits, Cast, Integer, Number, Ordered};
 
 use crate::ir::{Arg, OpRef};
@@ -32,7 +39,7 @@ use crate::word::Word;
 pub const CONSTANT: u32 = u32::MAX;
 
 /// A native value and the operation of the trace that made it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Traced<T> {
     /// The value, as the program sees it now.
     pub val: T,
@@ -238,7 +245,13 @@ impl<T> Joined<T, u32> for Traced<T> {
     }
 }
 
+/// As the value itself: what a panic says is the same in every mode.
 impl<T: std::fmt::Display> std::fmt::Display for Traced<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.val.fmt(f)
+    }
+}
+impl<T: std::fmt::Debug> std::fmt::Debug for Traced<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.val.fmt(f)
     }

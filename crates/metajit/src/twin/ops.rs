@@ -200,7 +200,14 @@ macro_rules! integers {
             #[inline(never)]
             fn neg(m: &mut Meta, a: Traced<Self>, checked: bool) -> Traced<Self> {
                 let zero = Traced::constant(0);
-                operator(m, Arith::Sub, zero, a, a.val.overflowing_neg(), checked)
+                let (val, overflow) = a.val.overflowing_neg();
+                if checked {
+                    let overflow = overflows(m, Arith::Sub, zero, a, overflow);
+                    if m.branch(overflow) {
+                        panic!("attempt to negate with overflow");
+                    }
+                }
+                wrapping(m, Arith::Sub, zero, a, val)
             }
         }
     )* };
@@ -211,7 +218,7 @@ integers! {
 }
 
 /// Branches on what makes a division panic; whether it will.
-fn guard_division<T: Integer>(m: &mut Meta, a: Traced<T>, b: Traced<T>) -> bool {
+pub(super) fn guard_division<T: Integer>(m: &mut Meta, a: Traced<T>, b: Traced<T>) -> bool {
     let zero = m.pure_word(Op::Eq, &[b.arg(), Arg::Const(0)], b.val.to_bits() == 0);
     if m.branch(zero) {
         return true;
@@ -255,7 +262,7 @@ impl Number for f64 {
     }
     #[inline(never)]
     fn rem(m: &mut Meta, a: Traced<Self>, b: Traced<Self>) -> Traced<Self> {
-        super::methods::float_call(m, &super::methods::FMOD, &[a, b], a.val % b.val)
+        super::float_methods::float_call(m, &super::float_methods::FMOD, &[a, b], a.val % b.val)
     }
     #[inline(never)]
     fn neg(m: &mut Meta, a: Traced<Self>, _: bool) -> Traced<Self> {
@@ -313,12 +320,13 @@ macro_rules! other_casts {
         impl Cast<$t> for f64 {
             fn cast(m: &mut Meta, a: Traced<Self>) -> Traced<$t> {
                 let val = a.val as $t;
-                if a.op == super::CONSTANT { return Traced::constant(val) }
-                // Narrow types saturate at their own bounds: clamp the 64-bit result.
+                // Narrow types saturate at their own bounds: clamp the 64-bit result. This branches, constant or not: ticks
+                // must be the same in every mode.
                 let signed = <$t as Integer>::SIGNED;
-                let wide = m.pure(if signed { Op::FloatToInt } else { Op::FloatToUint }, &[a.arg()]);
-                if <$t>::BITS == 64 { return Traced::new(val, wide) }
                 let native = if signed { a.val as i64 as u64 } else { a.val as u64 };
+                let op = if signed { Op::FloatToInt } else { Op::FloatToUint };
+                let wide = m.pure_word::<u64>(op, &[a.arg()], native).arg();
+                if <$t>::BITS == 64 { return Traced::new(val, wide) }
                 let (low, high) = (<$t>::MIN.to_bits(), <$t>::MAX.to_bits());
                 let less = if signed { Op::Lt } else { Op::Ult };
                 let is = |x: u64, y: u64| if signed { (x as i64) < (y as i64) } else { x < y };

@@ -14,13 +14,13 @@ pub struct Numbers {
 
 /// A table of functions, and its name.
 #[derive(Clone, Copy)]
-pub struct Suite {
-    pub names: &'static [&'static str],
+pub(crate) struct Suite {
+    pub(crate) names: &'static [&'static str],
     /// One function on two numbers.
-    pub plain: fn(i64, i64, i64) -> i64,
+    pub(crate) plain: fn(i64, i64, i64) -> i64,
     /// One function on all inputs.
-    pub run: fn(i64, Numbers, Numbers) -> i64,
-    pub driver: fn() -> &'static Driver,
+    pub(crate) run: fn(i64, Numbers, Numbers) -> i64,
+    pub(crate) driver: fn() -> &'static Driver,
 }
 
 /// Makes a driver and a test of a list of functions.
@@ -72,22 +72,22 @@ const MODES: [&str; 6] = [
 ];
 
 /// Bits that tell apart what is easily confused.
-pub const INTERESTING: [i64; 26] = [
+pub(crate) const INTERESTING: [i64; 26] = [
     0, 1, -1, 2, -2, 3, 7, 8, 31, 63, 64, -64, 100, 127, 128, -128, -129, 255, 256, 32767, -32769, 65536,
     i32::MAX as i64, i32::MIN as i64 - 1, i64::MAX, i64::MIN,
 ];
 
 /// Small numbers, for functions that count.
-pub const SMALL: [i64; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -1, -2, -3, -7, 100];
+pub(crate) const SMALL: [i64; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -1, -2, -3, -7, 100];
 
 /// Floats of all kinds, as bits.
-pub const FLOATS: [f64; 22] = [
+pub(crate) const FLOATS: [f64; 22] = [
     0.0, -0.0, 1.0, -1.0, 0.5, 1.5, -2.5, 2.0, 3.0, 1e-300, 1e300, -1e300, 127.9, 128.1, -129.5, 2147483648.5, 4294967296.0,
     9.3e18, 1.9e19, f64::NAN, f64::INFINITY, f64::NEG_INFINITY,
 ];
 
 /// The bits of [`FLOATS`].
-pub fn floats() -> Vec<i64> {
+pub(crate) fn floats() -> Vec<i64> {
     FLOATS.iter().map(|float| float.to_bits() as i64).collect()
 }
 
@@ -109,7 +109,7 @@ fn pairs(inputs: &[i64]) -> Vec<(i64, i64)> {
 }
 
 /// Runs every function of a table in every mode, each mode in a thread of its own.
-pub fn check(suite: Suite, inputs: &[i64]) {
+pub(crate) fn check(suite: Suite, inputs: &[i64]) {
     /// Threads of this name panic on purpose.
     const QUIET: &str = "subset";
     static HOOK: Once = Once::new();

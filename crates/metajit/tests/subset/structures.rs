@@ -39,7 +39,7 @@ fn nested_option(a: i64, b: i64) -> i64 {
 /// What can go wrong.
 #[jit_enum]
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Mistake {
+pub(crate) enum Mistake {
     Zero,
     Negative(i64),
     Both { left: i64, right: bool },
@@ -92,16 +92,16 @@ fn result_methods(a: i64, b: i64) -> i64 {
 
 #[jit_enum]
 #[derive(Clone, Copy)]
-pub struct Point {
-    pub x: i64,
-    pub y: f64,
+pub(crate) struct Point {
+    pub(crate) x: i64,
+    pub(crate) y: f64,
 }
 #[jit_enum]
 #[derive(Clone, Copy)]
-pub struct Pair(pub i64, pub bool);
+pub(crate) struct Pair(pub(crate) i64, pub(crate) bool);
 #[jit_enum]
 #[derive(Clone, Copy)]
-pub enum Shape {
+pub(crate) enum Shape {
     Dot(Point),
     Line { from: Point, to: Point },
     Nothing,
@@ -156,19 +156,19 @@ fn tuples(a: i64, b: i64) -> i64 {
 #[jit_word]
 pub struct Value(u64);
 impl Value {
-    pub const NOTHING: Value = Value::from_bits(2);
+    pub(crate) const NOTHING: Value = Value::from_bits(2);
 }
-pub const SPECIAL: Value = Value::from_bits(7 << 2);
+pub(crate) const SPECIAL: Value = Value::from_bits(7 << 2);
 
 #[jit]
 impl Value {
-    pub fn small(number: i64) -> Self {
+    pub(crate) fn small(number: i64) -> Self {
         Value::from_bits((number as u64) << 2)
     }
-    pub fn is_small(self) -> bool {
+    pub(crate) fn is_small(self) -> bool {
         self.bits() & 3 == 0
     }
-    pub fn number(self) -> Option<i64> {
+    pub(crate) fn number(self) -> Option<i64> {
         if self.is_small() { Some(self.bits() as i64 >> 2) } else { None }
     }
     fn plus(self, other: Value) -> Option<Self> {
@@ -207,12 +207,12 @@ fn word_patterns(a: i64, b: i64) -> i64 {
 #[jit]
 fn methods_not_looked_into(a: i64, b: i64) -> i64 {
     let x = Value::small(a & 7).doubled(b & 3);
-    x.bits() as i64 + x.digits() + Value::digits(x) * 100
+    x.bits() as i64 + x.digits()
 }
 
 /// Things with a size.
 #[jit]
-pub trait Sized2: Copy {
+pub(crate) trait Sized2: Copy {
     fn size(self) -> i64;
     fn grown(self, by: i64) -> Self;
     fn twice(self) -> i64 {
@@ -268,7 +268,7 @@ fn generics(a: i64, b: i64) -> i64 {
     let (x, y) = both(a, b as u8);
     let (_, z) = both::<bool, f64>(true, 1.5);
     let float = chosen(a < b, z, 2.5);
-    generic(Value::small(a), b) + generic(b, x) + <i64 as Sized2>::twice(b) + y as i64 + chosen::<i64>(a > 0, 1, 2) + float as i64
+    generic(Value::small(a), b) + generic(b, x) + b.twice() + y as i64 + chosen::<i64>(a > 0, 1, 2) + float as i64
 }
 #[jit]
 fn optional_generic<T: Word>(value: T, keep: bool) -> Option<(T, T)> {
