@@ -29,7 +29,7 @@ pub(crate) enum Tracing {
 /// The lints that twins are exempt from: they repeat the user's code, whose own lints have spoken.
 pub(crate) fn quiet() -> TokenStream {
     quote!(#[allow(
-        unused, unreachable_code, unreachable_patterns, unreachable_pub, non_snake_case, non_camel_case_types, private_interfaces,
+        unused, unreachable_code, unreachable_patterns, unreachable_pub, non_shorthand_field_patterns, non_snake_case, non_camel_case_types, private_interfaces,
         missing_docs, missing_debug_implementations, clippy::all, clippy::pedantic, clippy::undocumented_unsafe_blocks
     )])
 }
