@@ -27,6 +27,8 @@ use std::time::Duration;
 pub struct Mode {
     /// What it is called in messages.
     pub name: String,
+    /// The collector's configuration on its thread, as `METAJIT_GC` takes it.
+    pub collector: String,
     /// The parameters of its thread.
     #[cfg(feature = "jit")]
     pub parameters: Parameters,
@@ -51,6 +53,7 @@ impl Modes {
         Modes {
             modes: vec![Mode {
                 name: "plain".to_owned(),
+                collector: String::new(),
                 #[cfg(feature = "jit")]
                 parameters: of("off"),
             }],
@@ -72,17 +75,28 @@ impl Modes {
             .with("few bridges", "threshold=7,function_threshold=11")
             .with("short traces", "threshold=2,function_threshold=3,trace_eagerness=1,trace_limit=60,max_unroll_loops=1,max_unroll_recursion=1,max_inline_depth=2")
             .with("default", "")
+            .with_collector("collecting often", "threshold=3,function_threshold=5,trace_eagerness=1", "stress=13,poison=1")
+            .with_collector("collecting often, evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=2", "stress=13,poison=1")
+            .with_collector("collecting often", "threshold=3,function_threshold=5,trace_eagerness=1", "stress=13,poison=1")
+            .with_collector("collecting often, evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=2", "stress=13,poison=1")
     }
 
     /// Adds a mode with these parameters (as [`Parameters::set`] takes them).
     #[must_use]
-    pub fn with(mut self, name: &str, parameters: &str) -> Modes {
+    pub fn with(self, name: &str, parameters: &str) -> Modes {
+        self.with_collector(name, parameters, "")
+    }
+
+    /// Adds a mode with these parameters and this configuration of the collector (as `METAJIT_GC` takes it).
+    #[must_use]
+    pub fn with_collector(mut self, name: &str, parameters: &str, collector: &str) -> Modes {
         #[cfg(feature = "jit")]
         self.modes.push(Mode {
             name: name.to_owned(),
+            collector: collector.to_owned(),
             parameters: of(parameters),
         });
-        let _ = (&mut self, name, parameters);
+        let _ = (&mut self, name, parameters, collector);
         self
     }
 
@@ -122,7 +136,13 @@ pub fn run_in<T: Send + 'static>(
     let (sender, receiver) = std::sync::mpsc::channel();
     let mode = mode.clone();
     let work = move || {
-        let _ = &mode;
+        if !mode.collector.is_empty() {
+            let mut config = crate::gc::configuration();
+            if let Err(error) = config.apply(&mode.collector) {
+                panic!("{error}");
+            }
+            crate::gc::configure(config);
+        }
         #[cfg(feature = "jit")]
         set_parameters(mode.parameters);
         let ran = match catch_unwind(AssertUnwindSafe(run)) {
@@ -262,6 +282,7 @@ pub fn check<T: PartialEq + Debug + Send + 'static>(
             "{quality}threshold=3,function_threshold=6,trace_eagerness={eagerness},fail_guard={number}"
         );
         let mode = Mode {
+            collector: String::new(),
             name: format!("guard {number} fails ({text})"),
             parameters: of(&text),
         };

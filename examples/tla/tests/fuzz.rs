@@ -354,7 +354,7 @@ fn go(text: &str) -> (Result<String, String>, Vec<String>, Vec<String>) {
 
 #[test]
 fn random_programs_do_the_same_in_every_mode() {
-    let mut campaign = Fuzz::new("tla", 1, 30);
+    let mut campaign = Fuzz::new("tla", 1, 10);
     campaign.genes = 300;
     fuzz(&campaign, make, go);
 }
