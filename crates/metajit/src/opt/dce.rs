@@ -8,7 +8,7 @@
 //! and which is a constant more than another value are replaced by that value ([`Recipe::SlotPlus`]); what is not marked by
 //! then is dropped, parameters included; blocks and exits that nothing reaches are dropped and the others numbered anew.
 //!
-//! **Invariants.** Instructions keep their numbers and their order; blocks list fewer of them.
+//! **Invariants.** Instructions keep their order; those left are numbered by block.
 
 use super::Options;
 use super::rules::is_large;
@@ -32,6 +32,7 @@ pub(super) fn clean(code: &mut Code, options: &Options) {
         used.mark(code, &exit.slots);
     }
     drop_unused(code, &used.marks);
+    renumber(code);
 }
 
 fn as_op(arg: Arg) -> Option<OpRef> {
@@ -430,4 +431,48 @@ fn drop_unused(code: &mut Code, used: &[bool]) {
             code.insts[param.0 as usize].aux = Aux::Index(position as u32);
         }
     }
+}
+
+/// Numbers what is left anew, in the order of the blocks.
+fn renumber(code: &mut Code) {
+    let mut number = vec![None; code.insts.len()];
+    let mut insts = Vec::new();
+    let mut args = Vec::new();
+    for block in &mut code.blocks {
+        for op in block.params.iter_mut().chain(&mut block.insts) {
+            let next = OpRef(insts.len() as u32);
+            number[op.0 as usize] = Some(next);
+            insts.push(code.insts[op.0 as usize]);
+            *op = next;
+        }
+    }
+    let renumbered = |op: OpRef| number[op.0 as usize].unwrap_or(op);
+    let renumbered_arg = |arg: Arg| match arg {
+        Arg::Op(op) => Arg::Op(renumbered(op)),
+        constant => constant,
+    };
+    for inst in &mut insts {
+        inst.args = inst.args.map(renumbered_arg);
+        if let Aux::Call(_, run) = &mut inst.aux {
+            let start = args.len() as u32;
+            args.extend(
+                code.args[run.range()]
+                    .iter()
+                    .map(|&arg| renumbered_arg(arg)),
+            );
+            run.start = start;
+        }
+    }
+    for block in &mut code.blocks {
+        if let End::Jump(_, args) | End::Finish(args) = &mut block.end {
+            args.iter_mut().for_each(|arg| *arg = renumbered_arg(*arg));
+        }
+    }
+    for exit in &mut code.exits {
+        exit.slots
+            .iter_mut()
+            .for_each(|slot| *slot = renumbered(*slot));
+    }
+    code.insts = insts;
+    code.args = args;
 }

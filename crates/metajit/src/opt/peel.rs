@@ -650,9 +650,27 @@ impl Optimizer<'_> {
         met
     }
 
-    /// What becomes a parameter is allocated, with all virtual objects that can be reached from it: so none of those can be
-    /// carried as its contents.
+    /// Makes parameters of virtual objects that can't be carried as their contents: one object that would be carried as two
+    /// would be two objects afterwards. And what becomes a parameter is allocated, with all virtual objects that can be
+    /// reached from it, so none of those can be carried either.
     fn give_up_forced(&self, nodes: &mut [Node], met: &[(NodeId, Val)]) -> bool {
+        let address = Kind::Param {
+            boxing: Boxing::Plain,
+            content: super::virtuals::address_range(),
+        };
+        let mut gave_up = false;
+        let mut carried_as: BTreeMap<Val, NodeId> = BTreeMap::new();
+        for &(node, val) in met {
+            if !matches!(nodes[node].kind, Kind::Object { .. }) {
+                continue;
+            }
+            let other = *carried_as.entry(self.resolve(val)).or_insert(node);
+            if other != node {
+                nodes[node].kind = address.clone();
+                nodes[other].kind = address.clone();
+                gave_up = true;
+            }
+        }
         let mut forced = BTreeSet::new();
         let mut work: Vec<Val> = met
             .iter()
@@ -675,14 +693,10 @@ impl Optimizer<'_> {
                 Entry::Computed(val) => work.push(*val),
             }
         }
-        let mut gave_up = false;
         for &(node, val) in met {
             let forced = matches!(self.resolve(val), Val::Virtual(id) if forced.contains(&id));
             if forced && matches!(nodes[node].kind, Kind::Object { .. }) {
-                nodes[node].kind = Kind::Param {
-                    boxing: Boxing::Plain,
-                    content: super::virtuals::address_range(),
-                };
+                nodes[node].kind = address.clone();
                 gave_up = true;
             }
         }
