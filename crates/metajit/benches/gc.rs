@@ -62,6 +62,9 @@ fn resident() -> usize {
     pages * 4096
 }
 
+/// When the collection under way began, and the pauses so far.
+type Pauses = (f64, Vec<(Kind, f64)>);
+
 fn on_a_thread<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     std::thread::spawn(f).join().expect("the benchmark ran")
 }
@@ -300,7 +303,7 @@ fn main() {
             let mut forest = Forest::new(1 << 30);
             gc::collect();
             // CPU time, as the pauses of `statistics` include what other processes took.
-            let pauses: Rc<RefCell<(f64, Vec<(Kind, f64)>)>> = Rc::default();
+            let pauses: Rc<RefCell<Pauses>> = Rc::default();
             let log = pauses.clone();
             gc::on_event(Some(Box::new(move |event| {
                 let mut log = log.borrow_mut();
