@@ -1,0 +1,49 @@
+//! The project's own language tests, and its benchmarks for one iteration.
+
+mod support;
+
+use std::path::Path;
+use support::{assert_none_failed, expectation, run, som_files};
+
+#[test]
+fn every_language_test_does_what_its_heading_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/som");
+    let (mut failures, mut count) = (Vec::new(), 0);
+    for file in som_files(&root) {
+        let source = std::fs::read_to_string(&file).expect("a readable test");
+        let Some(expectation) = expectation(&source) else {
+            continue;
+        };
+        count += 1;
+        let outcome = run(&[file.display().to_string()], &root);
+        if !expectation.is_met_by(&outcome) {
+            failures.push(format!("{}: {outcome:?}", file.display()));
+        }
+    }
+    assert_none_failed(&failures, count);
+}
+
+#[test]
+fn every_benchmark_verifies_its_result() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("benchmarks");
+    let (mut failures, mut count) = (Vec::new(), 0);
+    for file in som_files(&root) {
+        let source = std::fs::read_to_string(&file).expect("a readable benchmark");
+        // Benchmarks are the subclasses of Workload; other files help them.
+        let is_abstract = source.contains("self subclassResponsibility");
+        if is_abstract || !source.contains("= Workload (") {
+            continue;
+        }
+        count += 1;
+        let name = file
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
+        let arguments = ["Harness", name, "1", "1"].map(str::to_owned);
+        let outcome = run(&arguments, &root);
+        if outcome.status != Some(0) {
+            failures.push(format!("{name}: {outcome:?}"));
+        }
+    }
+    assert_none_failed(&failures, count);
+}
