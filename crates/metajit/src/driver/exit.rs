@@ -11,7 +11,7 @@ use crate::ir::Arg;
 use crate::ir::code::{Exit, Place, Recipe, ResumeStep};
 use crate::ir::tree::{FragmentId, GuardId, LogEntry, LogId, Tree};
 use crate::object::{Header, Kind};
-use crate::record::{Abort, Meta, Recorder, Replay, Step};
+use crate::record::{Abort, Continue, Meta, Recorder, Replay, StepKind};
 use crate::twin::Raw;
 use std::sync::Arc;
 
@@ -57,6 +57,9 @@ unsafe fn write_item(items: *mut u8, kind: Kind, index: usize, bits: u64) {
     }
 }
 
+/// Slots that are copied without an allocation.
+const FEW_SLOTS: usize = 32;
+
 /// The values of an exit's recipes.
 struct Values<'a> {
     slots: &'a [u64],
@@ -71,9 +74,6 @@ impl Values<'_> {
             Recipe::SlotPlus(slot, addend) => self.slots[slot as usize].wrapping_add(addend),
             Recipe::Virtual(number) => self.virtuals[number as usize],
         }
-    }
-    fn all(&self, recipes: &[Recipe]) -> Vec<u64> {
-        recipes.iter().map(|&recipe| self.get(recipe)).collect()
     }
 }
 
@@ -133,47 +133,37 @@ fn symbolic(tree: &Tree, node: LogId) -> &[Arg] {
     }
 }
 
-fn steps(
-    exit: &Exit,
-    values: &Values<'_>,
-    recording: Option<(&Tree, GuardId)>,
-) -> Vec<(Option<LogId>, Step)> {
-    let path =
-        recording.map(|(tree, guard)| tree.path(tree.guards[guard.0 as usize].snapshot.node));
-    let mut steps = Vec::with_capacity(exit.resume.len());
+/// Writes down what replay is to consume; with a tree and a guard of it, the operands that recording goes on with, too.
+fn fill(replay: &mut Replay, exit: &Exit, values: &Values<'_>, recording: Option<(&Tree, GuardId)>) {
+    let path = recording.map(|(tree, guard)| tree.path(tree.guards[guard.0 as usize].snapshot.node));
+    replay.begin(exit.ticks);
     for (index, step) in exit.resume.iter().enumerate() {
         let node = path.as_ref().map(|path| path[index]);
-        let raws = |words: Vec<u64>| -> Vec<Raw> {
-            match (recording, node) {
-                (Some((tree, _)), Some(node)) => words
-                    .iter()
-                    .zip(symbolic(tree, node))
-                    .map(|(&bits, &arg)| {
-                        if arg.as_const().is_some() {
-                            Raw::constant(bits)
-                        } else {
-                            Raw { bits, arg }
-                        }
-                    })
-                    .collect(),
-                _ => words.into_iter().map(Raw::constant).collect(),
+        let operands = match (recording, node) {
+            (Some((tree, _)), Some(node)) => symbolic(tree, node),
+            _ => &[],
+        };
+        let raw = |(position, &recipe): (usize, &Recipe)| {
+            let bits = values.get(recipe);
+            match operands.get(position) {
+                Some(&arg @ Arg::Op(_)) => Raw { bits, arg },
+                _ => Raw::constant(bits),
             }
         };
-        let step = match step {
-            ResumeStep::Enter(_) => Step::Enter,
-            ResumeStep::Merge { greens, reds, .. } => Step::Merge {
-                greens: greens.clone(),
-                reds: raws(values.all(reds)),
-            },
-            ResumeStep::Words(words) => Step::Words(raws(values.all(words))),
+        match step {
+            ResumeStep::Enter(_) => replay.push(node, StepKind::Enter, std::iter::empty()),
+            ResumeStep::Merge { greens, reds, .. } => {
+                let greens_first = greens.iter().map(|&bits| Raw::constant(bits));
+                let words = greens_first.chain(reds.iter().enumerate().map(raw));
+                replay.push(node, StepKind::Merge(greens.len() as u32), words);
+            }
+            ResumeStep::Words(words) => replay.push(node, StepKind::Words, words.iter().enumerate().map(raw)),
             ResumeStep::Collapsed(words) => {
                 let at = values.get(words[0]) as u32;
-                Step::Collapsed(at, raws(values.all(&words[1..])))
+                replay.push(node, StepKind::Collapsed(at), words[1..].iter().enumerate().map(raw));
             }
-        };
-        steps.push((node, step));
+        }
     }
-    steps
 }
 
 /// Whether a bridge is to be recorded from this exit now.
@@ -236,22 +226,45 @@ pub(super) fn leave(
     number: u64,
 ) -> Outcome {
     let exit = &compiled.code.exits[number as usize];
+    let mut slots = [0u64; FEW_SLOTS];
+    let count = exit.slots.len();
+    let many: Vec<u64>;
     // SAFETY: the context lives as long as the thread, and nothing else uses it now.
-    let slots: Vec<u64> = unsafe { (&(*context()).slots)[..exit.slots.len()].to_vec() };
-    let values = gc::without_collection(|| rebuild(exit, &slots));
-    let recording = with(|runtime| {
-        let guard = wants_bridge(runtime, place, exit, &compiled.validity)?;
-        let limits = runtime.limits();
-        runtime.at(place).busy = true;
-        let live = runtime.at(place).live.take()?;
-        Some((guard, limits, live))
+    let handed = unsafe { &(&(*context()).slots)[..count] };
+    let slots: &[u64] = if count <= FEW_SLOTS {
+        slots[..count].copy_from_slice(handed);
+        &slots[..count]
+    } else {
+        many = handed.to_vec();
+        &many
+    };
+    let values = if exit.virtuals.is_empty() && exit.stores.is_empty() {
+        Values { slots, virtuals: Vec::new() }
+    } else {
+        gc::without_collection(|| rebuild(exit, slots))
+    };
+    if let (None, 0, [ResumeStep::Merge { greens, reds, .. }]) = (exit.guard, exit.ticks, &exit.resume[..]) {
+        // The fragment ended at a merge point: there is nothing to do again.
+        with(|runtime| runtime.statistics.exits += 1);
+        let reds = reds.iter().map(|&recipe| values.get(recipe)).collect();
+        return Outcome::Continue(Continue { greens: greens.clone(), reds });
+    }
+    let (recording, mut replay) = with(|runtime| {
+        let guard = wants_bridge(runtime, place, exit, &compiled.validity);
+        let recording = guard.and_then(|guard| {
+            let limits = runtime.limits();
+            runtime.at(place).busy = true;
+            let live = runtime.at(place).live.take()?;
+            Some((guard, limits, live))
+        });
+        (recording, runtime.replays.pop().unwrap_or_default())
     });
     let Some((guard, limits, mut live)) = recording else {
-        let (outcome, ..) = resume(driver, steps(exit, &values, None), exit.ticks, None);
-        return outcome;
+        fill(&mut replay, exit, &values, None);
+        return resume(driver, replay, None).0;
     };
     let start = thread_time();
-    let steps = steps(exit, &values, Some((&live.tree, guard)));
+    fill(&mut replay, exit, &values, Some((&live.tree, guard)));
     let empty = Tree::new(live.tree.portal, Vec::new());
     let tree = std::mem::replace(&mut live.tree, empty);
     let mut putting_back = PuttingBack {
@@ -259,7 +272,7 @@ pub(super) fn leave(
         live: Some(live),
     };
     let recorder = Recorder::bridge(tree, guard, driver, limits, compiled.validity.clone());
-    let (outcome, words, recorder) = resume(driver, steps, exit.ticks, Some(recorder));
+    let (outcome, words, recorder) = resume(driver, replay, Some(recorder));
     let (Some(mut recorder), Some(mut live)) = (recorder, putting_back.live.take()) else {
         return outcome;
     };
@@ -309,27 +322,15 @@ impl Drop for PuttingBack {
 /// Calls the twin at the outermost merge point of the exit.
 fn resume(
     driver: &'static Driver,
-    steps: Vec<(Option<LogId>, Step)>,
-    ticks: u32,
+    replay: Replay,
     recorder: Option<Box<Recorder>>,
 ) -> (Outcome, Vec<Raw>, Option<Box<Recorder>>) {
-    let Some((_, Step::Merge { greens, reds })) = steps.first().cloned() else {
-        unreachable!("an exit begins at a merge point");
-    };
-    let kept = Kept::new(
-        steps
-            .iter()
-            .flat_map(|(_, step)| match step {
-                Step::Enter => &[],
-                Step::Merge { reds: words, .. }
-                | Step::Words(words)
-                | Step::Collapsed(_, words) => &words[..],
-            })
-            .map(|word| word.bits),
-    );
-    let mut meta = Meta::replaying(Replay::new(steps, ticks), recorder);
+    let (greens, reds) = replay.merge(0);
+    let kept = Kept::new(replay.words());
+    let mut meta = Meta::replaying(replay, recorder);
     let words = (driver.twin)(&mut meta, &greens, &reds);
-    let (outcome, recorder, _) = meta.finish();
+    let (outcome, recorder, replay) = meta.finish();
     drop(kept);
+    with(|runtime| runtime.replays.extend(replay));
     (outcome_of(outcome, &words), words, recorder)
 }

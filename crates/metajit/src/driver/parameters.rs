@@ -36,8 +36,10 @@ pub struct Parameters {
     pub optimize: bool,
     /// Compile quickly first.
     pub quick: bool,
-    /// Print trees, code and exits to standard error.
+    /// Print trees and code to standard error.
     pub trace: bool,
+    /// Print the statistics and the places with their exits to standard error when the thread ends.
+    pub report: bool,
     /// For tests: this guard (counted from 1) of each piece of code fails whenever it is reached. 0 for none.
     pub fail_guard: u32,
 }
@@ -63,6 +65,7 @@ impl Default for Parameters {
             optimize: true,
             quick: false,
             trace: false,
+            report: false,
             fail_guard: 0,
         }
     }
@@ -99,6 +102,7 @@ impl Parameters {
         "optimize",
         "quick",
         "trace",
+        "report",
         "fail_guard",
     ];
 
@@ -140,6 +144,7 @@ impl Parameters {
                 "optimize" => self.optimize = number != 0,
                 "quick" => self.quick = number != 0,
                 "trace" => self.trace = number != 0,
+                "report" => self.report = number != 0,
                 "fail_guard" => self.fail_guard = small,
                 _ => {
                     return Err(BadParameter(format!(

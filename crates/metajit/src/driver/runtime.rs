@@ -9,7 +9,7 @@ use crate::ir::code::Code;
 use crate::ir::{Arg, Class, Op};
 use crate::ir::tree::{FragmentId, GuardId, Tree};
 use crate::opt;
-use crate::record::{Abort, Continue, Limits, Meta, Recorder};
+use crate::record::{Abort, Continue, FastMap, Limits, Meta, Recorder, Replay};
 use crate::twin::{Flat, Raw};
 use std::any::Any;
 use std::cell::RefCell;
@@ -90,7 +90,10 @@ pub(super) struct Runtime {
     pub(super) parameters: Parameters,
     pub(super) statistics: Statistics,
     places: Vec<Place>,
-    index: HashMap<(usize, Vec<u64>), PlaceId>,
+    /// Places by the hash of driver and greens.
+    index: FastMap<u64, Vec<PlaceId>>,
+    /// Replays not in use, for their buffers.
+    pub(super) replays: Vec<Replay>,
     compiler: Option<Result<Compiler, CompileError>>,
     pub(super) panic: Option<Box<dyn Any + Send>>,
 }
@@ -98,6 +101,12 @@ pub(super) struct Runtime {
 thread_local! {
     static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
     static CONTEXT: RefCell<Option<Box<Context>>> = const { RefCell::new(None) };
+}
+
+fn hash(driver: &'static Driver, greens: &[u64]) -> u64 {
+    greens.iter().fold(std::ptr::from_ref(driver) as u64, |hash, &green| {
+        (hash ^ green).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    })
 }
 
 /// Runs `f` on the thread's runtime. `f` must not run the interpreter.
@@ -190,7 +199,44 @@ pub fn never_inlines(driver: &'static Driver, greens: &[u64]) -> bool {
     })
 }
 
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if self.parameters.report {
+            eprint!("{}", self.report());
+        }
+    }
+}
+
 impl Runtime {
+    /// The statistics, and every place with how it does.
+    fn report(&self) -> String {
+        let mut text = String::new();
+        for (name, count) in self.statistics.fields() {
+            text.push_str(&format!("metajit: {name} {count}\n"));
+        }
+        for (number, place) in self.places.iter().enumerate() {
+            let state = match (&place.live, place.given_up) {
+                (Some(live), _) => format!(
+                    "{} fragments, {} recorded ops, {} bridges pending{}",
+                    live.tree.fragments.len(),
+                    live.tree.insts.len(),
+                    live.pending,
+                    if live.full { ", full" } else { "" }
+                ),
+                (None, Some(reason)) => format!("given up: {}", reason.name()),
+                (None, None) => format!("{} aborts, never inlined: {}", place.aborts, place.never_inline),
+            };
+            text.push_str(&format!("metajit: {}: {state}\n", self.location(number)));
+            let Some(live) = &place.live else { continue };
+            let mut failures: Vec<_> = live.failures.iter().collect();
+            failures.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            for ((guard, instance), count) in failures.iter().take(3) {
+                text.push_str(&format!("metajit:    g{}#{instance} failed {count} times\n", guard.0));
+            }
+        }
+        text
+    }
+
     fn new() -> Runtime {
         let mut parameters = Parameters::default();
         if let Ok(text) = std::env::var("METAJIT") {
@@ -202,7 +248,8 @@ impl Runtime {
             parameters,
             statistics: Statistics::default(),
             places: Vec::new(),
-            index: HashMap::new(),
+            index: FastMap::default(),
+            replays: Vec::new(),
             compiler: None,
             panic: None,
         };
@@ -220,14 +267,16 @@ impl Runtime {
     }
 
     pub(super) fn find(&self, driver: &'static Driver, greens: &[u64]) -> Option<PlaceId> {
-        self.index
-            .get(&(std::ptr::from_ref(driver) as usize, greens.to_vec()))
-            .copied()
+        let places = self.index.get(&hash(driver, greens))?;
+        let same = |place: &&PlaceId| {
+            let place = &self.places[**place];
+            std::ptr::eq(place.driver, driver) && place.greens == greens
+        };
+        places.iter().find(same).copied()
     }
 
     fn place(&mut self, driver: &'static Driver, greens: &[u64]) -> PlaceId {
-        let key = (std::ptr::from_ref(driver) as usize, greens.to_vec());
-        if let Some(&place) = self.index.get(&key) {
+        if let Some(place) = self.find(driver, greens) {
             return place;
         }
         greens.iter().for_each(|&green| super::keep_constant(green));
@@ -241,7 +290,7 @@ impl Runtime {
             given_up: None,
             never_inline: false,
         });
-        self.index.insert(key, place);
+        self.index.entry(hash(driver, greens)).or_default().push(place);
         place
     }
 

@@ -1,6 +1,7 @@
 //! Calls, as twins make them: looked into, residual, elidable, and of portals.
 
 use super::{Meta, Mode};
+use crate::context::MAX_RESULTS;
 use crate::driver::Driver;
 use crate::ir::tree::LogId;
 use crate::ir::{Arg, Callee};
@@ -19,6 +20,13 @@ pub enum Enter<T> {
     Run(Vec<u64>, Vec<Raw>),
 }
 
+/// A result's words, out of the way of the tracer.
+fn copied(words: &[Raw]) -> [Raw; MAX_RESULTS] {
+    let mut copy = [Raw::constant(0); MAX_RESULTS];
+    copy[..words.len()].copy_from_slice(words);
+    copy
+}
+
 impl Meta {
     /// Begins a call that is looked into, or answers it if it was completed before.
     #[inline(never)]
@@ -26,7 +34,7 @@ impl Meta {
         if self.replays() {
             let replay = self.replay.as_mut().expect("a replay in replay mode");
             if let Some(words) = replay.take_collapsed() {
-                let words = words.to_vec();
+                let words = copied(words);
                 return Err(R::unflatten_twin(self, &mut Reader::new(&words), false));
             }
             let start = replay.position();
@@ -57,12 +65,8 @@ impl Meta {
     }
 
     fn replayed_words<R: Flat>(&mut self, from_call: bool) -> R::Twin {
-        let words = self
-            .replay
-            .as_mut()
-            .expect("a replay in replay mode")
-            .take_words()
-            .to_vec();
+        let replay = self.replay.as_mut().expect("a replay in replay mode");
+        let words = copied(replay.take_words());
         R::unflatten_twin(self, &mut Reader::new(&words), from_call)
     }
 
@@ -157,7 +161,7 @@ impl Meta {
         if self.replays() {
             let replay = self.replay.as_mut().expect("a replay in replay mode");
             if let Some(words) = replay.take_collapsed() {
-                let words = words.to_vec();
+                let words = copied(words);
                 return Enter::Done(R::unflatten_twin(self, &mut Reader::new(&words), false));
             }
             if replay.next_is_words() {

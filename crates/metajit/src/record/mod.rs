@@ -31,7 +31,8 @@ pub use calls::{CallMark, Enter};
 pub use memory::Allocation;
 pub(crate) use recorder::FastMap;
 pub use recorder::{Abort, Limits, Recorder};
-pub use replay::{Replay, Step};
+pub use replay::Replay;
+pub(crate) use replay::StepKind;
 
 use crate::driver::Driver;
 use crate::ir::tree::TreeEnd;
@@ -65,6 +66,7 @@ pub struct Meta {
     mode: Mode,
     /// Present while recording and in a replay that records afterwards.
     recorder: Option<Box<Recorder>>,
+    /// Kept after the replay's end, for its buffers.
     replay: Option<Replay>,
     /// Portal activations that this twin has inlined, the outermost not counted.
     depth: u32,
@@ -108,8 +110,8 @@ impl Meta {
     }
 
     /// What it hands back when the outermost twin is done.
-    pub(crate) fn finish(self) -> (Option<Continue>, Option<Box<Recorder>>, Mode) {
-        (self.outcome, self.recorder, self.mode)
+    pub(crate) fn finish(self) -> (Option<Continue>, Option<Box<Recorder>>, Option<Replay>) {
+        (self.outcome, self.recorder, self.replay)
     }
 
     /// The recorder, if operations are being written down (pure ones are, in a replay that records afterwards).
@@ -154,7 +156,6 @@ impl Meta {
 
     #[cold]
     fn end_replay(&mut self) {
-        self.replay = None;
         self.mode = if self.recorder.is_some() {
             Mode::Record
         } else {

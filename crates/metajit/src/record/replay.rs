@@ -3,22 +3,38 @@
 use crate::ir::tree::LogId;
 use crate::twin::Raw;
 
-/// One node of the log, with its values.
-#[derive(Clone, Debug)]
-pub enum Step {
+/// What a step of a replay is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StepKind {
     /// A portal call was entered; its merge point follows.
     Enter,
-    /// Begin (or go on) at this merge point.
-    Merge {
-        /// The greens.
-        greens: Vec<u64>,
-        /// The reds.
-        reds: Vec<Raw>,
-    },
+    /// Begin (or go on) at this merge point: so many greens, then the reds.
+    Merge(u32),
     /// An event's result words.
-    Words(Vec<Raw>),
+    Words,
     /// The result words of a completed call that was entered at so many ticks.
-    Collapsed(u32, Vec<Raw>),
+    Collapsed(u32),
+}
+
+/// One node of the log: its words are a run of the replay's.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    node: Option<LogId>,
+    kind: StepKind,
+    start: u32,
+    len: u32,
+}
+
+/// A log being replayed.
+#[derive(Default, Debug)]
+pub struct Replay {
+    steps: Vec<Step>,
+    words: Vec<Raw>,
+    position: usize,
+    /// Ticks since the last consumed node.
+    since: u32,
+    /// Ticks to pass after the last node.
+    ticks: u32,
 }
 
 /// A portal call found open in a log.
@@ -31,33 +47,49 @@ pub(super) struct Entered {
     pub(super) reds: Vec<Raw>,
 }
 
-/// A log being replayed.
-#[derive(Debug)]
-pub struct Replay {
-    steps: Vec<(Option<LogId>, Step)>,
-    position: usize,
-    /// Ticks since the last consumed node.
-    since: u32,
-    /// Ticks to pass after the last node.
-    ticks: u32,
-}
-
 impl Replay {
-    /// A replay of these steps and so many ticks after them. The first step is the merge point that the outermost twin
-    /// is called with.
-    pub fn new(steps: Vec<(Option<LogId>, Step)>, ticks: u32) -> Replay {
-        Replay {
-            steps,
-            position: 1,
-            since: 0,
-            ticks,
+    /// Begins a log: so many ticks are to pass after its last step. The first step is the merge point that the outermost
+    /// twin is called with.
+    pub(crate) fn begin(&mut self, ticks: u32) {
+        self.steps.clear();
+        self.words.clear();
+        (self.position, self.since, self.ticks) = (1, 0, ticks);
+    }
+
+    /// Adds a step.
+    pub(crate) fn push(&mut self, node: Option<LogId>, kind: StepKind, words: impl Iterator<Item = Raw>) {
+        let start = self.words.len();
+        self.words.extend(words);
+        let len = (self.words.len() - start) as u32;
+        self.steps.push(Step { node, kind, start: start as u32, len });
+    }
+
+    /// All words, for the collector.
+    pub(crate) fn words(&self) -> impl Iterator<Item = u64> {
+        self.words.iter().map(|word| word.bits)
+    }
+
+    /// The greens and reds of a merge point.
+    pub(crate) fn merge(&self, index: usize) -> (Vec<u64>, Vec<Raw>) {
+        match self.steps.get(index) {
+            Some(step @ Step { kind: StepKind::Merge(greens), .. }) => {
+                let (greens, reds) = self.words_of(step).split_at(*greens as usize);
+                (greens.iter().map(|word| word.bits).collect(), reds.to_vec())
+            }
+            other => panic!("a replay is out of step: a merge point was expected, not {other:?}"),
         }
     }
 
+    fn words_of(&self, step: &Step) -> &[Raw] {
+        &self.words[step.start as usize..(step.start + step.len) as usize]
+    }
+
+    #[inline]
     pub(super) fn is_over(&self) -> bool {
         self.position == self.steps.len() && self.since == self.ticks
     }
 
+    #[inline]
     pub(super) fn tick(&mut self) {
         self.since += 1;
         assert!(
@@ -74,52 +106,42 @@ impl Replay {
         self.since = 0;
         self.position += 1;
         match self.steps.get(self.position - 1) {
-            Some((_, Step::Words(words))) => words,
+            Some(step @ Step { kind: StepKind::Words, .. }) => self.words_of(step),
             other => panic!("a replay is out of step: an event was expected, not {other:?}"),
         }
     }
 
     /// Takes the node of a completed call, if the call that is being entered is the one.
+    #[inline]
     pub(super) fn take_collapsed(&mut self) -> Option<&[Raw]> {
-        match self.steps.get(self.position) {
-            Some((_, Step::Collapsed(at, _))) if *at == self.since => {
-                self.since = 0;
-                self.position += 1;
-                match &self.steps[self.position - 1] {
-                    (_, Step::Collapsed(_, words)) => Some(words),
-                    _ => None,
-                }
-            }
-            _ => None,
+        let step = *self.steps.get(self.position)?;
+        if step.kind != StepKind::Collapsed(self.since) {
+            return None;
         }
+        self.since = 0;
+        self.position += 1;
+        Some(self.words_of(&self.steps[self.position - 1]))
     }
 
-    /// Takes the node of a residual portal call, if the next node is an event.
+    /// Whether the next node is an event: a portal call that was not looked into.
     pub(super) fn next_is_words(&self) -> bool {
-        matches!(self.steps.get(self.position), Some((_, Step::Words(_))))
+        matches!(self.steps.get(self.position), Some(Step { kind: StepKind::Words, .. }))
     }
 
-    /// Takes the nodes of a portal call that was entered and not completed: the `Enter` node, greens and reds.
+    /// Takes the nodes of a portal call that was entered and not completed.
     pub(super) fn take_enter(&mut self) -> Entered {
         let base = match self.steps.get(self.position) {
-            Some((node, Step::Enter)) => *node,
+            Some(Step { kind: StepKind::Enter, node, .. }) => *node,
             other => panic!("a replay is out of step: a portal call was expected, not {other:?}"),
         };
         let ticks = std::mem::take(&mut self.since);
         self.position += 2;
-        match self.steps.get(self.position - 1) {
-            Some((_, Step::Merge { greens, reds })) => Entered {
-                base,
-                ticks,
-                greens: greens.clone(),
-                reds: reds.clone(),
-            },
-            other => panic!("a replay is out of step: a merge point was expected, not {other:?}"),
-        }
+        let (greens, reds) = self.merge(self.position - 1);
+        Entered { base, ticks, greens, reds }
     }
 
     /// The last consumed node and the ticks since, when the replay is one that records afterwards.
     pub(super) fn position(&self) -> Option<(LogId, u32)> {
-        Some((self.steps[self.position - 1].0?, self.since))
+        Some((self.steps[self.position - 1].node?, self.since))
     }
 }
