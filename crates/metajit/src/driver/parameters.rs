@@ -84,7 +84,7 @@ impl std::error::Error for BadParameter {}
 
 impl Parameters {
     /// The names that [`Parameters::set`] takes.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: &'static [&'static str] = &[
         "off",
         "threshold",
         "function_threshold",
