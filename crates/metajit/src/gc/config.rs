@@ -2,6 +2,14 @@
 //!
 //! The variable is a list like `stress=1,limit=512M,verify=1,poison=1` and wins over what the program says, so that any
 //! program can be run under stress without changing it.
+//!
+//! | key | value |
+//! |---|---|
+//! | `limit` | [`Config::limit`], bytes with an optional `K`, `M` or `G`; so are `nursery`, `nursery_max` and `growth_min` |
+//! | `growth` | [`Config::growth`], a decimal fraction |
+//! | `stress` | 0: none, 1: at every allocation, n: at one allocation in n, chosen by `seed` |
+//! | `stress_major` | of these collections, one in so many is a major one |
+//! | `verify`, `poison`, `log` | 0 or 1 |
 
 use std::sync::OnceLock;
 
