@@ -1132,6 +1132,19 @@ fn a_handle_that_was_not_rooted_is_found_when_memory_is_poisoned() {
 }
 
 #[test]
+#[should_panic(expected = "this thread's heap can't be used any more")]
+fn a_heap_half_collected_is_not_used_again() {
+    on_a_thread(Config::default(), || {
+        let pair = Pair::alloc(1, Any::null(), Any::null());
+        let roots = gc::add_roots(Box::new(|_| panic!("a visitor's mistake")));
+        assert!(std::panic::catch_unwind(gc::collect).is_err());
+        drop(roots);
+        std::hint::black_box(pair);
+        Pair::alloc(2, Any::null(), Any::null());
+    });
+}
+
+#[test]
 fn collection_is_off_while_objects_are_rebuilt() {
     let config = Config {
         stress: Stress::EveryAllocation,

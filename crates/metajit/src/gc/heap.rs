@@ -143,6 +143,8 @@ pub(super) struct Heap {
     stress_count: u32,
     allocated_before: u64,
     pub(super) statistics: Statistics,
+    /// Set while a collection is under way; stays set if a panic ends it.
+    collecting: bool,
     /// How many times collection was switched off.
     without_collection: usize,
 }
@@ -184,6 +186,7 @@ impl Heap {
             stress_count: 0,
             allocated_before: 0,
             statistics: Statistics::default(),
+            collecting: false,
             without_collection: 0,
             config: Config::default(),
         };
@@ -219,6 +222,14 @@ impl Heap {
                 0
             });
         });
+    }
+
+    /// Refuses to go on with a heap that is half collected.
+    fn check_whole(&self) {
+        assert!(
+            !self.collecting,
+            "a panic ended a collection: this thread's heap can't be used any more"
+        );
     }
 
     fn stress_says_collect(&mut self) -> bool {
@@ -435,6 +446,7 @@ impl Heap {
         let begin = Instant::now();
         let major = kind == Kind::Major;
         self.flush();
+        self.collecting = true;
         self.layouts.update();
         self.epoch = self.epoch.wrapping_add(1).max(1);
         if self.config.verify {
@@ -485,6 +497,7 @@ impl Heap {
         if self.config.verify {
             verify::after(self);
         }
+        self.collecting = false;
         let statistics = &mut self.statistics;
         let allocated = (statistics.allocated - self.allocated_before) as usize;
         self.allocated_before = statistics.allocated;
@@ -633,6 +646,7 @@ impl Heap {
 
 impl Collector for Heap {
     fn allocate(&mut self, bytes: usize, window: &Window) -> Result<usize, OutOfMemory> {
+        self.check_whole();
         if self.without_collection == 0 && self.stress_says_collect() {
             let every = self.config.stress_major;
             self.stress_count = self.stress_count.wrapping_add(1);
@@ -703,6 +717,7 @@ impl Collector for Heap {
     }
 
     fn collect(&mut self, kind: Kind, cause: Cause, _: &Window) {
+        self.check_whole();
         if self.without_collection > 0 {
             return;
         }

@@ -256,6 +256,6 @@ mod tests {
         // SAFETY: just allocated.
         let bytes = unsafe { std::slice::from_raw_parts(again as *const u8, 50_000) };
         assert!(bytes.iter().all(|&byte| byte == 0));
-        assert!(large.allocate(17 << 20).is_none());
+        assert!(large.allocate(33 << 20).is_none());
     }
 }

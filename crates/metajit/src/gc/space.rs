@@ -167,7 +167,8 @@ impl Space {
         let page_bytes = system_page.max(4096);
         loop {
             let small = round_up(capacity, BLOCK_BYTES.max(page_bytes));
-            let large = small;
+            // Twice as much, as free pages between large objects may be of the wrong length.
+            let large = 2 * small;
             let bitmap = round_up(small / 64, page_bytes);
             let table = round_up(
                 small / BLOCK_BYTES * std::mem::size_of::<Block>(),
