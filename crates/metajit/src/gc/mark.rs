@@ -352,12 +352,13 @@ impl<'h> Marker<'h> {
     /// # Safety
     /// `address` must be that of a marked object.
     pub(super) unsafe fn rescan(&mut self, address: usize) {
+        let layouts: &'h Layouts = self.layouts;
         // SAFETY: the caller's contract.
         unsafe {
             (*(address as *const Header))
                 .gc
                 .store(BARRIER_BIT, Ordering::Relaxed);
-            self.scan_fields(address);
+            self.scan_fields(address, layouts.of(address));
         }
     }
 
@@ -423,15 +424,15 @@ impl<'h> Marker<'h> {
     #[inline(always)]
     unsafe fn scan(&mut self, address: usize) {
         let offset = address - self.space.base;
+        let layouts: &'h Layouts = self.layouts;
         // SAFETY: the caller's contract.
-        let size = unsafe {
-            let layouts: &'h Layouts = self.layouts;
+        let (layout, size) = unsafe {
             let layout = layouts.of(address);
             let gc = &(*(address as *const Header)).gc;
             if gc.load(Ordering::Relaxed) != BARRIER_BIT {
                 gc.store(BARRIER_BIT, Ordering::Relaxed);
             }
-            layout.size(address)
+            (layout, layout.size(address))
         };
         self.objects += 1;
         self.bytes += size;
@@ -443,16 +444,13 @@ impl<'h> Marker<'h> {
             block.mark_lines(first % LINES, last % LINES);
         }
         // SAFETY: the caller's contract.
-        unsafe { self.scan_fields(address) };
+        unsafe { self.scan_fields(address, layout) };
     }
 
     /// # Safety
-    /// `address` must be that of an object.
+    /// `address` must be that of an object of this layout.
     #[inline(always)]
-    unsafe fn scan_fields(&mut self, address: usize) {
-        let layouts: &'h Layouts = self.layouts;
-        // SAFETY: the caller's contract.
-        let layout = unsafe { layouts.of(address) };
+    unsafe fn scan_fields(&mut self, address: usize, layout: &Layout) {
         for &field in &*layout.fields {
             // SAFETY: H5: the object has the field.
             let word = unsafe { *((address + (field & !1) as usize) as *const u64) };
