@@ -1,11 +1,13 @@
 //! What compiling costs: microseconds and bytes per operation of codes shaped like traces.
 //!
-//! `cargo run --release -p metajit --example compile_cost [DUMP_DIRECTORY]`. Per 20 operations: 7 arithmetic
+//! `cargo run --release -p metajit --example compile_cost`: synthetic codes. Per 20 operations: 7 arithmetic
 //! (2 with overflow checks), 3 comparisons, 5 guards, 4 loads, 2 stores, 1 call; each guard hands over so many live
-//! values. Medians of processor time of the compiling thread.
+//! values. With the path of a log that `METAJIT=trace` wrote, the codes in it. Medians of processor time of the
+//! compiling thread.
 
-use metajit::backend::{Arena, Compiler, Options, Quality};
+use metajit::backend::{Arena, Compiler, Options, Quality, Stats};
 use metajit::ir::code::{Block, BlockId, Code, End, Exit};
+use metajit::ir::parse::parse_code;
 use metajit::ir::tree::Portal;
 use metajit::ir::{Arg, ArgRange, Aux, Callee, Effect, Inst, Op, OpRef};
 use metajit::object::{Field, Kind, Mutability};
@@ -203,10 +205,19 @@ fn make(ops: usize, shape: &Shape) -> Code {
     maker.code
 }
 
-fn main() {
-    let dump = std::env::args().nth(1).map(std::path::PathBuf::from);
-    let arena = Arena::new(256 << 20).expect("executable memory");
-    let mut compiler = Compiler::new(arena).expect("a compiler");
+/// Microseconds and bytes per operation of compiling `code`, and the operations.
+fn measure(compiler: &mut Compiler, code: &Code, options: &Options) -> (f64, usize, usize) {
+    let mut times = Vec::new();
+    let mut last = Stats::default();
+    for _ in 0..(20_000 / code.insts.len().max(1)).clamp(7, 100) {
+        last = compiler.compile(code, options).expect("compiles").stats();
+        times.push(last.time.as_nanos() as f64 / 1000.0 / last.ops as f64);
+    }
+    times.sort_by(f64::total_cmp);
+    (times[times.len() / 2], last.bytes / last.ops, last.ops)
+}
+
+fn synthetic(compiler: &mut Compiler) {
     println!("quality calls live stable   ops    us/op  bytes/op");
     for quality in [Quality::Quick, Quality::Full] {
         for calls in [true, false] {
@@ -218,27 +229,49 @@ fn main() {
                         stable,
                     };
                     let code = make(ops, &shape);
-                    let mut options = Options::new(quality);
-                    let mut times = Vec::new();
-                    let mut bytes = 0;
-                    for _ in 0..(20_000 / ops).clamp(7, 100) {
-                        let machine = compiler.compile(&code, &options).expect("compiles");
-                        let stats = machine.stats();
-                        times.push(stats.time.as_nanos() as f64 / 1000.0 / stats.ops as f64);
-                        bytes = stats.bytes / stats.ops;
-                    }
-                    if let Some(directory) = &dump {
-                        options.dump = Some(directory.clone());
-                        options.name = format!("{quality:?}-{calls}-{live}-{ops}");
-                        compiler.compile(&code, &options).expect("compiles");
-                    }
-                    times.sort_by(f64::total_cmp);
-                    let median = times[times.len() / 2];
+                    let options = Options::new(quality);
+                    let (time, bytes, _) = measure(compiler, &code, &options);
                     println!(
-                        "{quality:?} {calls:>8} {live:>4} {stable:>6} {ops:>5} {median:>8.2} {bytes:>9}"
+                        "{quality:?} {calls:>8} {live:>4} {stable:>6} {ops:>5} {time:>8.2} {bytes:>9}"
                     );
                 }
             }
         }
+    }
+}
+
+/// Measures the codes in a log that `METAJIT=trace` wrote.
+fn logged(compiler: &mut Compiler, path: &str) {
+    let log = std::fs::read_to_string(path).expect("a log");
+    println!("quality   ops exits slots    us/op  bytes/op");
+    let mut total = [0.0; 2];
+    for text in log.split("metajit: code of ").skip(1) {
+        let text = text.split_once('\n').expect("a line with its name").1;
+        let text = text.split_inclusive("\n}\n").next().expect("a code");
+        let code = match parse_code(text) {
+            Ok(code) => code,
+            Err(error) => {
+                println!("{error}");
+                continue;
+            }
+        };
+        let slots: usize = code.exits.iter().map(|exit| exit.slots.len()).sum();
+        for quality in [Quality::Quick, Quality::Full] {
+            let options = Options::new(quality);
+            let (time, bytes, ops) = measure(compiler, &code, &options);
+            let exits = code.exits.len();
+            total[quality as usize] += time * ops as f64;
+            println!("{quality:?} {ops:>8} {exits:>5} {slots:>5} {time:>8.2} {bytes:>9}");
+        }
+    }
+    println!("all: {:.0} us quick, {:.0} us full", total[0], total[1]);
+}
+
+fn main() {
+    let arena = Arena::new(256 << 20).expect("executable memory");
+    let mut compiler = Compiler::new(arena).expect("a compiler");
+    match std::env::args().nth(1) {
+        Some(log) => logged(&mut compiler, &log),
+        None => synthetic(&mut compiler),
     }
 }

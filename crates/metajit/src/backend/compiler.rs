@@ -24,9 +24,9 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, FinalizedRelocTarget};
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How much work compiling is.
@@ -56,7 +56,7 @@ pub struct Options {
     pub valid: Option<Arc<AtomicU64>>,
     /// What profilers and dumps call the code.
     pub name: String,
-    /// A directory for `NAME-QUALITY.clif` and `.bin`: Cranelift's text and the machine code (`objdump -D -b binary -m
+    /// A directory for `NAME-QUALITY-NUMBER.clif` and `.bin`: Cranelift's text and the machine code (`objdump -D -b binary -m
     /// i386:x86-64` reads it).
     pub dump: Option<PathBuf>,
     /// Where to allocate: the heap of the thread that made the options. Without it each allocation is a call.
@@ -221,7 +221,8 @@ impl Compiler {
             &self.stubs,
             &mut self.context.func,
         )?;
-        dump_clif(options, &self.context.func);
+        let path = dump_path(options);
+        dump(&path, "clif", || self.context.func.to_string().into_bytes());
         let isa = match options.quality {
             Quality::Quick => &self.quick,
             Quality::Full => &self.full,
@@ -230,7 +231,7 @@ impl Compiler {
             .context
             .compile(&**isa, &mut ControlPlane::default())
             .map_err(|error| codegen_error(&error))?;
-        dump_bytes(options, compiled.code_buffer());
+        dump(&path, "bin", || compiled.code_buffer().to_vec());
         let piece = self
             .arena
             .install(compiled.code_buffer(), |memory, address| {
@@ -364,26 +365,23 @@ fn target(quality: Quality) -> Result<OwnedTargetIsa, CompileError> {
         .map_err(|error| refused(&error))
 }
 
-fn dump_path(directory: &Path, options: &Options, extension: &str) -> PathBuf {
+/// Where this compilation is dumped, if it is: `DIRECTORY/NAME-QUALITY-NUMBER`, the directory being the option's or
+/// that of the environment variable `METAJIT_DUMP`.
+fn dump_path(options: &Options) -> Option<PathBuf> {
+    static EVERYTHING: OnceLock<Option<PathBuf>> = OnceLock::new();
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let everything = EVERYTHING.get_or_init(|| std::env::var_os("METAJIT_DUMP").map(PathBuf::from));
+    let directory = options.dump.as_ref().or(everything.as_ref())?;
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let name: String = options.name.chars().map(plain).collect();
-    directory.join(format!("{name}-{:?}.{extension}", options.quality))
+    Some(directory.join(format!("{name}-{:?}-{number}", options.quality)))
 }
 
-/// Writes Cranelift's text if asked to. A dump that can't be written is not worth a compilation.
-fn dump_clif(options: &Options, func: &cranelift_codegen::ir::Function) {
-    if let Some(directory) = &options.dump {
-        let _ = std::fs::write(
-            dump_path(directory, options, "clif"),
-            func.display().to_string(),
-        );
-    }
-}
-
-/// Writes the machine code if asked to.
-fn dump_bytes(options: &Options, code: &[u8]) {
-    if let Some(directory) = &options.dump {
-        let _ = std::fs::write(dump_path(directory, options, "bin"), code);
+/// Writes a dump. One that can't be written is not worth a compilation.
+fn dump(path: &Option<PathBuf>, extension: &str, contents: impl FnOnce() -> Vec<u8>) {
+    if let Some(path) = path {
+        let _ = std::fs::write(path.with_extension(extension), contents());
     }
 }
 
