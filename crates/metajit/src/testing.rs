@@ -216,6 +216,8 @@ pub struct Checked {
     pub runs: u64,
     /// Of them, runs with a guard forced to fail.
     pub forced: u64,
+    /// Runs that panicked (in the same way as the plain one).
+    pub panics: u64,
     /// Bridges recorded in all of them.
     pub bridges: u64,
     /// Compilations in all of them.
@@ -238,6 +240,7 @@ impl Checked {
     fn add(&mut self, other: &Checked) {
         self.runs += other.runs;
         self.forced += other.forced;
+        self.panics += other.panics;
         self.bridges += other.bridges;
         self.compilations += other.compilations;
         self.exits += other.exits;
@@ -257,6 +260,7 @@ pub fn check<T: PartialEq + Debug + Send + 'static>(
     let mut one = |mode: &Mode| -> Result<Report, Mismatch> {
         let (ran, report) = run_in(mode, run.clone());
         checked.count(&report);
+        checked.panics += u64::from(matches!(ran, Ran::Panicked(_)));
         let expected = plain.get_or_insert_with(|| ran.clone_text());
         if *expected == ran.clone_text() {
             return Ok(report);
@@ -464,7 +468,15 @@ pub fn fuzz<T: PartialEq + Debug + Send + 'static>(
         let size = campaign.genes / 4 + (seed % 4) as usize * campaign.genes / 4;
         let genes = Genes::random(seed, size);
         match test(&genes) {
-            Ok(checked) => total.add(&checked),
+            Ok(checked) => {
+                assert!(
+                    checked.panics == 0,
+                    "{}, seed {seed}: the program panics in every mode, so it tests nothing:\n{}",
+                    campaign.name,
+                    make(&mut Genes::new(&genes))
+                );
+                total.add(&checked);
+            }
             Err(first) => {
                 eprintln!("{}: seed {seed} fails, shrinking: {first}", campaign.name);
                 let hook = std::panic::take_hook();
