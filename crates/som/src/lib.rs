@@ -29,4 +29,4 @@ pub mod cli;
 pub mod machine;
 pub mod repl;
 
-pub use machine::{Options, run};
+pub use machine::{Options, run, run_process};

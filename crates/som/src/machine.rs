@@ -6,7 +6,7 @@ use crate::interpreter::control::{EXIT, MALFORMED, send_message, status};
 use crate::objects::{SArray, Unwind};
 use crate::output::Output;
 use crate::stack::on_large_stack;
-use crate::trace::gathered;
+use crate::trace::{gathered, is_error};
 use crate::universe::universe;
 use crate::value::{NIL, Value};
 use crate::vm::{Vm, as_string, install, string, text, uninstall, with_vm};
@@ -56,12 +56,34 @@ impl Default for Options {
 
 /// Runs a VM to the end of its program; its exit status.
 pub fn run(options: Options) -> i32 {
-    match on_large_stack(move || run_here(options)) {
+    let run = move || {
+        let status = run_here(options);
+        drop(uninstall());
+        status
+    };
+    match on_large_stack(run) {
         Ok(Ok(status)) => status,
         Ok(Err(panic)) => std::panic::resume_unwind(panic),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: no stack for the VM: {error}");
             1
+        }
+    }
+}
+
+/// Runs a VM to the end of its program and ends the process with its status.
+///
+/// Nothing is freed, since the system does that at once.
+pub fn run_process(options: Options) -> ! {
+    let status = on_large_stack(move || {
+        let status = run_here(options);
+        std::process::exit(status)
+    });
+    match status {
+        Ok(_) => std::process::exit(101),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: no stack for the VM: {error}");
+            std::process::exit(1)
         }
     }
 }
@@ -103,9 +125,7 @@ fn run_here(options: Options) -> i32 {
             }
         },
     };
-    if let Some(mut vm) = uninstall() {
-        vm.output.flush();
-    }
+    with_vm(|vm| vm.output.flush());
     status
 }
 
@@ -126,12 +146,7 @@ pub fn report(unwind: Unwind) -> i32 {
     let status = (status(unwind) & 0xFF) as i32;
     with_vm(|vm| {
         if unwind.kind() == EXIT {
-            let is_error = status != 0
-                && vm
-                    .trace
-                    .iter()
-                    .any(|entry| text(entry.method.signature()) == "error:");
-            if is_error {
+            if status != 0 && is_error(vm) {
                 let shown = gathered(vm);
                 vm.output.print_error(shown.as_bytes());
             }

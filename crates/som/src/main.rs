@@ -20,7 +20,7 @@ fn main() {
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
     let status = match parse(&arguments) {
-        Ok(Command::Run(options)) => som::run(*options),
+        Ok(Command::Run(options)) => som::run_process(*options),
         Ok(Command::Print(text)) => {
             let _ = std::io::stdout().write_all(text.as_bytes());
             0

@@ -39,19 +39,58 @@ pub fn parse_class(source: &str) -> Parsed<ClassDef> {
 
 /// Parses statements as an interactive shell reads them: the body of a method without its parentheses.
 ///
+/// The value of the last statement is the value of all; variables are globals.
+///
 /// # Errors
 /// At the first token that does not fit.
 pub fn parse_statements(source: &str) -> Parsed<MethodDef> {
     let mut parser = Parser::new(source)?;
-    let body = parser.body()?;
+    let mut body = parser.body()?;
     parser.expect_end("a statement ends with a period")?;
+    let pos = Pos { line: 1, column: 1 };
+    let mut statements: Vec<Statement> = body
+        .locals
+        .drain(..)
+        .map(|name| Statement::Expression(set_global(name, pos, nil(pos))))
+        .collect();
+    let last = body.statements.len().saturating_sub(1);
+    for (index, statement) in body.statements.into_iter().enumerate() {
+        match statement {
+            Statement::Expression(Expression::Assignment(mut targets, value))
+                if targets.len() == 1 =>
+            {
+                let (name, pos) = targets.remove(0);
+                let stored = Expression::Variable(name.clone(), pos);
+                statements.push(Statement::Expression(set_global(name, pos, *value)));
+                if index == last {
+                    statements.push(Statement::Return(stored, pos));
+                }
+            }
+            Statement::Expression(value) if index == last => {
+                statements.push(Statement::Return(value, pos));
+            }
+            other => statements.push(other),
+        }
+    }
+    body.statements = statements;
     Ok(MethodDef {
         selector: "statement".into(),
-        pos: Pos { line: 1, column: 1 },
+        pos,
         arguments: Vec::new(),
         body: Some(body),
         block_count: parser.blocks,
     })
+}
+
+fn nil(pos: Pos) -> Expression {
+    Expression::Variable("nil".into(), pos)
+}
+
+/// `system global: #name put: value`
+fn set_global(name: Rc<str>, pos: Pos, value: Expression) -> Expression {
+    let system = Expression::Variable("system".into(), pos);
+    let symbol = Expression::Literal(Literal::Symbol(name));
+    send(pos, system, "global:put:".into(), vec![symbol, value])
 }
 
 impl Parser {

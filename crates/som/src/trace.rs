@@ -48,6 +48,13 @@ pub fn gathered(vm: &Vm) -> String {
     shown
 }
 
+/// Whether the last exit came out of `error:`.
+pub fn is_error(vm: &Vm) -> bool {
+    vm.trace
+        .iter()
+        .any(|entry| text(entry.method.signature()) == "error:")
+}
+
 /// The code of the current activations, innermost first.
 pub fn current() -> String {
     let methods = with_vm(|vm| vm.method_addresses());
