@@ -464,16 +464,19 @@ fn quotient(a: &Range, b: &Range) -> Range {
     }
 }
 
-/// What is known of the result of a pure operation (or of a load that never changes).
-pub(super) fn transfer(op: Op, args: &[Range; 2]) -> Range {
-    let [a, b] = args;
+fn bitwise(op: Op, a: &Range, b: &Range) -> Range {
+    // Between numbers of so many bits and a sign there are only such numbers.
+    let bits = |value: i64| 64 - (value ^ value >> 63).leading_zeros();
+    let width = [a.smin, a.smax, b.smin, b.smax]
+        .map(bits)
+        .into_iter()
+        .max()
+        .unwrap_or(63);
+    let (smin, smax) = match width {
+        63.. => (i64::MIN, i64::MAX),
+        width => (-(1 << width), (1 << width) - 1),
+    };
     let range = match op {
-        Op::Add | Op::Sub | Op::Mul => arithmetic(op, a, b),
-        Op::AddOvf | Op::SubOvf | Op::MulOvf => overflow(op, a, b),
-        Op::UmulOvf => match a.umax.checked_mul(b.umax) {
-            Some(_) => Range::exactly(0),
-            None => Range::BOOL,
-        },
         Op::And => Range {
             zeros: a.zeros | b.zeros,
             ones: a.ones & b.ones,
@@ -486,10 +489,30 @@ pub(super) fn transfer(op: Op, args: &[Range; 2]) -> Range {
             umin: a.umin.max(b.umin),
             ..Range::FULL
         },
-        Op::Xor => Range::bits(
-            a.zeros & b.zeros | a.ones & b.ones,
-            a.zeros & b.ones | a.ones & b.zeros,
-        ),
+        _ => Range {
+            zeros: a.zeros & b.zeros | a.ones & b.ones,
+            ones: a.zeros & b.ones | a.ones & b.zeros,
+            ..Range::FULL
+        },
+    };
+    Range {
+        smin,
+        smax,
+        ..range
+    }
+}
+
+/// What is known of the result of a pure operation (or of a load that never changes).
+pub(super) fn transfer(op: Op, args: &[Range; 2]) -> Range {
+    let [a, b] = args;
+    let range = match op {
+        Op::Add | Op::Sub | Op::Mul => arithmetic(op, a, b),
+        Op::AddOvf | Op::SubOvf | Op::MulOvf => overflow(op, a, b),
+        Op::UmulOvf => match a.umax.checked_mul(b.umax) {
+            Some(_) => Range::exactly(0),
+            None => Range::BOOL,
+        },
+        Op::And | Op::Or | Op::Xor => bitwise(op, a, b),
         Op::Shl | Op::Shr | Op::Ushr => match b.single() {
             Some(amount) => shift(op, a, amount),
             None if op == Op::Ushr => Range::unsigned(0, a.umax),
