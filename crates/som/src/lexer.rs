@@ -166,7 +166,7 @@ impl Lexer<'_> {
         self.chars.peek().copied()
     }
 
-    fn next(&mut self) -> Option<char> {
+    fn advance(&mut self) -> Option<char> {
         let c = self.chars.next()?;
         if c == '\n' {
             self.pos.line += 1;
@@ -190,13 +190,13 @@ impl Lexer<'_> {
         loop {
             match self.peek() {
                 Some(c) if c.is_whitespace() || c == '\u{feff}' => {
-                    self.next();
+                    self.advance();
                 }
                 Some('"') => {
                     let begin = self.pos;
-                    self.next();
+                    self.advance();
                     loop {
-                        match self.next() {
+                        match self.advance() {
                             Some('"') => break,
                             Some(_) => {}
                             None => return self.error(begin, "this comment does not end"),
@@ -215,7 +215,7 @@ impl Lexer<'_> {
                 break;
             }
             text.push(c);
-            self.next();
+            self.advance();
         }
     }
 
@@ -231,7 +231,7 @@ impl Lexer<'_> {
                 let mut ahead = self.chars.clone();
                 ahead.next();
                 if ahead.next() != Some('=') {
-                    self.next();
+                    self.advance();
                     text.push(':');
                     return Ok(Token::Keyword(text.into()));
                 }
@@ -245,7 +245,7 @@ impl Lexer<'_> {
                 let mut ahead = self.chars.clone();
                 ahead.next();
                 if ahead.next().is_some_and(|c| c.is_ascii_digit()) {
-                    self.next();
+                    self.advance();
                     text.push('.');
                     self.take_while(&mut text, |c| c.is_ascii_digit());
                     return Ok(Token::Double(text.into()));
@@ -261,11 +261,11 @@ impl Lexer<'_> {
             }
             return Ok(Token::Operator(text.into()));
         }
-        self.next();
+        self.advance();
         Ok(match c {
             '\'' => return self.string(begin),
             ':' if self.peek() == Some('=') => {
-                self.next();
+                self.advance();
                 Token::Assign
             }
             ':' => Token::Colon,
@@ -289,9 +289,9 @@ impl Lexer<'_> {
         let mut text = String::new();
         loop {
             let at = self.pos;
-            match self.next() {
+            match self.advance() {
                 Some('\'') => return Ok(Token::String(text.into())),
-                Some('\\') => text.push(match self.next() {
+                Some('\\') => text.push(match self.advance() {
                     Some('t') => '\t',
                     Some('b') => '\u{8}',
                     Some('n') => '\n',

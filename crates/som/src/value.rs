@@ -58,6 +58,8 @@ pub fn from_integer(integer: i64) -> Value {
 /// The value of a double.
 #[jit]
 #[inline(always)]
+// Only a NaN differs from itself; this is a comparison in traced code too.
+#[allow(clippy::eq_op)]
 pub fn from_double(double: f64) -> Value {
     let bits = if double == double {
         double.to_bits()

@@ -187,10 +187,10 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 pc += 1;
             }
             NEW_CONTEXT => {
-                // SAFETY: slot 0 is `self`; the compiler lets any other slot named here hold a context or null.
                 let outer = if c >> 16 == 0 {
                     Context::null()
                 } else {
+                    // SAFETY: the compiler lets a slot named here hold a context or null.
                     unsafe { Context::from_bits(frame.slots(c >> 16).bits()) }
                 };
                 let context = Context::alloc(outer, c & 0xFFFF, NIL);

@@ -15,45 +15,33 @@ pub(super) fn integer_operation(primitive: i64, receiver: Value, argument: Value
         let left = receiver.as_integer();
         let right = argument.as_integer();
         match primitive {
-            super::INTEGER_DIVIDE => {
-                if right != 0 {
-                    let quotient = left / right;
-                    if fits(quotient) {
-                        return from_integer(quotient);
-                    }
+            super::INTEGER_DIVIDE if right != 0 => {
+                let quotient = left / right;
+                if fits(quotient) {
+                    return from_integer(quotient);
                 }
             }
             super::INTEGER_DOUBLE_DIVIDE => {
                 return from_double(left as f64 / right as f64);
             }
-            super::INTEGER_MODULO => {
-                if right != 0 {
-                    let remainder = left % right;
-                    if remainder != 0 && (remainder ^ right) < 0 {
-                        return from_integer(remainder + right);
-                    }
-                    return from_integer(remainder);
+            super::INTEGER_MODULO if right != 0 => {
+                let remainder = left % right;
+                if remainder != 0 && (remainder ^ right) < 0 {
+                    return from_integer(remainder + right);
                 }
+                return from_integer(remainder);
             }
-            super::INTEGER_REMAINDER => {
-                if right != 0 {
-                    return from_integer(left % right);
-                }
-            }
+            super::INTEGER_REMAINDER if right != 0 => return from_integer(left % right),
             super::INTEGER_AND => return from_integer(left & right),
             super::INTEGER_XOR => return from_integer(left ^ right),
-            super::INTEGER_SHIFT_LEFT => {
-                if right >= 0 && right < 51 {
-                    let shifted = left << right;
-                    if shifted >> right == left && fits(shifted) {
-                        return from_integer(shifted);
-                    }
+            super::INTEGER_SHIFT_LEFT if (right as u64) < 51 => {
+                let shifted = left << right;
+                if shifted >> right == left && fits(shifted) {
+                    return from_integer(shifted);
                 }
             }
-            super::INTEGER_SHIFT_RIGHT => {
-                if left >= 0 && right >= 0 && right < 64 {
-                    return from_integer(left >> right);
-                }
+            super::INTEGER_SHIFT_RIGHT if left >= 0 && (right as u64) < 64 => {
+                return from_integer(left >> right);
             }
             _ => {}
         }
