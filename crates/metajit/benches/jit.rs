@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `loop_branch_call` | `tla`: integer loop with a branch that goes both ways and an inlined call, against Rust |
 //! | `loop_nested` | `tla`: nested loops, against Rust |
-//! | `loop_float` | `tla`: Mandelbrot-shaped loop over boxed floats, against Rust |
+//! | `loop_float` | `calc`: Mandelbrot-shaped loop over floats, against Rust |
+//! | `loop_float_boxed` | `tla`: the same where floats are objects, against Rust |
 //! | `loop_virtual`, `loop_virtual_allocs` | `tla`: two objects per iteration that don't escape, against Rust without; bytes allocated per iteration, in objects of 32 bytes |
 //! | `loop_array` | `cells`: sum of an array with bounds checks, against Rust with bounds checks |
 //! | `loop_4way` | `tla`: unpredictable branch to one of four ways, against Rust |
@@ -304,7 +305,28 @@ outside:
     load 1
     return";
 
-fn loop_float() -> f64 {
+/// The same computation as [`MANDELBROT`]'s.
+fn mandelbrot_in_calc(n: i64) -> String {
+    format!(
+        "let n = {n}; let count = 0;
+         while 0 < n {{
+             let cx = n * 0.0001 - 2.0; let x = 0.0; let y = 0.0; let k = 100;
+             while 0 < k {{
+                 let xx = x * x; let yy = y * y;
+                 if 4.0 < xx + yy {{ k = 0 }} else {{
+                     y = x * y * 2.0 + 0.1;
+                     x = xx - yy + cx;
+                     count = count + 1;
+                     k = k - 1
+                 }}
+             }}
+             n = n - 1
+         }}
+         count"
+    )
+}
+
+fn loop_float(boxed: bool) -> f64 {
     fn native(n: i64) -> i64 {
         let (mut i, mut count) = (n, 0);
         while i != 0 {
@@ -325,9 +347,15 @@ fn loop_float() -> f64 {
         }
         count
     }
-    let program = Tla::new(MANDELBROT);
     let n = 40_000;
-    against(|| program.int(&[n]), || native(black_box(n)))
+    if boxed {
+        let program = Tla::new(MANDELBROT);
+        return against(|| program.int(&[n]), || native(black_box(n)));
+    }
+    let program =
+        calc::parser::parse(&mandelbrot_in_calc(n)).unwrap_or_else(|mistake| panic!("{mistake}"));
+    let run = || calc::run(program.get()).map_or(0, calc::Value::as_int);
+    against(run, || native(black_box(n)))
 }
 
 const OBJECTS: &str = "
@@ -764,7 +792,8 @@ fn main() {
     };
     figure("loop_branch_call", &|| Some(fresh(loop_branch_call)));
     figure("loop_nested", &|| Some(fresh(loop_nested)));
-    figure("loop_float", &|| Some(fresh(loop_float)));
+    figure("loop_float", &|| Some(fresh(|| loop_float(false))));
+    figure("loop_float_boxed", &|| Some(fresh(|| loop_float(true))));
     figure("loop_virtual", &|| Some(fresh(loop_virtual).0));
     figure("loop_virtual_allocs", &|| Some(fresh(loop_virtual).1));
     figure("loop_array", &|| Some(fresh(loop_array)));

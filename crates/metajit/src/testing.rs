@@ -100,7 +100,7 @@ impl Modes {
         self
     }
 
-    /// Also makes each guard of the code fail in turn, up to this many.
+    /// Also makes guards of the code fail always, one in each run: so many of them, or each in turn (`u32::MAX`).
     #[must_use]
     pub fn forced(mut self, limit: u32) -> Modes {
         self.forced = limit;
@@ -271,12 +271,24 @@ pub fn check<T: PartialEq + Debug + Send + 'static>(
             other: ran.clone_text(),
         })
     };
+    #[cfg(feature = "jit")]
+    let mut guards = 0;
     for mode in &modes.modes {
-        one(mode)?;
+        let _report = one(mode)?;
+        #[cfg(feature = "jit")]
+        {
+            let Statistics {
+                guards_compiled,
+                compilations,
+                ..
+            } = _report.statistics;
+            guards = guards.max(2 * guards_compiled / compilations.max(1));
+        }
     }
+    #[allow(unused_mut)]
     let mut forced = 0;
     #[cfg(feature = "jit")]
-    for number in 1..=modes.forced {
+    for number in guards_to_force(modes.forced, guards) {
         let (eagerness, quality) = if number % 2 == 0 {
             (1, "quick=1,")
         } else {
@@ -286,20 +298,30 @@ pub fn check<T: PartialEq + Debug + Send + 'static>(
             "{quality}threshold=3,function_threshold=6,trace_eagerness={eagerness},fail_guard={number}"
         );
         let mode = Mode {
-            collector: String::new(),
             name: format!("guard {number} fails ({text})"),
+            collector: String::new(),
             parameters: of(&text),
         };
         let report = one(&mode)?;
-        forced += 1;
         if report.statistics.guards_forced == 0 {
             break;
         }
+        forced += 1;
     }
-    #[cfg(not(feature = "jit"))]
-    let _ = modes.forced;
-    checked.forced = std::mem::take(&mut forced);
+    checked.forced = forced;
     Ok(checked)
+}
+
+/// Which guards are made to fail: all, if there may be so many; otherwise some, spread over as many as pieces of code seem
+/// to have.
+#[cfg(feature = "jit")]
+fn guards_to_force(limit: u32, guards: u64) -> impl Iterator<Item = u32> {
+    let stride = if limit == u32::MAX {
+        1
+    } else {
+        (guards as u32 / limit.max(1)).max(1)
+    };
+    (0..limit).map(move |number| 1 + number * stride + (number + guards as u32) % stride)
 }
 
 impl<T: Debug> Ran<T> {

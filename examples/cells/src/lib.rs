@@ -140,15 +140,26 @@ pub fn take_output() -> Vec<String> {
 
 #[jit]
 fn arithmetic(operation: i64, a: Value, b: Value) -> Result<Value, Fault> {
-    if operation == op::SAME {
-        return Ok(Value::truth(a == b));
+    match operation {
+        op::SAME => return Ok(Value::truth(a == b)),
+        // Sums of tagged words are sums of integers; a tag too many is taken off.
+        op::ADD if a.is_int() && b.is_int() => {
+            let bits = a.bits().wrapping_add(b.bits().wrapping_sub(1));
+            return Ok(Value::from_bits(bits));
+        }
+        op::SUB if a.is_int() && b.is_int() => {
+            let bits = a.bits().wrapping_sub(b.bits().wrapping_sub(1));
+            return Ok(Value::from_bits(bits));
+        }
+        op::LESS if a.is_int() && b.is_int() => {
+            return Ok(Value::truth((a.bits() as i64) < b.bits() as i64));
+        }
+        _ => {}
     }
     let (Some(x), Some(y)) = (a.as_int(), b.as_int()) else {
         return Err(Fault::Kind { operation });
     };
     Ok(match operation {
-        op::ADD => Value::int(x.wrapping_add(y)),
-        op::SUB => Value::int(x.wrapping_sub(y)),
         op::MUL => Value::int(x.wrapping_mul(y)),
         op::DIV | op::MOD => {
             if y == 0 {
@@ -162,7 +173,6 @@ fn arithmetic(operation: i64, a: Value, b: Value) -> Result<Value, Fault> {
                 Value::int(if rest < 0 { rest + y.abs() } else { rest })
             }
         }
-        op::LESS => Value::truth(x < y),
         op::AND => Value::int(x & y),
         op::XOR => Value::int(x ^ y),
         _ => Value::int(x >> (y & 31)),

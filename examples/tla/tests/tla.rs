@@ -227,6 +227,34 @@ fn mistakes_are_named() {
 mod jit {
     use super::*;
 
+    /// All modes, and each guard of the code forced to fail in turn.
+    fn everywhere(text: &'static str, arguments: &'static [i64]) {
+        let modes = metajit::testing::Modes::all().forced(u32::MAX);
+        let checked = metajit::testing::check(&modes, || (go(text, arguments), take_output()));
+        let checked = checked.unwrap_or_else(|mismatch| panic!("{mismatch}"));
+        assert!(checked.forced > 10 && checked.panics == 0, "{checked:?}");
+    }
+
+    #[test]
+    fn sums_with_each_guard_failing() {
+        everywhere(SUM, &[300]);
+    }
+
+    #[test]
+    fn exceptions_with_each_guard_failing() {
+        everywhere(RAISE, &[300]);
+    }
+
+    #[test]
+    fn objects_with_each_guard_failing() {
+        everywhere(OBJECTS, &[300]);
+    }
+
+    #[test]
+    fn recursion_with_each_guard_failing() {
+        everywhere(FIB, &[10]);
+    }
+
     #[test]
     fn a_loop_becomes_one_tree() {
         go(SUM, &[100_000]).unwrap();
