@@ -133,6 +133,18 @@ pub(super) unsafe extern "C" fn barrier_item(object: *mut Header, index: u64) ->
     0
 }
 
+/// Notes `count` items, whose indexes are the bytes of `packed`, the lowest first.
+///
+/// # Safety
+/// `object` must be live and have an array that is longer than each index.
+pub(super) unsafe extern "C" fn barrier_items(object: *mut Header, packed: u64, count: u64) -> u64 {
+    for i in 0..count {
+        // SAFETY: the caller's contract.
+        unsafe { gc::write_barrier_item(object, packed >> (8 * i) & 0xff) };
+    }
+    0
+}
+
 /// Rounds down, where the machine has no instruction for it.
 pub(super) extern "C" fn floor(bits: u64) -> u64 {
     f64::from_bits(bits).floor().to_bits()

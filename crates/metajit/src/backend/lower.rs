@@ -216,7 +216,7 @@ fn reverse_postorder(code: &Code) -> Vec<BlockId> {
     postorder
 }
 
-fn is_guard(op: Op) -> bool {
+pub(super) fn is_guard(op: Op) -> bool {
     matches!(
         op,
         Op::GuardTrue | Op::GuardFalse | Op::GuardValue | Op::GuardValid

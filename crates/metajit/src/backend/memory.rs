@@ -18,7 +18,9 @@
 
 use super::compiler::CompileError;
 use super::helpers::{self, Request};
-use super::lower::{Branch, Held, Lowering, MEMORY, Place, clif_type, malformed, result_offset};
+use super::lower::{
+    Branch, Held, Lowering, MEMORY, Place, clif_type, is_guard, malformed, result_offset,
+};
 use super::stubs::Stub;
 use crate::context::MAX_RESULTS;
 use crate::gc::BARRIER_BIT;
@@ -163,10 +165,54 @@ impl Lowering<'_> {
 
     /// Tells the collector that an item of the object's array is written to.
     fn item_barrier(&mut self, object: Arg, index: Arg) {
-        if !self.heap.clean.contains(&object) && self.heap.clean_items.insert((object, index)) {
+        if self.heap.clean.contains(&object) || !self.heap.clean_items.insert((object, index)) {
+            return;
+        }
+        if index.as_const().is_none_or(|index| index > u8::MAX as u64) {
             let index = self.word(index);
             self.barrier_stub(Stub::BarrierItem, object, &[index]);
+            return;
         }
+        // Frames are written back item by item: one test for all that is known to come.
+        let indexes = self.items_stored(object);
+        let mut packed = 0;
+        for (i, &index) in indexes.iter().enumerate() {
+            packed |= index << (8 * i);
+            self.heap.clean_items.insert((object, Arg::Const(index)));
+        }
+        let packed = self.word_const(packed);
+        let count = self.word_const(indexes.len() as u64);
+        self.barrier_stub(Stub::BarrierItems, object, &[packed, count]);
+    }
+
+    /// The constant indexes, each less than 256 and at most eight of them, at which references are stored into the
+    /// array of `object` before the next point where there can be a collection, or guard (it may be the one that makes
+    /// sure that there is such an item). The current instruction's is the first.
+    fn items_stored(&self, object: Arg) -> Vec<u64> {
+        let mut indexes = Vec::new();
+        for &op in self.rest {
+            let inst = self.code.inst(op);
+            match inst.op {
+                Op::Call => break,
+                op if is_guard(op) => break,
+                Op::New if !self.heap.allocated.contains_key(&op) => break,
+                Op::StoreItem
+                    if inst.args[0] == object && needs_barrier(inst.field(), inst.args[2]) =>
+                {
+                    if let Some(index) = inst.args[1].as_const()
+                        && index <= u8::MAX as u64
+                        && !indexes.contains(&index)
+                    {
+                        indexes.push(index);
+                    }
+                }
+                _ => {}
+            }
+            if indexes.len() == 8 {
+                break;
+            }
+        }
+        indexes
     }
 
     fn barrier_stub(&mut self, stub: Stub, object: Arg, more: &[Value]) {
@@ -238,7 +284,7 @@ impl Lowering<'_> {
                 }
                 Op::Call => break,
                 // Whoever takes the bridge would have allocated for nothing, and often.
-                Op::GuardTrue | Op::GuardFalse | Op::GuardValue | Op::GuardValid => {
+                op if is_guard(op) => {
                     let exit = ExitId(inst.index());
                     if self.code.exits[exit.0 as usize].bridge.is_some() {
                         break;

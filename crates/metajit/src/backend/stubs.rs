@@ -25,6 +25,8 @@ pub(super) enum Stub {
     Barrier,
     /// [`helpers::barrier_item`].
     BarrierItem,
+    /// [`helpers::barrier_items`].
+    BarrierItems,
     /// [`helpers::new_objects`].
     New,
 }
@@ -32,7 +34,7 @@ pub(super) enum Stub {
 /// The stubs of an arena.
 #[derive(Debug)]
 pub(super) struct Stubs {
-    pieces: [Piece; 3],
+    pieces: [Piece; 4],
 }
 
 impl Stubs {
@@ -40,11 +42,13 @@ impl Stubs {
     pub(super) fn new(arena: &Arc<Arena>, isa: &dyn TargetIsa) -> Result<Stubs, CompileError> {
         let barrier = helpers::barrier as *const () as u64;
         let barrier_item = helpers::barrier_item as *const () as u64;
+        let barrier_items = helpers::barrier_items as *const () as u64;
         let new = helpers::new_objects as *const () as u64;
         Ok(Stubs {
             pieces: [
                 make(arena, isa, barrier, 1)?,
                 make(arena, isa, barrier_item, 2)?,
+                make(arena, isa, barrier_items, 3)?,
                 make(arena, isa, new, 3)?,
             ],
         })
