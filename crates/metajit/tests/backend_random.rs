@@ -584,6 +584,23 @@ impl Generator {
         }
     }
 
+    /// Several stores to one node in a row, as when a frame is written back.
+    fn write_back(&mut self) {
+        let node = self.of(Sort::Object("Node"));
+        let array = Node::SHAPE.array.expect("a node has items");
+        let stores: Vec<(Arg, Arg)> = (0..2 + self.random.below(3))
+            .map(|_| {
+                (
+                    Arg::Const(self.random.below(ITEMS as usize) as u64),
+                    self.either(),
+                )
+            })
+            .collect();
+        for (index, value) in stores {
+            self.inst(Op::StoreItem, &[node, index, value], Aux::Field(array));
+        }
+    }
+
     fn allocate(&mut self) {
         let shape = if self.random.one_in(2) {
             Node::SHAPE
@@ -672,6 +689,7 @@ impl Generator {
                 12..15 => self.random_guard(),
                 15..17 => self.allocate(),
                 17 => self.call(),
+                18 => self.write_back(),
                 _ => self.unpack(),
             }
         }
