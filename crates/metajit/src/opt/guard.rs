@@ -121,8 +121,31 @@ impl Optimizer<'_> {
         ExitId(self.code.exits.len() as u32 - 1)
     }
 
+    /// A condition that says the same of what was compared with a constant.
+    fn direct(&self, fact: Fact) -> Fact {
+        let (val, holds) = match fact {
+            Fact::NotZero(val) => (val, true),
+            Fact::Zero(val) => (val, false),
+            _ => return fact,
+        };
+        match self.definition(val) {
+            Some((Op::Eq, [x, Val::Const(0)])) if holds => Fact::Zero(x),
+            Some((Op::Eq, [x, Val::Const(0)])) => Fact::NotZero(x),
+            Some((Op::Eq, [x, Val::Const(bits)])) if holds => Fact::Equal(x, bits),
+            Some((Op::Ne, [x, Val::Const(0)])) if holds => Fact::NotZero(x),
+            Some((Op::Ne, [x, Val::Const(0)])) => Fact::Zero(x),
+            Some((Op::Ne, [x, Val::Const(bits)])) if !holds => Fact::Equal(x, bits),
+            _ => fact,
+        }
+    }
+
     /// Emits the guard of a condition. A test for 0 takes the shape that is cheapest to compile.
     pub(super) fn emit_guard(&mut self, fact: Fact, exit: ExitId) {
+        let fact = if self.options.fold {
+            self.direct(fact)
+        } else {
+            fact
+        };
         let (op, subject, other) = match fact {
             Fact::NotZero(val) => (Op::GuardTrue, val, NONE),
             Fact::Zero(val) => (Op::GuardFalse, val, NONE),
