@@ -190,6 +190,16 @@ operations! {
     SEND_RETURN,
     /// PUSH_LOCAL and the AT after it.
     LOCAL_AT,
+    /// PUSH_LOCAL and the ADD after it.
+    LOCAL_ADD,
+    /// PUSH_LOCAL and the SUB after it.
+    LOCAL_SUB,
+    /// PUSH_LOCAL and the MUL after it.
+    LOCAL_MUL,
+    /// AT_PUT and the POP after it.
+    AT_PUT_POP,
+    /// POP and the RETURN_SELF after it.
+    POP_RETURN_SELF,
     /// POP and the PUSH_LOCAL after it.
     POP_LOCAL,
     /// STORE_FIELD and the RETURN_SELF after it.
@@ -209,6 +219,11 @@ pub const fn fused(first: u64, second: u64) -> Option<u64> {
         (SEND, POP) => SEND_POP,
         (SEND, RETURN) => SEND_RETURN,
         (PUSH_LOCAL, AT) => LOCAL_AT,
+        (PUSH_LOCAL, ADD) => LOCAL_ADD,
+        (PUSH_LOCAL, SUB) => LOCAL_SUB,
+        (PUSH_LOCAL, MUL) => LOCAL_MUL,
+        (AT_PUT, POP) => AT_PUT_POP,
+        (POP, RETURN_SELF) => POP_RETURN_SELF,
         (POP, PUSH_LOCAL) => POP_LOCAL,
         (STORE_FIELD, RETURN_SELF) => STORE_FIELD_RETURN_SELF,
         _ => return None,

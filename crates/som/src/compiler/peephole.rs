@@ -19,24 +19,36 @@ pub(super) fn improve(code: &mut [u64]) {
     }
     let mut index = 0;
     while index + 1 < code.len() {
-        // What begins a pair of sends or accesses is better off than what ends one, so the second is looked at first.
         let (first, second) = (op(code[index]), op(code[index + 1]));
         let follows = code.get(index + 2).map(|word| op(*word));
-        let next_pair = follows.and_then(|third| fused(second, third));
-        let defers = matches!(
-            next_pair,
-            Some(bc::LOCAL_SEND | bc::FIELD_SEND | bc::LOCAL_AT | bc::SEND_POP)
-        );
+        // Two pushes can wait if the second is worth more with what follows.
+        let defers = follows
+            .and_then(|third| fused(second, third))
+            .is_some_and(computes);
         match fused(first, second) {
-            Some(both)
-                if !defers || matches!(both, bc::LOCAL_SEND | bc::FIELD_SEND | bc::LOCAL_AT) =>
-            {
+            Some(both) if !defers || computes(both) => {
                 code[index] = code[index] - first + both;
                 index += 2;
             }
             _ => index += 1,
         }
     }
+}
+
+/// Whether a pair does more than move values.
+fn computes(pair: u64) -> bool {
+    matches!(
+        pair,
+        bc::LOCAL_SEND
+            | bc::FIELD_SEND
+            | bc::LOCAL_AT
+            | bc::LOCAL_ADD
+            | bc::LOCAL_SUB
+            | bc::LOCAL_MUL
+            | bc::SEND_POP
+            | bc::SEND_RETURN
+            | bc::AT_PUT_POP
+    )
 }
 
 fn thread_jump(code: &mut [u64], index: usize) {

@@ -740,6 +740,66 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     }
                 }
             }
+            LOCAL_ADD => {
+                let operand = frame.slots(b);
+                match fast_add(frame.slots(sp - 1), operand) {
+                    Some(result) => {
+                        frame.set_slots(sp - 1, result);
+                        pc += 2;
+                    }
+                    None => {
+                        frame.set_slots(sp, operand);
+                        sp += 1;
+                        pc += 1;
+                    }
+                }
+            }
+            LOCAL_SUB => {
+                let operand = frame.slots(b);
+                match fast_subtract(frame.slots(sp - 1), operand) {
+                    Some(result) => {
+                        frame.set_slots(sp - 1, result);
+                        pc += 2;
+                    }
+                    None => {
+                        frame.set_slots(sp, operand);
+                        sp += 1;
+                        pc += 1;
+                    }
+                }
+            }
+            LOCAL_MUL => {
+                let operand = frame.slots(b);
+                match fast_multiply(frame.slots(sp - 1), operand) {
+                    Some(result) => {
+                        frame.set_slots(sp - 1, result);
+                        pc += 2;
+                    }
+                    None => {
+                        frame.set_slots(sp, operand);
+                        sp += 1;
+                        pc += 1;
+                    }
+                }
+            }
+            AT_PUT_POP => {
+                if array_at_put(
+                    frame.slots(sp - 3),
+                    frame.slots(sp - 2),
+                    frame.slots(sp - 1),
+                ) {
+                    pc += 2;
+                    sp -= 3;
+                } else {
+                    match send(method, frame, sp - 3, 2, b, c & 0xFFFF) {
+                        Ok(answer) => frame.set_slots(sp - 3, answer),
+                        Err(unwind) => return leave(method, frame, pc, unwind),
+                    }
+                    sp -= 2;
+                    pc += 1;
+                }
+            }
+            POP_RETURN_SELF => return Ok(frame.slots(0)),
             STORE_FIELD_RETURN_SELF => {
                 // SAFETY: as for PUSH_FIELD.
                 let object = unsafe { Instance::from_bits(frame.slots(0).bits()) };
