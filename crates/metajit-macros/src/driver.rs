@@ -40,6 +40,7 @@ struct Arguments {
     virtualizable: Option<Ident>,
     live: Option<Expr>,
     location: Option<Expr>,
+    check: Option<Expr>,
 }
 
 impl Parse for Arguments {
@@ -62,10 +63,11 @@ impl Parse for Arguments {
                 "virtualizable" => arguments.virtualizable = Some(input.parse()?),
                 "live" => arguments.live = Some(input.parse()?),
                 "location" => arguments.location = Some(input.parse()?),
+                "check" => arguments.check = Some(input.parse()?),
                 _ => {
                     return Err(Error::new(
                         key.span(),
-                        "a #[jit_driver] knows `greens = [..]`, `reds = [..]`, `virtualizable = red`, `live = index` and `location = text`",
+                        "a #[jit_driver] knows `greens = [..]`, `reds = [..]`, `virtualizable = red`, `live = index`, `check = answer` and `location = text`",
                     ));
                 }
             }
@@ -233,6 +235,7 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
         virtualizable,
         live: arguments.live,
         location: arguments.location,
+        check: arguments.check,
     };
     let plain = sketch.plain(&function, &prologue, &main, &mut mistakes);
     let mut writer = Writer::default();
@@ -256,6 +259,7 @@ struct Sketch {
     virtualizable: Option<usize>,
     live: Option<Expr>,
     location: Option<Expr>,
+    check: Option<Expr>,
 }
 
 impl Sketch {
@@ -264,6 +268,14 @@ impl Sketch {
     }
     fn loop_name(&self, function: &ItemFn) -> Ident {
         format_ident!("jit_loop_of_{}", function.sig.ident)
+    }
+    /// What is asked before a call.
+    fn check_name(&self, function: &ItemFn) -> Ident {
+        format_ident!("jit_check_of_{}", function.sig.ident)
+    }
+    /// The loop entered by a call: counted, and compiled code is run if there is any.
+    fn call_name(&self, function: &ItemFn) -> Ident {
+        format_ident!("jit_call_of_{}", function.sig.ident)
     }
     fn driver_name(&self, function: &ItemFn) -> Ident {
         format_ident!(
@@ -280,6 +292,7 @@ impl Sketch {
         mistakes: &mut Mistakes,
     ) -> TokenStream {
         let (loop_name, driver) = (self.loop_name(function), self.driver_name(function));
+        let call_name = self.call_name(function);
         let (names, types): (Vec<_>, Vec<_>) = self
             .all()
             .map(|variable| (&variable.name, &variable.ty))
@@ -328,18 +341,43 @@ impl Sketch {
             );
         }
         let at_entry = enter(true);
+        let check_name = self.check_name(function);
+        let (check, checks) = match &self.check {
+            None => (quote!(), quote!()),
+            Some(check) => (
+                quote! {
+                    #[doc(hidden)]
+                    #[allow(unused_variables, clippy::too_many_arguments)]
+                    #[inline(always)]
+                    fn #check_name(#(#names: #types),*) -> ::core::option::Option<#result> { #check }
+                },
+                quote! {
+                    if let ::core::option::Option::Some(__result) = #check_name(#(#names),*) {
+                        return __result;
+                    }
+                },
+            ),
+        };
         let (attrs, vis, sig) = (&function.attrs, &function.vis, &function.sig);
         quote! {
             #(#attrs)*
             #[allow(unused_mut)]
             #vis #sig {
                 #(#prologue)*
+                #call_name(#(#names),*)
+            }
+            #check
+            #[doc(hidden)]
+            #[allow(unused_mut, unused_assignments, clippy::too_many_arguments)]
+            #[inline(always)]
+            fn #call_name(#(mut #names: #types),*) -> #result {
+                #checks
+                #at_entry
                 #loop_name(#(#names),*)
             }
             #[doc(hidden)]
             #[allow(unused_mut, unreachable_code, unused_assignments, unused_labels, clippy::needless_continue, clippy::too_many_arguments)]
             fn #loop_name(#(mut #names: #types),*) -> #result {
-                #at_entry
                 #label: loop #body
             }
         }
@@ -355,6 +393,7 @@ impl Sketch {
     ) -> TokenStream {
         let name = &function.sig.ident;
         let (loop_name, driver) = (self.loop_name(function), self.driver_name(function));
+        let call_name = self.call_name(function);
         let loop_twin = format_ident!("jit_loop_twin_of_{}", name);
         let (names, types): (Vec<_>, Vec<_>) = self
             .all()
@@ -429,6 +468,18 @@ impl Sketch {
             .map(|index| format_ident!("__a{}", index))
             .collect();
         let params = bits.len() as u8;
+        let check_name = self.check_name(function);
+        let checks = self.check.as_ref().map(|_| {
+            quote! {
+                if let ::core::option::Option::Some(__result) =
+                    #check_name(#(<#types as ::metajit::rt::Word>::from_bits(#bits)),*)
+                {
+                    return ::metajit::rt::residual::<#result>(__out, || __result);
+                }
+            }
+        });
+        let (green_params, red_params) = bits.split_at(green_count);
+        let (green_index2, red_index2) = (0..green_count, 0..red_count);
         quote! {
             #quiet
             #[doc(hidden)]
@@ -476,9 +527,24 @@ impl Sketch {
                     );
                     ::metajit::rt::Flat::flatten(__result, __out);
                 }
+                fn call(__greens: &[u64], __reds: &[u64], __out: &mut ::std::vec::Vec<u64>) {
+                    let __result = #call_name(
+                        #(<#green_types as ::metajit::rt::Word>::from_bits(__greens[#green_index2]),)*
+                        #(<#red_types as ::metajit::rt::Word>::from_bits(__reds[#red_index2]),)*
+                    );
+                    ::metajit::rt::Flat::flatten(__result, __out);
+                }
                 unsafe extern "C" fn entry(#(#bits: u64,)* __out: *mut u64) -> u64 {
                     // SAFETY: compiled code gives a place for the result words after the first.
-                    unsafe { ::metajit::rt::residual::<#result>(__out, || #loop_name(#(<#types as ::metajit::rt::Word>::from_bits(#bits)),*)) }
+                    unsafe {
+                        #checks
+                        if let ::core::option::Option::Some(__word) = ::metajit::rt::call_code(
+                            &#driver, &[#(#green_params),*], &[#(#red_params),*], __out)
+                        {
+                            return __word;
+                        }
+                        ::metajit::rt::residual::<#result>(__out, || #call_name(#(<#types as ::metajit::rt::Word>::from_bits(#bits)),*))
+                    }
                 }
                 fn live(__greens: &[u64]) -> u32 { #live }
                 fn location(__greens: &[u64]) -> ::std::string::String { #location }
@@ -492,6 +558,7 @@ impl Sketch {
                     },
                     twin,
                     plain,
+                    call,
                     entry: ::metajit::rt::Callee {
                         name: ::core::concat!(::core::module_path!(), "::", #text),
                         address: entry as *const (),

@@ -62,7 +62,7 @@ pub mod rt {
     pub use crate::word::{Type, Word};
     #[cfg(feature = "jit")]
     pub use crate::{
-        driver::{Driver, Entered, enter, hot, residual},
+        driver::{Driver, Entered, call_code, enter, hot, residual},
         ir::tree::Portal,
         ir::{Arg, Callee, Effect},
         record::{Allocation, Enter, Meta},

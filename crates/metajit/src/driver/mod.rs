@@ -26,7 +26,7 @@ pub(crate) use alive::keep_constant;
 pub(crate) use depend::{Validity, depend, holds, new_validity, written};
 pub use parameters::{BadParameter, Parameters};
 pub use runtime::{
-    Entered, enter, has_code, never_inlines, parameters, residual, set_parameters, statistics,
+    Entered, call_code, enter, has_code, never_inlines, parameters, residual, set_parameters, statistics,
     why_not_compiled,
 };
 pub use statistics::Statistics;
@@ -46,6 +46,8 @@ pub struct Driver {
     pub twin: fn(&mut Meta, &[u64], &[Raw]) -> Vec<Raw>,
     /// The loop itself, entered at a merge point.
     pub plain: fn(&[u64], &[u64], &mut Vec<u64>),
+    /// The loop entered by a call: it may run compiled code.
+    pub call: fn(&[u64], &[u64], &mut Vec<u64>),
     /// The same for compiled code.
     pub entry: Callee,
     /// Number of result words.

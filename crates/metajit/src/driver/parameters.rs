@@ -19,6 +19,8 @@ pub struct Parameters {
     pub max_unroll_recursion: u32,
     /// Portal activations inlined into each other.
     pub max_inline_depth: u32,
+    /// Recorded operations of one fragment after which no more calls are inlined.
+    pub max_inline_ops: u32,
     /// Aborted recordings of one place until it is given up for good.
     pub max_aborts: u32,
     /// How much time must have been lost at exits with bridges before the tree is compiled again, in percent of what
@@ -54,8 +56,9 @@ impl Default for Parameters {
             trace_eagerness: 60,
             trace_limit: 6000,
             max_unroll_loops: 3,
-            max_unroll_recursion: 3,
+            max_unroll_recursion: 1,
             max_inline_depth: 12,
+            max_inline_ops: 1500,
             max_aborts: 4,
             compile_patience: 100,
             max_tree_ops: 8000,
@@ -93,6 +96,7 @@ impl Parameters {
         "max_unroll_loops",
         "max_unroll_recursion",
         "max_inline_depth",
+        "max_inline_ops",
         "max_aborts",
         "compile_patience",
         "max_tree_ops",
@@ -135,6 +139,7 @@ impl Parameters {
                 "max_unroll_loops" => self.max_unroll_loops = small,
                 "max_unroll_recursion" => self.max_unroll_recursion = small,
                 "max_inline_depth" => self.max_inline_depth = small,
+                "max_inline_ops" => self.max_inline_ops = small,
                 "max_aborts" => self.max_aborts = small,
                 "compile_patience" => self.compile_patience = small,
                 "max_tree_ops" => self.max_tree_ops = small,

@@ -57,6 +57,9 @@ pub(super) struct Live {
     pub(super) pending: u32,
     /// Exits taken, since the last compilation, where a bridge is pending.
     pub(super) lost: u64,
+    /// What the last compilation took, in nanoseconds, and how many recorded operations the tree had then.
+    pub(super) last_cost: u64,
+    pub(super) last_ops: usize,
     /// Aborted recordings of bridges.
     pub(super) aborts: u32,
     /// No bridge is recorded any more.
@@ -64,11 +67,10 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// What compiling the tree is estimated to cost, in nanoseconds.
+    /// What compiling the tree is estimated to cost, in nanoseconds: what it cost last, and as much again for what was added
+    /// as for what was there.
     pub(super) fn estimate(&self) -> u64 {
-        /// Per recorded operation, optimizer and backend together.
-        const NS_PER_OP: u64 = 3000;
-        self.tree.insts.len() as u64 * NS_PER_OP
+        self.last_cost / (self.last_ops.max(1) as u64) * self.tree.insts.len() as u64
     }
 }
 
@@ -303,6 +305,7 @@ impl Runtime {
             trace_limit: self.parameters.trace_limit as usize,
             unroll: self.parameters.max_unroll_loops,
             inline_depth: self.parameters.max_inline_depth,
+            inline_ops: self.parameters.max_inline_ops as usize,
             recursion: self.parameters.max_unroll_recursion,
         }
     }
@@ -353,7 +356,8 @@ impl Runtime {
             Ok(optimized) => self.generate(place, optimized.code, validity),
             Err(_) => Err(Abort::Optimizer),
         };
-        self.statistics.backend_ns += thread_time() - middle;
+        let end = thread_time();
+        self.statistics.backend_ns += end - middle;
         match result {
             Ok(compiled) => {
                 let max_ops = self.parameters.max_tree_ops as usize;
@@ -362,6 +366,8 @@ impl Runtime {
                     live.compiled = Some(Rc::new(compiled));
                     live.pending = 0;
                     live.lost = 0;
+                    live.last_cost = end - start;
+                    live.last_ops = live.tree.insts.len();
                     live.full |= ops > max_ops;
                 }
             }
@@ -584,6 +590,8 @@ fn record(
                 failures: HashMap::new(),
                 pending: 0,
                 lost: 0,
+                last_cost: 0,
+                last_ops: 0,
                 aborts: 0,
                 full: false,
             }));
@@ -678,6 +686,70 @@ fn run(mut place: PlaceId, mut reds: Vec<u64>) -> Entered {
     }
 }
 
+/// Calls a portal from compiled code, if there is compiled code for it: the first result word, the others at `out`.
+///
+/// # Safety
+/// `out` must have room for the result words after the first.
+pub unsafe fn call_code(driver: &'static Driver, greens: &[u64], reds: &[u64], out: *mut u64) -> Option<u64> {
+    let found = with(|runtime| {
+        let place = runtime.find(driver, greens)?;
+        let compiled = runtime.compiled(place)?;
+        runtime.statistics.entries += 1;
+        Some((place, compiled))
+    });
+    let (place, compiled) = found?;
+    let machine = compiled.machine.as_ref()?;
+    let context = context();
+    // SAFETY: as in `run`.
+    let code = unsafe {
+        (&mut (*context).slots)[..reds.len()].copy_from_slice(reds);
+        (machine.entry())(context)
+    };
+    if code == PANICKED {
+        // The caller is compiled code, too: it finds the flag set, and leaves.
+        return Some(0);
+    }
+    let mut words = [0; crate::context::MAX_RESULTS];
+    if code == FINISH {
+        // SAFETY: as in `run`.
+        words[..driver.results].copy_from_slice(unsafe { &(&(*context).results)[..driver.results] });
+    } else {
+        let finish = || -> Vec<u64> {
+            match exit::leave(place, driver, &compiled, code) {
+                Outcome::Return(words) => words,
+                Outcome::Continue(next) => {
+                    let mut words = Vec::with_capacity(driver.results);
+                    match go_on(driver, Outcome::Continue(next)) {
+                        Entered::Return(done) => words = done,
+                        Entered::Continue(next) => (driver.plain)(&next.greens, &next.reds, &mut words),
+                        Entered::No => {}
+                    }
+                    words
+                }
+            }
+        };
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(finish)) {
+            Ok(finished) => words[..finished.len()].copy_from_slice(&finished),
+            Err(payload) => {
+                carry(payload);
+                return Some(0);
+            }
+        }
+    }
+    for (index, &word) in words[..driver.results].iter().enumerate().skip(1) {
+        // SAFETY: the caller's contract.
+        unsafe { *out.add(index - 1) = word };
+    }
+    Some(words[0])
+}
+
+/// Keeps a panic for whoever leaves compiled code next.
+fn carry(payload: Box<dyn Any + Send>) {
+    with(|runtime| runtime.panic = Some(payload));
+    // SAFETY: the context lives as long as the thread.
+    unsafe { (*context()).panicked = 1 };
+}
+
 /// Runs a residual callee for compiled code: catches a panic, and writes the result words.
 ///
 /// # Safety
@@ -695,9 +767,7 @@ pub unsafe fn residual<R: Flat>(out: *mut u64, native: impl FnOnce() -> R) -> u6
             words.first().copied().unwrap_or(0)
         }
         Err(payload) => {
-            with(|runtime| runtime.panic = Some(payload));
-            // SAFETY: the context lives as long as the thread.
-            unsafe { (*context()).panicked = 1 };
+            carry(payload);
             0
         }
     }

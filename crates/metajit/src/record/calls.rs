@@ -186,7 +186,7 @@ impl Meta {
         }
         let values: Vec<u64> = reds.iter().map(|red| red.bits).collect();
         let mut words = Vec::with_capacity(R::WORDS);
-        (driver.plain)(greens, &values, &mut words);
+        (driver.call)(greens, &values, &mut words);
         let args: Vec<Raw> = greens
             .iter()
             .map(|&bits| Raw::constant(bits))

@@ -93,6 +93,8 @@ impl Abort {
 pub struct Limits {
     /// Recorded operations in one fragment.
     pub trace_limit: usize,
+    /// Recorded operations of a fragment after which no more calls are inlined.
+    pub inline_ops: usize,
     /// Times a loop that is not the root may go round inside a trace.
     pub unroll: u32,
     /// Portal activations inlined into each other.
@@ -529,7 +531,7 @@ impl Recorder {
 
     /// Whether a portal call should be inlined here.
     pub(super) fn inlines(&self, driver: &'static Driver, greens: &[u64]) -> bool {
-        if self.activations.len() as u32 > self.limits.inline_depth {
+        if self.activations.len() as u32 > self.limits.inline_depth || self.recorded() > self.limits.inline_ops {
             return false;
         }
         let same = self

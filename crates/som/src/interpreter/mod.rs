@@ -30,11 +30,14 @@ use sends::{
 };
 
 /// Runs an activation to its end.
-#[jit_driver(greens = [pc, sp, method], reds = [frame], virtualizable = frame, live = sp)]
+#[jit_driver(
+    greens = [pc, sp, method],
+    reds = [frame],
+    virtualizable = frame,
+    live = sp,
+    check = stack_is_low().then(|| Err(stack_overflow(method)))
+)]
 pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
-    if !we_are_jitted() && stack_is_low() {
-        return Err(stack_overflow(method));
-    }
     let mut pc: i64 = method.entry_pc();
     let mut sp: i64 = method.entry_sp();
     loop {
