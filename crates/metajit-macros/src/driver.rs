@@ -467,7 +467,8 @@ impl Sketch {
         let bits: Vec<_> = (0..green_count + red_count)
             .map(|index| format_ident!("__a{}", index))
             .collect();
-        let params = bits.len() as u8;
+        let params = red_count as u8 + 1;
+        let green_index3 = 0..green_count;
         let check_name = self.check_name(function);
         let checks = self.check.as_ref().map(|_| {
             quote! {
@@ -534,13 +535,14 @@ impl Sketch {
                     );
                     ::metajit::rt::Flat::flatten(__result, __out);
                 }
-                unsafe extern "C" fn entry(#(#bits: u64,)* __out: *mut u64) -> u64 {
-                    // SAFETY: compiled code gives a place for the result words after the first.
+                unsafe extern "C" fn entry(__cell: u64, #(#red_params: u64,)* __out: *mut u64) -> u64 {
+                    // SAFETY: compiled code gives a cell, the reds, and a place for the result words after the first.
                     unsafe {
+                        let __cell = ::metajit::rt::CallCell::from_bits(__cell);
+                        let __greens = __cell.greens();
+                        #(let #green_params = __greens[#green_index3];)*
                         #checks
-                        if let ::core::option::Option::Some(__word) = ::metajit::rt::call_code(
-                            &#driver, &[#(#green_params),*], &[#(#red_params),*], __out)
-                        {
+                        if let ::core::option::Option::Some(__word) = __cell.call([#(#red_params),*], RESULTS, __out) {
                             return __word;
                         }
                         ::metajit::rt::residual::<#result>(__out, || #call_name(#(<#types as ::metajit::rt::Word>::from_bits(#bits)),*))

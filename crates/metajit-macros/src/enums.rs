@@ -78,7 +78,11 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
 /// Whether the item derives `Debug` below this attribute.
 fn derives_debug(parsed: &DeriveInput) -> bool {
     let mut found = false;
-    for attr in parsed.attrs.iter().filter(|attr| attr.path().is_ident("derive")) {
+    for attr in parsed
+        .attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident("derive"))
+    {
         let _ = attr.parse_nested_meta(|meta| {
             found |= crate::names::last(&meta.path) == "Debug";
             Ok(())
@@ -95,10 +99,25 @@ fn debug(parsed: &DeriveInput, shapes: &[Shape<'_>]) -> TokenStream {
         let text = shape.name.unwrap_or(&parsed.ident).to_string();
         let (begin, fields): (_, Vec<_>) = match shape.fields {
             Fields::Named(fields) => {
-                let names = fields.named.iter().map(|field| field.ident.as_ref().map(Ident::to_string));
-                (quote!(debug_struct), names.zip(&bindings).map(|(name, binding)| quote!(.field(#name, #binding))).collect())
+                let names = fields
+                    .named
+                    .iter()
+                    .map(|field| field.ident.as_ref().map(Ident::to_string));
+                (
+                    quote!(debug_struct),
+                    names
+                        .zip(&bindings)
+                        .map(|(name, binding)| quote!(.field(#name, #binding)))
+                        .collect(),
+                )
             }
-            _ => (quote!(debug_tuple), bindings.iter().map(|binding| quote!(.field(#binding))).collect()),
+            _ => (
+                quote!(debug_tuple),
+                bindings
+                    .iter()
+                    .map(|binding| quote!(.field(#binding)))
+                    .collect(),
+            ),
         };
         quote!(#path { #(#members: #bindings),* } => f.#begin(#text) #(#fields)* .finish(),)
     });

@@ -127,7 +127,11 @@ fn twin_of(
     writer: &mut Writer,
 ) -> TwinParts {
     check_signature(sig, &mut writer.mistakes);
-    writer.type_params = sig.generics.type_params().map(|param| param.ident.clone()).collect();
+    writer.type_params = sig
+        .generics
+        .type_params()
+        .map(|param| param.ident.clone())
+        .collect();
     let (receiver, parameters) = parameters(sig, &mut writer.mistakes);
     let result = result_type(sig, &mut writer.mistakes);
     let output = writer.twin_type(&result);

@@ -249,7 +249,10 @@ pub(crate) fn has_conditions(pat: &Pat) -> bool {
         Pat::TupleStruct(tuple) => tuple.elems.iter().any(inside),
         Pat::Struct(structure) => structure.fields.iter().any(|field| inside(&field.pat)),
         Pat::Paren(inner) => has_conditions(&inner.pat),
-        Pat::Ident(ident) => ident.subpat.as_ref().is_some_and(|(_, sub)| has_conditions(sub)),
+        Pat::Ident(ident) => ident
+            .subpat
+            .as_ref()
+            .is_some_and(|(_, sub)| has_conditions(sub)),
         _ => false,
     }
 }

@@ -105,24 +105,33 @@ impl Writer {
             Type::Group(inner) => self.generic_twin_type(&inner.elem),
             Type::Path(path) if path.qself.is_none() => {
                 let path = &path.path;
-                if path.get_ident().is_some_and(|name| self.type_params.contains(name)) {
+                if path
+                    .get_ident()
+                    .is_some_and(|name| self.type_params.contains(name))
+                {
                     return quote_spanned!(span=> ::metajit::rt::Traced<#ty>);
                 }
-                let arguments: Vec<&Type> = match path.segments.last().map(|segment| &segment.arguments) {
-                    Some(syn::PathArguments::AngleBracketed(list)) => list
-                        .args
-                        .iter()
-                        .filter_map(|arg| match arg {
-                            syn::GenericArgument::Type(ty) => Some(ty),
-                            _ => None,
-                        })
-                        .collect(),
-                    _ => Vec::new(),
-                };
-                let arguments: Vec<_> = arguments.iter().map(|ty| self.generic_twin_type(ty)).collect();
+                let arguments: Vec<&Type> =
+                    match path.segments.last().map(|segment| &segment.arguments) {
+                        Some(syn::PathArguments::AngleBracketed(list)) => list
+                            .args
+                            .iter()
+                            .filter_map(|arg| match arg {
+                                syn::GenericArgument::Type(ty) => Some(ty),
+                                _ => None,
+                            })
+                            .collect(),
+                        _ => Vec::new(),
+                    };
+                let arguments: Vec<_> = arguments
+                    .iter()
+                    .map(|ty| self.generic_twin_type(ty))
+                    .collect();
                 match (names::last(path).as_str(), &arguments[..]) {
                     ("Option", [some]) => quote_spanned!(span=> ::core::option::Option<#some>),
-                    ("Result", [ok, err]) => quote_spanned!(span=> ::core::result::Result<#ok, #err>),
+                    ("Result", [ok, err]) => {
+                        quote_spanned!(span=> ::core::result::Result<#ok, #err>)
+                    }
                     _ => quote_spanned!(span=> <#ty as ::metajit::rt::Twin>::Twin),
                 }
             }
@@ -303,7 +312,11 @@ impl Writer {
                     return quote!();
                 };
                 let text = format!("assertion failed: {}", quote!(#first));
-                let text = if rest.is_empty() { quote!(#text) } else { self.message(rest) };
+                let text = if rest.is_empty() {
+                    quote!(#text)
+                } else {
+                    self.message(rest)
+                };
                 let mut lift = quote!();
                 let condition = self.condition(first, &mut lift);
                 let test = quote_spanned!(span=> if !(#condition) { ::core::panic!(#text) });
@@ -544,8 +557,12 @@ impl Writer {
         let span = at(&expr);
         let mut operands: Vec<&Expr> = vec![&call.receiver];
         // The only text that a method takes is what a panic says.
-        let text = (call.method == "expect" || call.method == "expect_err")
-            .then(|| call.args.iter().map(|text| quote!(, #text)).collect::<TokenStream>());
+        let text = (call.method == "expect" || call.method == "expect_err").then(|| {
+            call.args
+                .iter()
+                .map(|text| quote!(, #text))
+                .collect::<TokenStream>()
+        });
         if text.is_none() {
             operands.extend(&call.args);
         }
@@ -569,7 +586,9 @@ impl Writer {
             .flat_map(|arm| {
                 // Alternatives that become conditions need an arm each.
                 let cases: Vec<&Pat> = match &arm.pat {
-                    Pat::Or(or) if or.cases.iter().any(patterns::has_conditions) => or.cases.iter().collect(),
+                    Pat::Or(or) if or.cases.iter().any(patterns::has_conditions) => {
+                        or.cases.iter().collect()
+                    }
                     pat => vec![pat],
                 };
                 cases.into_iter().map(move |pat| (arm, pat))
@@ -894,7 +913,9 @@ fn mentions_infer(ty: &Type) -> bool {
 /// A path to a variant of an enum.
 fn is_variant(expr: &Expr) -> bool {
     match expr {
-        Expr::Path(path) => path.path.segments.len() > 1 && names::is_type(&names::last(&path.path)),
+        Expr::Path(path) => {
+            path.path.segments.len() > 1 && names::is_type(&names::last(&path.path))
+        }
         Expr::Paren(inner) => is_variant(&inner.expr),
         _ => false,
     }

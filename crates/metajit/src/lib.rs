@@ -62,13 +62,14 @@ pub mod rt {
     pub use crate::word::{Type, Word};
     #[cfg(feature = "jit")]
     pub use crate::{
-        driver::{Driver, Entered, call_code, enter, hot, residual},
+        driver::{CallCell, Driver, Entered, enter, hot, residual},
         ir::tree::Portal,
         ir::{Arg, Callee, Effect},
         record::{Allocation, Enter, Meta},
         twin::{
-            AsciiTwin, BoolTwin, CharTwin, DefaultTwin, FailingTwin, Flat, FloatAssociated, FloatTwin, IntTwin, Joined, MoreIntTwin,
-            NestedOptionTwin, OptionTwin, Raw, Reader, Receiver, ResultTwin, Retrace, Scrutinee, SignedTwin, Traced, Twin, UnsignedTwin,
+            AsciiTwin, BoolTwin, CharTwin, DefaultTwin, FailingTwin, Flat, FloatAssociated,
+            FloatTwin, IntTwin, Joined, MoreIntTwin, NestedOptionTwin, OptionTwin, Raw, Reader,
+            Receiver, ResultTwin, Retrace, Scrutinee, SignedTwin, Traced, Twin, UnsignedTwin,
         },
     };
 }

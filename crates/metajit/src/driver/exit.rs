@@ -134,8 +134,14 @@ fn symbolic(tree: &Tree, node: LogId) -> &[Arg] {
 }
 
 /// Writes down what replay is to consume; with a tree and a guard of it, the operands that recording goes on with, too.
-fn fill(replay: &mut Replay, exit: &Exit, values: &Values<'_>, recording: Option<(&Tree, GuardId)>) {
-    let path = recording.map(|(tree, guard)| tree.path(tree.guards[guard.0 as usize].snapshot.node));
+fn fill(
+    replay: &mut Replay,
+    exit: &Exit,
+    values: &Values<'_>,
+    recording: Option<(&Tree, GuardId)>,
+) {
+    let path =
+        recording.map(|(tree, guard)| tree.path(tree.guards[guard.0 as usize].snapshot.node));
     replay.begin(exit.ticks);
     for (index, step) in exit.resume.iter().enumerate() {
         let node = path.as_ref().map(|path| path[index]);
@@ -157,10 +163,16 @@ fn fill(replay: &mut Replay, exit: &Exit, values: &Values<'_>, recording: Option
                 let words = greens_first.chain(reds.iter().enumerate().map(raw));
                 replay.push(node, StepKind::Merge(greens.len() as u32), words);
             }
-            ResumeStep::Words(words) => replay.push(node, StepKind::Words, words.iter().enumerate().map(raw)),
+            ResumeStep::Words(words) => {
+                replay.push(node, StepKind::Words, words.iter().enumerate().map(raw))
+            }
             ResumeStep::Collapsed(words) => {
                 let at = values.get(words[0]) as u32;
-                replay.push(node, StepKind::Collapsed(at), words[1..].iter().enumerate().map(raw));
+                replay.push(
+                    node,
+                    StepKind::Collapsed(at),
+                    words[1..].iter().enumerate().map(raw),
+                );
             }
         }
     }
@@ -239,15 +251,23 @@ pub(super) fn leave(
         &many
     };
     let values = if exit.virtuals.is_empty() && exit.stores.is_empty() {
-        Values { slots, virtuals: Vec::new() }
+        Values {
+            slots,
+            virtuals: Vec::new(),
+        }
     } else {
         gc::without_collection(|| rebuild(exit, slots))
     };
-    if let (None, 0, [ResumeStep::Merge { greens, reds, .. }]) = (exit.guard, exit.ticks, &exit.resume[..]) {
+    if let (None, 0, [ResumeStep::Merge { greens, reds, .. }]) =
+        (exit.guard, exit.ticks, &exit.resume[..])
+    {
         // The fragment ended at a merge point: there is nothing to do again.
         with(|runtime| runtime.statistics.exits += 1);
         let reds = reds.iter().map(|&recipe| values.get(recipe)).collect();
-        return Outcome::Continue(Continue { greens: greens.clone(), reds });
+        return Outcome::Continue(Continue {
+            greens: greens.clone(),
+            reds,
+        });
     }
     let (recording, mut replay) = with(|runtime| {
         let guard = wants_bridge(runtime, place, exit, &compiled.validity);
@@ -295,10 +315,17 @@ pub(super) fn leave(
             live.full |= live.aborts > 4 * runtime.parameters.max_aborts;
         }
         live.tree = recorder.tree;
-        let place = runtime.at(place);
+        let at = runtime.at(place);
         // Written meanwhile, a quasi-immutable field has made the whole tree invalid.
-        place.live = holds(&live.validity).then_some(live);
-        place.busy = false;
+        let valid = holds(&live.validity);
+        let dropped = if valid {
+            at.live.replace(live)
+        } else {
+            at.live.take().or(Some(live))
+        };
+        at.busy = false;
+        runtime.publish(place);
+        drop(dropped);
     });
     outcome
 }
@@ -313,6 +340,7 @@ impl Drop for PuttingBack {
         if self.live.take().is_some() {
             with(|runtime| {
                 runtime.at(self.place).busy = false;
+                runtime.publish(self.place);
                 runtime.aborted(self.place, Abort::Panic);
             });
         }

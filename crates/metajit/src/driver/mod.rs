@@ -16,6 +16,7 @@
 //! first (a second calling convention, for a gain that the rule above makes small).
 
 mod alive;
+mod cell;
 mod depend;
 mod exit;
 mod parameters;
@@ -23,10 +24,12 @@ mod runtime;
 mod statistics;
 
 pub(crate) use alive::keep_constant;
+pub use cell::CallCell;
 pub(crate) use depend::{Validity, depend, holds, new_validity, written};
 pub use parameters::{BadParameter, Parameters};
+pub(crate) use runtime::call_cell;
 pub use runtime::{
-    Entered, call_code, enter, has_code, never_inlines, parameters, residual, set_parameters, statistics,
+    Entered, enter, has_code, never_inlines, parameters, residual, set_parameters, statistics,
     why_not_compiled,
 };
 pub use statistics::Statistics;

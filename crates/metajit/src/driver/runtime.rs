@@ -2,17 +2,17 @@
 
 use super::parameters::Parameters;
 use super::statistics::Statistics;
-use super::{Driver, THRESHOLDS, Validity, exit, holds, reset_counter};
+use super::{CallCell, Driver, THRESHOLDS, Validity, exit, holds, reset_counter};
 use crate::backend::{self, Arena, CompileError, Compiler, Machine, Quality};
 use crate::context::{Context, FINISH, PANICKED};
 use crate::ir::code::Code;
-use crate::ir::{Arg, Class, Op};
 use crate::ir::tree::{FragmentId, GuardId, Tree};
+use crate::ir::{Arg, Class, Op};
 use crate::opt;
 use crate::record::{Abort, Continue, FastMap, Limits, Meta, Recorder, Replay};
 use crate::twin::{Flat, Raw};
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(super) enum Outcome {
 pub(super) struct Compiled {
     pub(super) code: Code,
     /// `None` when it is evaluated.
-    machine: Option<Machine>,
+    pub(super) machine: Option<Machine>,
     pub(super) validity: Validity,
 }
 
@@ -83,6 +83,7 @@ pub(super) struct Place {
     aborts: u32,
     given_up: Option<Abort>,
     never_inline: bool,
+    cell: &'static CallCell,
 }
 
 /// Index of a place.
@@ -102,13 +103,17 @@ pub(super) struct Runtime {
 
 thread_local! {
     static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
-    static CONTEXT: RefCell<Option<Box<Context>>> = const { RefCell::new(None) };
+    static CONTEXT: Cell<*mut Context> = const { Cell::new(std::ptr::null_mut()) };
 }
 
 fn hash(driver: &'static Driver, greens: &[u64]) -> u64 {
-    greens.iter().fold(std::ptr::from_ref(driver) as u64, |hash, &green| {
-        (hash ^ green).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-    })
+    greens
+        .iter()
+        .fold(std::ptr::from_ref(driver) as u64, |hash, &green| {
+            (hash ^ green)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .rotate_left(29)
+        })
 }
 
 /// Runs `f` on the thread's runtime. `f` must not run the interpreter.
@@ -119,9 +124,30 @@ pub(super) fn with<R>(f: impl FnOnce(&mut Runtime) -> R) -> R {
     })
 }
 
-/// The thread's context. It stays where it is until the thread ends.
+/// The thread's context. It stays where it is for ever.
+#[inline]
 pub(super) fn context() -> *mut Context {
-    CONTEXT.with(|context| &raw mut **context.borrow_mut().get_or_insert_with(Default::default))
+    let context = CONTEXT.get();
+    if context.is_null() {
+        new_context()
+    } else {
+        context
+    }
+}
+
+#[cold]
+fn new_context() -> *mut Context {
+    let context = Box::into_raw(Box::<Context>::default());
+    CONTEXT.set(context);
+    context
+}
+
+/// The call cell of a place.
+pub(crate) fn call_cell(driver: &'static Driver, greens: &[u64]) -> &'static CallCell {
+    with(|runtime| {
+        let place = runtime.place(driver, greens);
+        runtime.places[place].cell
+    })
 }
 
 /// Processor time of this thread, in nanoseconds.
@@ -226,14 +252,20 @@ impl Runtime {
                     if live.full { ", full" } else { "" }
                 ),
                 (None, Some(reason)) => format!("given up: {}", reason.name()),
-                (None, None) => format!("{} aborts, never inlined: {}", place.aborts, place.never_inline),
+                (None, None) => format!(
+                    "{} aborts, never inlined: {}",
+                    place.aborts, place.never_inline
+                ),
             };
             text.push_str(&format!("metajit: {}: {state}\n", self.location(number)));
             let Some(live) = &place.live else { continue };
             let mut failures: Vec<_> = live.failures.iter().collect();
             failures.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
             for ((guard, instance), count) in failures.iter().take(3) {
-                text.push_str(&format!("metajit:    g{}#{instance} failed {count} times\n", guard.0));
+                text.push_str(&format!(
+                    "metajit:    g{}#{instance} failed {count} times\n",
+                    guard.0
+                ));
             }
         }
         text
@@ -291,8 +323,12 @@ impl Runtime {
             aborts: 0,
             given_up: None,
             never_inline: false,
+            cell: CallCell::leak(driver, greens, place),
         });
-        self.index.entry(hash(driver, greens)).or_default().push(place);
+        self.index
+            .entry(hash(driver, greens))
+            .or_default()
+            .push(place);
         place
     }
 
@@ -308,6 +344,14 @@ impl Runtime {
             inline_ops: self.parameters.max_inline_ops as usize,
             recursion: self.parameters.max_unroll_recursion,
         }
+    }
+
+    /// Tells the place's call cell what code there is. To be called whenever that changes.
+    pub(super) fn publish(&self, place: PlaceId) {
+        let place = &self.places[place];
+        place
+            .cell
+            .publish(place.live.as_ref().and_then(|live| live.compiled.as_ref()));
     }
 
     /// The compiled code of a place.
@@ -337,6 +381,11 @@ impl Runtime {
 
     /// Optimizes and compiles the tree of a place as a whole.
     pub(super) fn compile(&mut self, place: PlaceId) {
+        self.make_code(place);
+        self.publish(place);
+    }
+
+    fn make_code(&mut self, place: PlaceId) {
         let Some(live) = &self.places[place].live else {
             return;
         };
@@ -473,6 +522,7 @@ pub(super) fn drop_invalid() {
                 .as_ref()
                 .is_some_and(|live| !holds(&live.validity))
             {
+                place.cell.publish(None);
                 place.live = None;
                 runtime.statistics.invalidated += 1;
                 reset_counter(&place.greens, false);
@@ -686,65 +736,25 @@ fn run(mut place: PlaceId, mut reds: Vec<u64>) -> Entered {
     }
 }
 
-/// Calls a portal from compiled code, if there is compiled code for it: the first result word, the others at `out`.
-///
-/// # Safety
-/// `out` must have room for the result words after the first.
-pub unsafe fn call_code(driver: &'static Driver, greens: &[u64], reds: &[u64], out: *mut u64) -> Option<u64> {
-    let found = with(|runtime| {
-        let place = runtime.find(driver, greens)?;
-        let compiled = runtime.compiled(place)?;
-        runtime.statistics.entries += 1;
-        Some((place, compiled))
-    });
-    let (place, compiled) = found?;
-    let machine = compiled.machine.as_ref()?;
-    let context = context();
-    // SAFETY: as in `run`.
-    let code = unsafe {
-        (&mut (*context).slots)[..reds.len()].copy_from_slice(reds);
-        (machine.entry())(context)
-    };
-    if code == PANICKED {
-        // The caller is compiled code, too: it finds the flag set, and leaves.
-        return Some(0);
+/// Finishes a portal call whose code was left by an exit: its result words.
+pub(super) fn finish_call(
+    place: PlaceId,
+    driver: &'static Driver,
+    compiled: &Compiled,
+    exit: u64,
+) -> Vec<u64> {
+    let outcome = exit::leave(place, driver, compiled, exit);
+    let mut words = Vec::with_capacity(driver.results);
+    match go_on(driver, outcome) {
+        Entered::Return(done) => words = done,
+        Entered::Continue(next) => (driver.plain)(&next.greens, &next.reds, &mut words),
+        Entered::No => {}
     }
-    let mut words = [0; crate::context::MAX_RESULTS];
-    if code == FINISH {
-        // SAFETY: as in `run`.
-        words[..driver.results].copy_from_slice(unsafe { &(&(*context).results)[..driver.results] });
-    } else {
-        let finish = || -> Vec<u64> {
-            match exit::leave(place, driver, &compiled, code) {
-                Outcome::Return(words) => words,
-                Outcome::Continue(next) => {
-                    let mut words = Vec::with_capacity(driver.results);
-                    match go_on(driver, Outcome::Continue(next)) {
-                        Entered::Return(done) => words = done,
-                        Entered::Continue(next) => (driver.plain)(&next.greens, &next.reds, &mut words),
-                        Entered::No => {}
-                    }
-                    words
-                }
-            }
-        };
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(finish)) {
-            Ok(finished) => words[..finished.len()].copy_from_slice(&finished),
-            Err(payload) => {
-                carry(payload);
-                return Some(0);
-            }
-        }
-    }
-    for (index, &word) in words[..driver.results].iter().enumerate().skip(1) {
-        // SAFETY: the caller's contract.
-        unsafe { *out.add(index - 1) = word };
-    }
-    Some(words[0])
+    words
 }
 
 /// Keeps a panic for whoever leaves compiled code next.
-fn carry(payload: Box<dyn Any + Send>) {
+pub(super) fn carry(payload: Box<dyn Any + Send>) {
     with(|runtime| runtime.panic = Some(payload));
     // SAFETY: the context lives as long as the thread.
     unsafe { (*context()).panicked = 1 };

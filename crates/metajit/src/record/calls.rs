@@ -187,11 +187,11 @@ impl Meta {
         let values: Vec<u64> = reds.iter().map(|red| red.bits).collect();
         let mut words = Vec::with_capacity(R::WORDS);
         (driver.call)(greens, &values, &mut words);
-        let args: Vec<Raw> = greens
-            .iter()
-            .map(|&bits| Raw::constant(bits))
-            .chain(reds.iter().copied())
-            .collect();
+        if self.mode != Mode::Record {
+            return Enter::Done(self.constants_of_call::<R>(&words));
+        }
+        let cell = Raw::constant(crate::driver::call_cell(driver, greens).bits());
+        let args: Vec<Raw> = std::iter::once(cell).chain(reds.iter().copied()).collect();
         Enter::Done(self.called::<R>(&driver.entry, &args, &words))
     }
 

@@ -531,7 +531,9 @@ impl Recorder {
 
     /// Whether a portal call should be inlined here.
     pub(super) fn inlines(&self, driver: &'static Driver, greens: &[u64]) -> bool {
-        if self.activations.len() as u32 > self.limits.inline_depth || self.recorded() > self.limits.inline_ops {
+        if self.activations.len() as u32 > self.limits.inline_depth
+            || self.recorded() > self.limits.inline_ops
+        {
             return false;
         }
         let same = self

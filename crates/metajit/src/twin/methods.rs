@@ -107,7 +107,12 @@ fn overflowing<T: Integer>(
 }
 
 /// Left if `left`, else right: a branch, which the trace follows one way.
-pub(super) fn choose<T: Word>(m: &mut Meta, left: Traced<bool>, a: Traced<T>, b: Traced<T>) -> Traced<T> {
+pub(super) fn choose<T: Word>(
+    m: &mut Meta,
+    left: Traced<bool>,
+    a: Traced<T>,
+    b: Traced<T>,
+) -> Traced<T> {
     if m.branch(left) { a } else { b }
 }
 

@@ -24,8 +24,8 @@ mod integer_methods;
 mod methods;
 mod ops;
 
-pub use flat::{Flat, Raw, Reader};
 pub use char_methods::{AsciiTwin, BoolTwin, CharTwin};
+pub use flat::{Flat, Raw, Reader};
 pub use float_methods::{FloatAssociated, FloatTwin};
 pub use integer_methods::{MoreIntTwin, SignedTwin, UnsignedTwin};
 pub use methods::{DefaultTwin, FailingTwin, IntTwin, NestedOptionTwin, OptionTwin, ResultTwin};
