@@ -4,6 +4,7 @@
 //! file, whose directory then joins the class path.
 
 use crate::machine::Options;
+use crate::stats::Form;
 use std::path::PathBuf;
 
 /// What the command line asks for.
@@ -85,10 +86,19 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
                         TIERS.join(", ")
                     ));
                 }
+                options.interpret_only = tier == "interp";
             }
-            "--jit" => check_parameters(&value("parameters")?)?,
+            "--jit" => {
+                let list = value("parameters")?;
+                check_parameters(&list)?;
+                if !options.jit.is_empty() {
+                    options.jit.push(',');
+                }
+                options.jit.push_str(&list);
+            }
             "--stats" => match attached {
-                None | Some("json") => {}
+                None => options.stats = Some(Form::Text),
+                Some("json") => options.stats = Some(Form::Json),
                 Some(other) => return Err(format!("--stats can't be '{other}'")),
             },
             "--jit-log" => {

@@ -23,6 +23,7 @@ pub mod vm;
 pub mod interpreter;
 pub mod primitives;
 pub mod stack;
+pub mod stats;
 pub mod trace;
 
 pub mod cli;

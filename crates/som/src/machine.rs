@@ -2,10 +2,12 @@
 //!
 //! Each VM runs on a thread of its own with a large stack, so a program that embeds two has two.
 
+use crate::cli::WRONG_USAGE;
 use crate::interpreter::control::{EXIT, MALFORMED, send_message, status};
 use crate::objects::{SArray, Unwind};
 use crate::output::Output;
 use crate::stack::on_large_stack;
+use crate::stats::{Form, render};
 use crate::trace::{gathered, is_error};
 use crate::universe::universe;
 use crate::value::{NIL, Value};
@@ -23,6 +25,12 @@ pub struct Options {
     pub disassemble: bool,
     /// The most bytes of objects; 0 is no limit.
     pub heap_limit: usize,
+    /// Whether only the interpreter runs.
+    pub interpret_only: bool,
+    /// Parameters of the JIT compiler: `NAME=VALUE,...`, or `off`.
+    pub jit: String,
+    /// How figures are printed to standard error after the run, if at all.
+    pub stats: Option<Form>,
     /// Standard output of the program.
     pub out: Box<dyn Write + Send>,
     /// Standard error of the program.
@@ -47,6 +55,9 @@ impl Default for Options {
             arguments: Vec::new(),
             disassemble: false,
             heap_limit: 0,
+            interpret_only: false,
+            jit: String::new(),
+            stats: None,
             out: Box::new(std::io::stdout()),
             err: Box::new(std::io::stderr()),
             line_by_line: std::io::stdout().is_terminal(),
@@ -95,12 +106,21 @@ fn run_here(options: Options) -> i32 {
             ..metajit::gc::Config::default()
         });
     }
+    let jit = set_jit(options.interpret_only, &options.jit);
+    let stats = options.stats;
     let mut vm = Vm::new(Output::new(options.out, options.err, options.line_by_line));
     vm.class_path = options.class_path;
     vm.disassemble = options.disassemble;
     install(vm);
     let arguments = options.arguments;
     let result = std::panic::catch_unwind(|| {
+        if let Err(message) = jit {
+            with_vm(|vm| {
+                vm.output
+                    .print_error(format!("2som: {message}\n").as_bytes())
+            });
+            return WRONG_USAGE;
+        }
         if let Err(message) = with_vm(Vm::bootstrap) {
             with_vm(|vm| vm.output.print_error(message.as_bytes()));
             return 1;
@@ -125,8 +145,30 @@ fn run_here(options: Options) -> i32 {
             }
         },
     };
-    with_vm(|vm| vm.output.flush());
+    with_vm(|vm| {
+        vm.output.flush();
+        if let Some(form) = stats {
+            let shown = render(vm, form);
+            vm.output.print_error(shown.as_bytes());
+        }
+    });
     status
+}
+
+#[cfg(feature = "jit")]
+fn set_jit(interpret_only: bool, list: &str) -> Result<(), String> {
+    let mut parameters = metajit::driver::parameters();
+    if interpret_only {
+        parameters.set("off").map_err(|error| error.to_string())?;
+    }
+    parameters.set(list).map_err(|error| error.to_string())?;
+    metajit::driver::set_parameters(parameters);
+    Ok(())
+}
+
+#[cfg(not(feature = "jit"))]
+fn set_jit(_interpret_only: bool, _list: &str) -> Result<(), String> {
+    Ok(())
 }
 
 fn run_program(arguments: &[String]) -> i32 {
