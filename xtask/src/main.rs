@@ -1,2 +1,54 @@
-//! Chores.
-fn main() {}
+//! `cargo xtask COMMAND`: see `cargo xtask help`.
+
+use std::process::{Command, ExitCode};
+use xtask::{fuzz, root, tidy};
+
+const HELP: &str = "\
+cargo xtask ci                      everything that CI does (.ci/run), step by step
+cargo xtask tidy                    layering, lengths, headers, dead links, left-overs
+cargo xtask bless                   rewrites expected text: read the diff like code
+cargo xtask fuzz [NAME=VALUE ...]   random programs in every mode; goes on where it stopped
+    programs=N   in all, for each language (100000)
+    chunk=N      in one test run (500)
+    only=NAME    one language: a directory of examples/";
+
+/// Expected text, and the command that rewrites it.
+const BLESSED: &[&[&str]] = &[
+    &["test", "-p", "metajit", "--test", "filetests"],
+    &["test", "-p", "metajit-macros", "--test", "ui"],
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let result = match args.first().map(String::as_str) {
+        Some("ci") => run(Command::new(root().join(".ci/run"))),
+        Some("tidy") => report(&tidy::check(&root())),
+        Some("bless") => BLESSED.iter().try_for_each(|args| {
+            let mut cargo = Command::new("cargo");
+            cargo.args(*args).env("METAJIT_BLESS", "1").env("TRYBUILD", "overwrite");
+            run(cargo)
+        }),
+        Some("fuzz") => fuzz::Campaign::parse(&args[1..]).and_then(|campaign| campaign.run(&root())),
+        Some("help") | None => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Some(other) => Err(format!("there is no command '{other}'\n{HELP}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(findings: &[String]) -> Result<(), String> {
+    if findings.is_empty() { Ok(()) } else { Err(findings.join("\n")) }
+}
+
+fn run(mut command: Command) -> Result<(), String> {
+    let status = command.current_dir(root()).status().map_err(|error| format!("{command:?}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}")) }
+}

@@ -1,0 +1,16 @@
+//! The project's chores, as far as they are worth a test.
+//!
+//! No dependencies: whoever builds the workspace builds this too.
+
+pub mod fuzz;
+pub mod tidy;
+
+use std::path::{Path, PathBuf};
+
+/// The workspace's root.
+///
+/// # Panics
+/// If this crate has been moved out of the workspace.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
+}
