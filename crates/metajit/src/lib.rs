@@ -41,6 +41,8 @@ macro_rules! can_enter_jit {
     () => {};
 }
 
+pub mod guide;
+
 mod hints;
 pub use hints::{promote, we_are_jitted};
 

@@ -1,0 +1,117 @@
+//! 3. Heap objects, immutable fields, and the frame.
+//!
+//! `#[jit_object]` declares the layout of a heap object and a handle of the same name: one word, `Copy`, with an accessor for each field.
+//! Fields are words; the last may be an inline array, whose length is chosen when the object is made.
+//!
+//! What you say about a field decides what compiled code can do:
+//!
+//! * `#[immutable]`: set by `alloc`, never again. If the handle is a constant of the trace, so is the field: put what describes the
+//!   interpreted program (code, constants, classes' layouts) into immutable fields.
+//! * `#[quasi_immutable]`: seldom written. Compiled code takes the value for a constant, and a write throws away the code that did:
+//!   globals, method tables' versions.
+//! * nothing: an ordinary field. Reads and writes that the trace sees through are forwarded; an object that nothing but the trace
+//!   has seen is never allocated (it is *virtual*).
+//!
+//! # The frame
+//!
+//! The locals and the operand stack of an interpreted function are an object too. Named as `virtualizable`, it lives in registers while
+//! compiled code runs, and is written back only where the interpreter has to go on. Nothing else in the program may
+//! refer to it: what closures capture belongs in objects of their own.
+//!
+//! ```
+//! use metajit::prelude::*;
+//!
+//! #[jit_object]
+//! pub struct Code {
+//!     #[immutable]
+//!     locals: i64,
+//!     #[immutable]
+//!     size: i64,
+//!     #[immutable]
+//!     words: [i64],
+//! }
+//!
+//! #[jit_object]
+//! pub struct Frame {
+//!     slots: [i64],
+//! }
+//!
+//! const PUSH: i64 = 0;
+//! const LOAD: i64 = 1;
+//! const STORE: i64 = 2;
+//! const ADD: i64 = 3;
+//! const JUMP_IF_LESS: i64 = 4;
+//! const RETURN: i64 = 5;
+//!
+//! #[jit_driver(greens = [pc, sp, code], reds = [frame], virtualizable = frame, live = sp)]
+//! fn interpret(code: Code, frame: Frame) -> i64 {
+//!     let pc: i64 = 0;
+//!     let sp: i64 = code.locals();
+//!     loop {
+//!         jit_merge_point!();
+//!         let operand = code.words(pc + 1);
+//!         match code.words(pc) {
+//!             PUSH => {
+//!                 frame.set_slots(sp, operand);
+//!                 sp += 1;
+//!                 pc += 2;
+//!             }
+//!             LOAD => {
+//!                 frame.set_slots(sp, frame.slots(operand));
+//!                 sp += 1;
+//!                 pc += 2;
+//!             }
+//!             STORE => {
+//!                 sp -= 1;
+//!                 frame.set_slots(operand, frame.slots(sp));
+//!                 pc += 2;
+//!             }
+//!             ADD => {
+//!                 sp -= 1;
+//!                 let sum = frame.slots(sp - 1).wrapping_add(frame.slots(sp));
+//!                 frame.set_slots(sp - 1, sum);
+//!                 pc += 2;
+//!             }
+//!             JUMP_IF_LESS => {
+//!                 sp -= 2;
+//!                 if frame.slots(sp) < frame.slots(sp + 1) {
+//!                     let backwards = operand <= pc;
+//!                     pc = operand;
+//!                     if backwards {
+//!                         can_enter_jit!();
+//!                     }
+//!                 } else {
+//!                     pc += 2;
+//!                 }
+//!             }
+//!             _ => return frame.slots(sp - 1),
+//!         }
+//!     }
+//! }
+//!
+//! fn main() {
+//!     // sum = 0; i = 0; do { sum += i; i += 1 } while i < 1000; return sum
+//!     let words = [
+//!         LOAD, 0, LOAD, 1, ADD, 0, STORE, 0,
+//!         LOAD, 1, PUSH, 1, ADD, 0, STORE, 1,
+//!         LOAD, 1, PUSH, 1000, JUMP_IF_LESS, 0,
+//!         LOAD, 0, RETURN, 0,
+//!     ];
+//!     let code = Code::alloc(2, 4, words.len() as i64, RETURN);
+//!     for (index, &word) in words.iter().enumerate() {
+//!         // SAFETY: no code has seen the object yet.
+//!         unsafe { code.set_words(index as i64, word) };
+//!     }
+//!     let frame = Frame::alloc(code.size(), 0);
+//!     assert_eq!(interpret(code, frame), 999 * 1000 / 2);
+//! }
+//! ```
+//!
+//! `sp` is green because at each `pc` it is always the same. `live = sp` says that the array's items from `sp` on are dead at the merge point:
+//! they hold what was popped, and no exit has to write them back.
+//!
+//! # Handles of several shapes
+//!
+//! Objects that begin with the same fields can be looked at through a handle that has only those: `unsafe { Common::from_bits(x.bits()) }`.
+//! `handle.is_shape()` asks whether the object was really allocated with the handle's own shape. `Name::null()` and `is_null()` are there
+//! for "no object".

@@ -1,0 +1,32 @@
+//! 7. Parameters, statistics, logs.
+//!
+//! Everything that decides when to record and how much is a parameter of the thread's runtime, set from the program or from the environment
+//! variable `METAJIT`, in the same words. [`Parameters`](crate::driver::Parameters) lists them all.
+//!
+//! ```
+//! # #[cfg(feature = "jit")] {
+//! use metajit::driver::{parameters, set_parameters};
+//!
+//! let mut mine = parameters();
+//! mine.set("threshold=50,trace_eagerness=10").unwrap();
+//! set_parameters(mine);
+//! assert_eq!(parameters().threshold, 50);
+//! # }
+//! ```
+//!
+//! ```text
+//! METAJIT=threshold=50 ./my-language program      # loops are recorded sooner
+//! METAJIT=off ./my-language program               # the plain interpreter
+//! METAJIT=trace=1 ./my-language program           # what was recorded, what was made of it, what was left, on standard error
+//! ```
+//!
+//! [`statistics`](crate::driver::statistics) counts: recordings, bridges, aborts by reason, compilations, entries and exits.
+//! What to look for:
+//!
+//! * **Many exits** for few entries: some guard fails often. With `trace=1` the exits are named; a bridge comes after `trace_eagerness`
+//!   failures. If bridges keep coming, something that varies is being promoted: a `match` on run-time data, or a green.
+//! * **Aborts**: `trace_too_long` (an unrolled loop: give it a driver of its own), `inner_loop`, `panic`.
+//! * **Nothing compiled**: ask [`why_not_compiled`](crate::driver::why_not_compiled).
+//!
+//! In the output of `trace=1` a `guard_value` of something that is no opcode or class, a `call` that should have been looked into, or a
+//! `new` in a loop that should have been virtual is where to start. Each operation is in `docs/ir-reference.md`.
