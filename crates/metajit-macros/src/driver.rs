@@ -194,7 +194,7 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
         Some(Stmt::Macro(mac)) if names::last(&mac.mac.path) == "jit_merge_point");
     if !first_is_merge_point {
         mistakes.add(
-            &main.loop_token,
+            main.loop_token,
             "the loop of a #[jit_driver] begins with `jit_merge_point!();`",
         );
     }
@@ -336,7 +336,7 @@ impl Sketch {
         replace.visit_block_mut(&mut body);
         if replace.merge_points > 1 {
             mistakes.add(
-                &main.loop_token,
+                main.loop_token,
                 "a #[jit_driver] has one merge point, at the start of its loop",
             );
         }

@@ -368,7 +368,7 @@ impl Writer {
             _ => {
                 self.mistakes.add(
                     &mac.path,
-                    "this macro has no twin (panic!, unreachable! and the assertions have): move the code to a #[dont_look_inside] function",
+                    "this macro has no twin (panic!, unreachable!, matches! and the assertions have): move the code to a #[dont_look_inside] function",
                 );
                 quote!()
             }

@@ -80,6 +80,11 @@ pub enum Mutability {
 ///
 /// # Safety
 /// `KIND` must describe how `read` and `write` treat memory, and must be `Ref` or `Value` if bits can hold an object's address.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a field or an item of a `#[jit_object]`",
+    label = "not a word",
+    note = "use an integer of up to 64 bits, bool, char, f64, a `#[jit_word]` newtype or a `#[jit_object]` handle"
+)]
 pub unsafe trait Item: Word {
     /// The storage kind of an array item of this type.
     const KIND: Kind;

@@ -2,9 +2,11 @@
 
 use metajit::prelude::*;
 
+/// A word.
 #[jit_word]
 pub struct Value(u64);
 
+/// With fields of each mutability and bytes.
 #[jit_object]
 pub struct Method {
     #[immutable]
@@ -14,6 +16,7 @@ pub struct Method {
     code: [u8],
 }
 
+/// With a handle, a float and words.
 #[jit_object]
 pub struct Frame {
     #[immutable]

@@ -4,6 +4,7 @@
 //! compiled at once and whose guards get bridges at once, in several modes; the results must be those of calling the
 //! function as plain Rust. What panics must panic with the same message, at the same input.
 #![cfg(feature = "jit")]
+#![allow(clippy::all, reason = "the forms are the point, also the ones that could be shorter")]
 
 #[macro_use]
 #[path = "subset/harness.rs"]

@@ -34,10 +34,10 @@ impl Value {
 impl Value {
     /// A float. All NaNs become the same one, whose pattern leaves room for the integers.
     pub fn float(x: f64) -> Value {
-        if x == x {
-            Value::from_bits(x.to_bits() + FLOATS)
-        } else {
+        if x.is_nan() {
             Value::from_bits((0x7ff8 << 48) + FLOATS)
+        } else {
+            Value::from_bits(x.to_bits() + FLOATS)
         }
     }
 

@@ -12,7 +12,7 @@
 //! * A guard branches to a *cold block of its own*, which stores the exit's slots and returns the exit's number. Nothing is
 //!   passed to it: what is passed by a branch is computed before it, in the hot path.
 //! * Slot lists grow by what was logged between one guard and the next. Where the list of one exit begins with the list
-//!   of another, the common part is stored by a block that both go to ([`SlotLists`]). This halves the code of
+//!   of another, the common part is stored by a block that both go to (`SlotLists` in [`exits`](super::exits)). This halves the code of
 //!   exits, and with it a third of the compile time.
 //! * Cold blocks come directly behind their guards in the order that registers are allocated in, so that live ranges
 //!   stay in one piece (at the end of the function they make the one-pass allocator quadratic); Cranelift moves them to the

@@ -273,10 +273,10 @@ impl Runtime {
 
     fn new() -> Runtime {
         let mut parameters = Parameters::default();
-        if let Ok(text) = std::env::var("METAJIT") {
-            if let Err(error) = parameters.set(&text) {
-                eprintln!("metajit: METAJIT: {error}");
-            }
+        if let Ok(text) = std::env::var("METAJIT")
+            && let Err(error) = parameters.set(&text)
+        {
+            eprintln!("metajit: METAJIT: {error}");
         }
         let runtime = Runtime {
             parameters,
@@ -707,11 +707,10 @@ fn run(mut place: PlaceId, mut reds: Vec<u64>) -> Entered {
             }
         };
         match code {
-            // SAFETY: as above.
             FINISH => {
-                return Entered::Return(unsafe {
-                    (&(*context).results)[..driver.results].to_vec()
-                });
+                // SAFETY: as above.
+                let results = unsafe { (&(*context).results)[..driver.results].to_vec() };
+                return Entered::Return(results);
             }
             PANICKED => {
                 // SAFETY: as above.

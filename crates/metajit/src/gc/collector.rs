@@ -4,7 +4,7 @@
 //! their own, a library's.
 //!
 //! **Approach.** The fast path of allocation and the test of the barrier bit are the same for all: a window of zeroed memory, and a bit
-//! in each header. What is behind them is a [`Collector`], chosen per thread by [`install`] before the first object. The
+//! in each header. What is behind them is a [`Collector`], chosen per thread by [`install`](super::install) before the first object. The
 //! built-in heap is one; nothing outside this directory knows which it is. A collector finds its roots with
 //! [`visit_roots`], the references in objects through [`Shape::by_id`](crate::object::Shape::by_id), and tells weak
 //! references and finalizers what died with [`after_marking`].

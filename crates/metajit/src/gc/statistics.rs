@@ -67,7 +67,7 @@ pub struct Collection {
     pub used: usize,
 }
 
-/// The figures of one thread's heap; see [`statistics`](super::statistics).
+/// The figures of one thread's heap; see [`statistics`](fn@super::statistics).
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 #[non_exhaustive]
 pub struct Statistics {

@@ -391,10 +391,8 @@ impl Optimizer<'_> {
                 return value;
             }
         }
-        if !elidable {
-            if args.iter().any(|&arg| self.state.heap.is_frame(arg)) {
-                self.flush_frame();
-            }
+        if !elidable && args.iter().any(|&arg| self.state.heap.is_frame(arg)) {
+            self.flush_frame();
         }
         let args: Vec<Arg> = args.iter().map(|&arg| self.force(arg)).collect();
         let passes_frame = args

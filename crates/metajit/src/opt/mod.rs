@@ -537,10 +537,7 @@ impl<'t> Optimizer<'t> {
     /// The length of an object's array. An object has one array, so the object alone is the key.
     fn length(&mut self, object: Val, field: &'static Field) -> Val {
         let known = match object {
-            Val::Virtual(id) => match self.state.virtuals.object(id) {
-                Some(object) => Some(Val::Const(object.items.len() as u64)),
-                None => None,
-            },
+            Val::Virtual(id) => self.state.virtuals.object(id).map(|object| Val::Const(object.items.len() as u64)),
             _ => None,
         };
         let key = Key {

@@ -416,7 +416,7 @@ fn converted(o: &Optimizer<'_>, val: Val) -> Option<Val> {
         (Val::Const(bits), _) => {
             let float = f64::from_bits(bits);
             // A bound that any integer compared with it can be told from.
-            (float.fract() == 0.0 && float.abs() <= 9e15).then(|| Val::Const(float as i64 as u64))
+            (float.fract() == 0.0 && float.abs() <= 9e15).then_some(Val::Const(float as i64 as u64))
         }
         (_, Some((Op::IntToFloat, [x, _]))) => {
             let range = o.range(x);

@@ -80,12 +80,12 @@ impl Meta {
             return Traced::constant(val);
         }
         let arg = object.arg();
-        if let (Mutability::QuasiImmutable, Arg::Const(address)) = (field.mutability, arg) {
-            if self.mode == Mode::Record {
-                let recorder = self.recorder.as_mut().expect("a recorder in record mode");
-                recorder.rely_on(address, field);
-                return self.logged(val, Arg::Const(val.to_bits()));
-            }
+        if let (Mutability::QuasiImmutable, Arg::Const(address)) = (field.mutability, arg)
+            && self.mode == Mode::Record
+        {
+            let recorder = self.recorder.as_mut().expect("a recorder in record mode");
+            recorder.rely_on(address, field);
+            return self.logged(val, Arg::Const(val.to_bits()));
         }
         let recorder = self.recorder.as_mut().expect("a recorder");
         let value = match recorder.known_load(arg, field, None) {

@@ -4,7 +4,7 @@
 //! again while recording a bridge.
 //!
 //! **Approach.** `Meta` has three modes. *Live*: every operation is done natively and nothing is remembered. *Record*: it
-//! is done natively and also written to a [`Tree`]. *Replay*: the twin is called again from the last merge point;
+//! is done natively and also written to a [`Tree`](crate::ir::tree::Tree). *Replay*: the twin is called again from the last merge point;
 //! events (loads, calls, allocations) are not done but answered from the log that an exit hands over, stores are
 //! skipped, and pure operations and branches just run again. When the log is used up and the ticks since its last node
 //! have passed, the mode becomes live or recording, in the middle of the twin, and the branch that failed goes the other

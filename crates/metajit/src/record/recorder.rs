@@ -289,10 +289,10 @@ impl Recorder {
         ));
         let a = self.resolve(args[0]);
         let b = args.get(1).map_or(Arg::Const(0), |&b| self.resolve(b));
-        if let (Arg::Const(x), Arg::Const(y)) = (a, b) {
-            if let Some(bits) = crate::ir::fold(op, &[x, y][..args.len()]) {
-                return Arg::Const(bits);
-            }
+        if let (Arg::Const(x), Arg::Const(y)) = (a, b)
+            && let Some(bits) = crate::ir::fold(op, &[x, y][..args.len()])
+        {
+            return Arg::Const(bits);
         }
         if let Some(&number) = self.merged.get(&(op, a, b)) {
             return Arg::Op(number);

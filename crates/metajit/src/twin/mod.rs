@@ -10,7 +10,7 @@
 //! words (a call that is not looked into, a portal's result, the log), [`Flat`] takes it apart and puts it together.
 //!
 //! **Invariants.** In live mode every traced word is a constant. A twin has no effect on the heap but through
-//! [`Meta`](crate::record::Meta). Every entry of `Meta` that can guard or log counts one tick, in every mode, before it
+//! [`Meta`]. Every entry of `Meta` that can guard or log counts one tick, in every mode, before it
 //! looks at whether its operands are constant.
 //!
 //! **Rejected.** Tracing a byte code made from the interpreter (RPython): a second semantics to keep equal to the first,
