@@ -10,7 +10,7 @@
 //! [`Options`]:
 //!
 //! 1. *substitution*: operands become what stands for them by now;
-//! 2. *folding and algebra*: named rules, tried in order ([`fold`]);
+//! 2. *folding and algebra* ([`fold`]): named rules, tried in order ([`rules`]);
 //! 3. *ranges and bits*: decides comparisons and overflow tests from what is known ([`range`]);
 //! 4. *common subexpressions*: an expression computed before on this path is not computed again ([`value`]);
 //! 5. *guard facts*: what a guard proves refines its operands, and theirs ([`guard`]); a guard that must hold vanishes;
@@ -18,7 +18,7 @@
 //! 7. *virtual objects*: allocations wait until they are needed ([`virtuals`]);
 //! 8. *exits*: each guard left gets its recipe ([`exit`]).
 //!
-//! A loop is *peeled*: its first iteration is code of its own, which proves what the others rely on ([`peel`]). What is left
+//! A loop is *peeled*: its first iteration is code of its own, which proves what the others rely on ([`peel`], [`header`]). What is left
 //! unused at the end is dropped ([`dce`]).
 //!
 //! **Invariants.** At a guard with a bridge, the bridge's fragment is processed right there, depth first, under the opposite
@@ -33,6 +33,7 @@ mod dce;
 mod exit;
 mod fold;
 mod guard;
+mod header;
 mod heap;
 mod peel;
 mod range;
@@ -537,7 +538,11 @@ impl<'t> Optimizer<'t> {
     /// The length of an object's array. An object has one array, so the object alone is the key.
     fn length(&mut self, object: Val, field: &'static Field) -> Val {
         let known = match object {
-            Val::Virtual(id) => self.state.virtuals.object(id).map(|object| Val::Const(object.items.len() as u64)),
+            Val::Virtual(id) => self
+                .state
+                .virtuals
+                .object(id)
+                .map(|object| Val::Const(object.items.len() as u64)),
             _ => None,
         };
         let key = Key {
