@@ -15,9 +15,26 @@ mod objects;
 mod patterns;
 mod twin;
 
-/// Makes a one-field tuple struct over `u64` a word of traced code: `#[jit_word] pub struct Value(u64);`
+/// Makes a one-field tuple struct over `u64` a word of traced code.
 ///
 /// The type becomes `Copy` and gets `bits()` and `from_bits(u64)`, which traced code can use too.
+///
+/// ```
+/// use metajit::prelude::*;
+///
+/// /// An even word is an integer.
+/// #[jit_word]
+/// pub struct Value(u64);
+///
+/// #[jit]
+/// fn small(number: i64) -> Value {
+///     Value::from_bits((number as u64) << 1)
+/// }
+///
+/// fn main() {
+///     assert_eq!(small(21).bits(), 42);
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn jit_word(args: TokenStream, item: TokenStream) -> TokenStream {
     objects::word(args.into(), item.into())
@@ -27,17 +44,35 @@ pub fn jit_word(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Declares a heap object and its one-word handle.
 ///
-/// ```text
-/// #[jit_object]
-/// pub struct Frame {
-///     #[immutable] method: Method,
-///     pc: i64,
-///     slots: [Value],
-/// }
-/// ```
-///
 /// Fields are words; the last may be an inline array, written as a slice type. `#[immutable]` fields are set
 /// by `alloc` only; a write to a `#[quasi_immutable]` field throws away the code that relied on its value.
+///
+/// ```
+/// use metajit::prelude::*;
+///
+/// #[jit_object]
+/// pub struct Method {
+///     #[immutable]
+///     arity: i64,
+/// }
+///
+/// #[jit_object]
+/// pub struct Frame {
+///     #[immutable]
+///     method: Method,
+///     depth: i64,
+///     slots: [i64],
+/// }
+///
+/// fn main() {
+///     // The fields in order, then the array's length and what its items begin with.
+///     let frame = Frame::alloc(Method::alloc(2), 1, 4, 0);
+///     frame.set_depth(frame.depth() + 1);
+///     frame.set_slots(3, 7);
+///     assert_eq!((frame.method().arity(), frame.depth(), frame.slots(3), frame.slots_len()), (2, 2, 7, 4));
+///     assert!(frame.is_shape() && !frame.is_null());
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn jit_object(args: TokenStream, item: TokenStream) -> TokenStream {
     objects::object(args.into(), item.into())
@@ -61,6 +96,44 @@ fn expand(result: syn::Result<proc_macro2::TokenStream>, item: TokenStream) -> T
 ///
 /// The body must be in the traceable subset; what is not is an error at its place. In an `impl`, single methods may be
 /// marked `#[dont_look_inside]` or `#[elidable]`.
+///
+/// ```
+/// use metajit::prelude::*;
+///
+/// #[jit]
+/// fn sum_to(n: i64) -> Option<i64> {
+///     let mut sum: i64 = 0;
+///     for i in 1..=n {
+///         sum = sum.checked_add(i)?;
+///     }
+///     Some(sum)
+/// }
+///
+/// #[jit]
+/// trait Area: Copy {
+///     fn area(self) -> i64;
+///     fn doubled(self) -> i64 {
+///         2 * self.area()
+///     }
+/// }
+///
+/// #[jit_object]
+/// struct Square {
+///     side: i64,
+/// }
+///
+/// #[jit]
+/// impl Area for Square {
+///     fn area(self) -> i64 {
+///         self.side() * self.side()
+///     }
+/// }
+///
+/// fn main() {
+///     assert_eq!(sum_to(10), Some(55));
+///     assert_eq!(Square::alloc(3).doubled(), 18);
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn jit(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(
@@ -72,6 +145,29 @@ pub fn jit(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Has a function called from traces, not looked into: its body is any Rust at all.
 ///
 /// Parameters are words; the result is a word or a structure of words. A `Result` carries exceptions: traces branch on it.
+///
+/// ```
+/// use metajit::prelude::*;
+///
+/// #[dont_look_inside]
+/// fn print(number: i64) -> Result<(), i64> {
+///     if number < 0 {
+///         return Err(number);
+///     }
+///     println!("{number}");
+///     Ok(())
+/// }
+///
+/// #[jit]
+/// fn print_both(a: i64, b: i64) -> Result<(), i64> {
+///     print(a)?;
+///     print(b)
+/// }
+///
+/// fn main() {
+///     assert_eq!(print_both(1, -2), Err(-2));
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn dont_look_inside(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(
@@ -86,6 +182,24 @@ pub fn dont_look_inside(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// As `dont_look_inside`, for functions with no effect whose result depends on their arguments alone: calls may be folded,
 /// merged and dropped.
+///
+/// ```
+/// use metajit::prelude::*;
+///
+/// #[elidable]
+/// fn digits(number: i64) -> i64 {
+///     number.to_string().len() as i64
+/// }
+///
+/// #[jit]
+/// fn wider(a: i64, b: i64) -> bool {
+///     digits(a) > digits(b)
+/// }
+///
+/// fn main() {
+///     assert!(wider(100, 99));
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn elidable(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(
@@ -105,6 +219,28 @@ pub fn enable_threaded_code(args: TokenStream, item: TokenStream) -> TokenStream
 }
 
 /// Makes a `Copy` enum or struct of words structural: it can be a local, a parameter and a result of traced functions.
+///
+/// Write it above `#[derive(..)]`. Such a value is never stored in the heap, and costs nothing in a trace.
+///
+/// ```
+/// use metajit::prelude::*;
+///
+/// #[jit_enum]
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// enum Outcome {
+///     Value(i64),
+///     Jump { to: i64, backwards: bool },
+/// }
+///
+/// #[jit]
+/// fn branch(pc: i64, by: i64) -> Outcome {
+///     if by == 0 { Outcome::Value(pc) } else { Outcome::Jump { to: pc + by, backwards: by < 0 } }
+/// }
+///
+/// fn main() {
+///     assert_eq!(branch(10, -4), Outcome::Jump { to: 6, backwards: true });
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn jit_enum(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(enums::item(args.into(), item.clone().into()), item)
@@ -119,6 +255,33 @@ pub fn jit_enum(args: TokenStream, item: TokenStream) -> TokenStream {
 /// the program may refer to that object. `live = index`, an expression of the greens, says from where on its array is
 /// dead at the merge point. `check = answer` is asked before each call that is really made (one that a trace follows is not): an
 /// `Option` of the result, `Some` if the call is to answer that at once; it is the place to find the native stack low. `location = text`, of the greens too, names places in logs.
+///
+/// ```
+/// use metajit::prelude::*;
+///
+/// #[jit_object]
+/// struct Counter {
+///     count: i64,
+/// }
+///
+/// #[jit_driver(greens = [step], reds = [counter], location = format!("by {step}"))]
+/// fn count(step: i64, counter: Counter) -> i64 {
+///     loop {
+///         jit_merge_point!();
+///         if counter.count() >= 100_000 {
+///             return counter.count();
+///         }
+///         counter.set_count(counter.count() + step);
+///         can_enter_jit!();
+///     }
+/// }
+///
+/// fn main() {
+///     assert_eq!(count(3, Counter::alloc(0)), 100_002);
+/// }
+/// ```
+///
+/// The guide, `metajit::guide`, explains it step by step.
 #[proc_macro_attribute]
 pub fn jit_driver(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(
