@@ -59,6 +59,22 @@ impl CallCell {
             .set(code.and_then(|code| Some((code.machine.as_ref()?.entry(), Rc::as_ptr(code)))));
     }
 
+    /// Whose cell it is.
+    pub(super) fn place(&self) -> PlaceId {
+        self.place
+    }
+
+    /// The code that there is.
+    #[inline]
+    pub(super) fn compiled(&self) -> Option<Rc<Compiled>> {
+        let (_, compiled) = self.code.get()?;
+        // SAFETY: the cell's code is alive, and stays so while a reference to it is held.
+        Some(unsafe {
+            Rc::increment_strong_count(compiled);
+            Rc::from_raw(compiled)
+        })
+    }
+
     /// Calls the portal, if there is compiled code for it: the first result word, the others at `out`.
     ///
     /// # Safety
@@ -70,12 +86,8 @@ impl CallCell {
         results: usize,
         out: *mut u64,
     ) -> Option<u64> {
-        let (entry, compiled) = self.code.get()?;
-        // SAFETY: the cell's code is alive, and stays so while a reference to it is held.
-        let compiled = unsafe {
-            Rc::increment_strong_count(compiled);
-            Rc::from_raw(compiled)
-        };
+        let (entry, _) = self.code.get()?;
+        let compiled = self.compiled()?;
         let context = context();
         // SAFETY: the context lives as long as the thread; nothing else uses it now.
         let code = unsafe {
@@ -92,7 +104,7 @@ impl CallCell {
             PANICKED => return Some(0),
             exit => {
                 let place = self.place;
-                let finish = || finish_call(place, self.driver, &compiled, exit);
+                let finish = || finish_call(place, self.driver, compiled, exit);
                 match std::panic::catch_unwind(std::panic::AssertUnwindSafe(finish)) {
                     Ok(finished) => words[..finished.len()].copy_from_slice(&finished),
                     Err(payload) => {

@@ -2,7 +2,7 @@
 
 use super::alive::Kept;
 use super::runtime::{
-    Compiled, EXIT_COST, Outcome, PlaceId, Runtime, complete, context, outcome_of, thread_time,
+    Compiled, EXIT_COST, call_cell, Outcome, PlaceId, Runtime, complete, context, outcome_of, thread_time,
     with,
 };
 use super::{Driver, Validity, holds};
@@ -201,7 +201,9 @@ fn wants_bridge(
     if live.attached.contains_key(&key) {
         live.lost += 1;
         let lost = live.lost * EXIT_COST.as_nanos() as u64;
-        if live.pending > 0 && lost >= live.estimate() * u64::from(patience) / 100 {
+        let due = live.pending > 0 && lost >= live.estimate() * u64::from(patience) / 100;
+        runtime.statistics.exits_pending += 1;
+        if due {
             runtime.compile(place);
         }
         return None;
@@ -262,12 +264,19 @@ pub(super) fn leave(
         (exit.guard, exit.ticks, &exit.resume[..])
     {
         // The fragment ended at a merge point: there is nothing to do again.
-        with(|runtime| runtime.statistics.exits += 1);
-        let reds = reds.iter().map(|&recipe| values.get(recipe)).collect();
-        return Outcome::Continue(Continue {
-            greens: greens.clone(),
-            reds,
+        let cell = *compiled.links.borrow_mut().entry(number).or_insert_with(|| call_cell(driver, greens));
+        let reds = reds.iter().map(|&recipe| values.get(recipe));
+        if let Some(next) = cell.compiled() {
+            let context = context();
+            // SAFETY: the slots were copied, and nothing else uses the context now.
+            reds.enumerate().for_each(|(index, red)| unsafe { (*context).slots[index] = red });
+            return Outcome::Link(cell, next);
+        }
+        with(|runtime| {
+            runtime.statistics.exits += 1;
+            runtime.statistics.exits_at_end += 1;
         });
+        return Outcome::Continue(Continue { greens: greens.clone(), reds: reds.collect() });
     }
     let (recording, mut replay) = with(|runtime| {
         let guard = wants_bridge(runtime, place, exit, &compiled.validity);

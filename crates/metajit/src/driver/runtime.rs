@@ -4,7 +4,9 @@ use super::parameters::Parameters;
 use super::statistics::Statistics;
 use super::{CallCell, Driver, THRESHOLDS, Validity, exit, holds, reset_counter};
 use crate::backend::{self, Arena, CompileError, Compiler, Machine, Quality};
+use crate::backend::OUT_OF_MEMORY;
 use crate::context::{Context, FINISH, PANICKED};
+use crate::gc;
 use crate::ir::code::Code;
 use crate::ir::tree::{FragmentId, GuardId, Tree};
 use crate::ir::{Arg, Class, Op};
@@ -32,6 +34,8 @@ pub enum Entered {
 pub(super) enum Outcome {
     Continue(Continue),
     Return(Vec<u64>),
+    /// Other code goes on, whose reds are in the context's slots already.
+    Link(&'static CallCell, Rc<Compiled>),
 }
 
 /// Code, as it runs.
@@ -41,6 +45,8 @@ pub(super) struct Compiled {
     /// `None` when it is evaluated.
     pub(super) machine: Option<Machine>,
     pub(super) validity: Validity,
+    /// Where the exits at the ends of fragments lead, once that is known.
+    pub(super) links: RefCell<FastMap<u64, &'static CallCell>>,
 }
 
 /// A tree that was recorded, and what is known about how it does.
@@ -461,6 +467,7 @@ impl Runtime {
                 code,
                 machine: None,
                 validity,
+                links: RefCell::default(),
             });
         }
         let name = self.location(place);
@@ -496,6 +503,7 @@ impl Runtime {
                     code,
                     machine: Some(machine),
                     validity,
+                    links: RefCell::default(),
                 })
             }
             Err(error) => {
@@ -581,7 +589,7 @@ pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bo
     });
     match todo {
         Todo::Nothing => Entered::No,
-        Todo::Run(place) => run(place, reds.to_vec()),
+        Todo::Run(place) => run(place, reds),
         Todo::Record(place) => record(place, driver, greens, reds, function),
     }
 }
@@ -670,81 +678,101 @@ pub(super) fn outcome_of(outcome: Option<Continue>, words: &[Raw]) -> Outcome {
 fn go_on(driver: &'static Driver, outcome: Outcome) -> Entered {
     match outcome {
         Outcome::Return(words) => Entered::Return(words),
+        Outcome::Link(cell, compiled) => {
+            let code = compiled.execute();
+            follow(cell.place(), driver, compiled, code)
+        }
         Outcome::Continue(next) => {
             let place = with(|runtime| {
                 let place = runtime.find(driver, &next.greens)?;
                 runtime.compiled(place).map(|_| place)
             });
             match place {
-                Some(place) => run(place, next.reds),
+                Some(place) => run(place, &next.reds),
                 None => Entered::Continue(next),
             }
         }
     }
 }
 
-/// Runs code until the interpreter has to go on.
-fn run(mut place: PlaceId, mut reds: Vec<u64>) -> Entered {
+/// Runs the code of a place until the interpreter has to go on.
+fn run(place: PlaceId, reds: &[u64]) -> Entered {
+    let (compiled, driver) = with(|runtime| {
+        runtime.statistics.entries += 1;
+        (runtime.compiled(place), runtime.places[place].driver)
+    });
+    let Some(compiled) = compiled else {
+        let greens = with(|runtime| runtime.places[place].greens.clone());
+        return Entered::Continue(Continue { greens, reds: reds.to_vec() });
+    };
+    // SAFETY: the context lives as long as the thread; nothing else uses it now.
+    unsafe { (&mut (*context()).slots)[..reds.len()].copy_from_slice(reds) };
+    let code = compiled.execute();
+    follow(place, driver, compiled, code)
+}
+
+/// Goes on from where code was left: in other code, or until the interpreter has to.
+fn follow(mut place: PlaceId, driver: &'static Driver, mut compiled: Rc<Compiled>, mut code: u64) -> Entered {
+    let context = context();
     loop {
-        let (compiled, driver) = with(|runtime| {
-            runtime.statistics.entries += 1;
-            (runtime.compiled(place), runtime.places[place].driver)
-        });
-        let Some(compiled) = compiled else {
-            return Entered::Continue(Continue {
-                greens: with(|runtime| runtime.places[place].greens.clone()),
-                reds,
-            });
-        };
-        let context = context();
-        // SAFETY: the context lives as long as the thread; compiled code and evaluator reach it only through this pointer,
-        // and no reference to it is held across a run.
-        let code = unsafe {
-            (&mut (*context).slots)[..reds.len()].copy_from_slice(&reds);
-            match &compiled.machine {
-                Some(machine) => (machine.entry())(context),
-                None => crate::ir::eval::run(&compiled.code, context, &compiled.validity),
-            }
-        };
         match code {
             FINISH => {
-                // SAFETY: as above.
-                let results = unsafe { (&(*context).results)[..driver.results].to_vec() };
-                return Entered::Return(results);
+                // SAFETY: the context lives as long as the thread, and no reference to it is held across a run.
+                let words = unsafe { (&(*context).results)[..driver.results].to_vec() };
+                return Entered::Return(words);
             }
-            PANICKED => {
-                // SAFETY: as above.
-                unsafe { (*context).panicked = 0 };
-                let payload = with(|runtime| runtime.panic.take());
-                std::panic::resume_unwind(payload.unwrap_or_else(|| Box::new("a callee panicked")));
-            }
+            PANICKED => resume_panic(),
             exit => match exit::leave(place, driver, &compiled, exit) {
                 Outcome::Return(words) => return Entered::Return(words),
+                Outcome::Link(cell, next) => (place, compiled) = (cell.place(), next),
                 Outcome::Continue(next) => {
                     let other = with(|runtime| {
                         let place = runtime.find(driver, &next.greens)?;
-                        runtime.compiled(place).map(|_| place)
+                        Some((place, runtime.compiled(place)?))
                     });
-                    match other {
-                        Some(other) => (place, reds) = (other, next.reds),
-                        None => return Entered::Continue(next),
-                    }
+                    let Some(other) = other else { return Entered::Continue(next) };
+                    (place, compiled) = other;
+                    // SAFETY: as above.
+                    unsafe { (&mut (*context).slots)[..next.reds.len()].copy_from_slice(&next.reds) };
                 }
             },
+        }
+        code = compiled.execute();
+    }
+}
+
+/// Resumes the panic that a callee of compiled code raised.
+fn resume_panic() -> ! {
+    // SAFETY: the context lives as long as the thread, and no reference to it is held across a run.
+    let (panicked, results) = unsafe {
+        let context = context();
+        (std::mem::take(&mut (*context).panicked), (*context).results)
+    };
+    if panicked == OUT_OF_MEMORY {
+        std::panic::panic_any(gc::OutOfMemory { requested: results[1] as usize, limit: results[2] as usize });
+    }
+    let payload = with(|runtime| runtime.panic.take());
+    std::panic::resume_unwind(payload.unwrap_or_else(|| Box::new("a callee panicked")));
+}
+
+impl Compiled {
+    /// Runs it once: the reds are in the context's slots.
+    fn execute(&self) -> u64 {
+        // SAFETY: the context lives as long as the thread; the code reaches it only through this pointer, and no reference to
+        // it is held across a run. The code is kept alive by whoever holds `self`.
+        unsafe {
+            match &self.machine {
+                Some(machine) => (machine.entry())(context()),
+                None => crate::ir::eval::run(&self.code, context(), &self.validity),
+            }
         }
     }
 }
 
 /// Finishes a portal call whose code was left by an exit: its result words.
-pub(super) fn finish_call(
-    place: PlaceId,
-    driver: &'static Driver,
-    compiled: &Compiled,
-    exit: u64,
-) -> Vec<u64> {
-    let outcome = exit::leave(place, driver, compiled, exit);
+pub(super) fn finish_call(place: PlaceId, driver: &'static Driver, compiled: Rc<Compiled>, exit: u64) -> Vec<u64> {
     let mut words = Vec::with_capacity(driver.results);
-    match go_on(driver, outcome) {
+    match follow(place, driver, compiled, exit) {
         Entered::Return(done) => words = done,
         Entered::Continue(next) => (driver.plain)(&next.greens, &next.reds, &mut words),
         Entered::No => {}
@@ -783,4 +811,4 @@ pub unsafe fn residual<R: Flat>(out: *mut u64, native: impl FnOnce() -> R) -> u6
 }
 
 /// How long one exit takes, with the interpretation that follows: for the rule about pending bridges.
-pub(super) const EXIT_COST: Duration = Duration::from_nanos(700);
+pub(super) const EXIT_COST: Duration = Duration::from_nanos(1500);

@@ -41,6 +41,10 @@ pub struct Statistics {
     pub entries: u64,
     /// Times compiled code was left by an exit.
     pub exits: u64,
+    /// Of these, at the end of a fragment that leads elsewhere.
+    pub exits_at_end: u64,
+    /// Of these, at a guard whose bridge waits to be compiled.
+    pub exits_pending: u64,
 }
 
 impl Statistics {
@@ -64,6 +68,8 @@ impl Statistics {
             ("backend_ns", self.backend_ns),
             ("entries", self.entries),
             ("exits", self.exits),
+            ("exits_at_end", self.exits_at_end),
+            ("exits_pending", self.exits_pending),
         ]
         .map(|(name, count)| (name.to_owned(), count))
         .into();
