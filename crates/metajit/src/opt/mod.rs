@@ -10,16 +10,16 @@
 //! [`Options`]:
 //!
 //! 1. *substitution*: operands become what stands for them by now;
-//! 2. *folding and algebra* ([`fold`]): named rules, tried in order ([`rules`]);
-//! 3. *ranges and bits*: decides comparisons and overflow tests from what is known ([`range`]);
-//! 4. *common subexpressions*: an expression computed before on this path is not computed again ([`value`]);
-//! 5. *guard facts*: what a guard proves refines its operands, and theirs ([`guard`]); a guard that must hold vanishes;
-//! 6. *heap*: loads are forwarded, stores to the frame delayed ([`heap`]);
-//! 7. *virtual objects*: allocations wait until they are needed ([`virtuals`]);
-//! 8. *exits*: each guard left gets its recipe ([`exit`]).
+//! 2. *folding and algebra* (`fold`): named rules, tried in order (`rules`);
+//! 3. *ranges and bits*: decides comparisons and overflow tests from what is known (`range`);
+//! 4. *common subexpressions*: an expression computed before on this path is not computed again (`value`);
+//! 5. *guard facts*: what a guard proves refines its operands, and theirs (`guard`); a guard that must hold vanishes;
+//! 6. *heap*: loads are forwarded, stores to the frame delayed (`heap`);
+//! 7. *virtual objects*: allocations wait until they are needed (`virtuals`);
+//! 8. *exits*: each guard left gets its recipe (`exit`).
 //!
-//! A loop is *peeled*: its first iteration is code of its own, which proves what the others rely on ([`peel`], [`header`]). What is left
-//! unused at the end is dropped ([`dce`]).
+//! A loop is *peeled*: its first iteration is code of its own, which proves what the others rely on (`peel`, `header`). What is left
+//! unused at the end is dropped (`dce`).
 //!
 //! **Invariants.** At a guard with a bridge, the bridge's fragment is processed right there, depth first, under the opposite
 //! fact; afterwards everything learned is taken back and the main path goes on. Values therefore dominate their uses: the

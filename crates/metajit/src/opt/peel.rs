@@ -397,19 +397,24 @@ impl Optimizer<'_> {
 
     /// Emits the tests that show a value to be in a range; `false` if it can't be.
     fn test(&mut self, val: Val, range: &Range, otherwise: BlockId) -> bool {
-        let (low, span) = if range.smin > i64::MIN || range.smax < i64::MAX {
-            (
-                range.smin as u64,
-                (range.smax as u64).wrapping_sub(range.smin as u64),
-            )
-        } else {
-            (range.umin, range.umax - range.umin)
-        };
-        if span < u64::MAX {
-            let moved = self.pure(Op::Sub, [val, Val::Const(low)]);
-            let inside = self.pure(Op::Ule, [moved, Val::Const(span)]);
-            if !self.require(Fact::NotZero(inside), otherwise) {
-                return false;
+        let signed = (
+            range.smin as u64,
+            (range.smax as u64).wrapping_sub(range.smin as u64),
+        );
+        let unsigned = (range.umin, range.umax - range.umin);
+        for (low, span) in [signed, unsigned] {
+            let known = self.range(val);
+            let narrower = if (low, span) == signed {
+                known.smin < range.smin || known.smax > range.smax
+            } else {
+                known.umin < range.umin || known.umax > range.umax
+            };
+            if narrower {
+                let moved = self.pure(Op::Sub, [val, Val::Const(low)]);
+                let inside = self.pure(Op::Ule, [moved, Val::Const(span)]);
+                if !self.require(Fact::NotZero(inside), otherwise) {
+                    return false;
+                }
             }
         }
         let known = self.range(val);
