@@ -263,8 +263,11 @@ impl Optimizer<'_> {
             (Op::Ult | Op::Ule, Some(true)) => self.ordered_unsigned(x, y, op == Op::Ult, depth),
             (Op::Ult | Op::Ule, Some(false)) => self.ordered_unsigned(y, x, op == Op::Ule, depth),
             (Op::Feq | Op::Flt | Op::Fle, Some(true)) | (Op::Fne, Some(false)) => {
-                self.refine_within(x, &NUMBERS, depth);
-                self.refine_within(y, &NUMBERS, depth);
+                for number in [x, y] {
+                    self.refine_within(number, &NUMBERS, depth);
+                    self.imply(Op::Feq, [number; 2], true);
+                    self.imply(Op::Fne, [number; 2], false);
+                }
             }
             (Op::AddOvf, Some(false)) => self.added(x, y, depth),
             (Op::SubOvf, Some(false)) => {
@@ -334,7 +337,7 @@ impl Optimizer<'_> {
     }
 
     /// Makes the outcome of a comparison known.
-    fn imply(&mut self, op: Op, args: [Val; 2], holds: bool) {
+    pub(super) fn imply(&mut self, op: Op, args: [Val; 2], holds: bool) {
         if !self.options.cse || args.iter().any(|arg| arg.as_const().is_some()) {
             return;
         }

@@ -60,6 +60,10 @@ impl Boxing {
     pub(super) fn around(self, content: &Range) -> Range {
         transfer(Op::Add, &[*content, Range::exactly(self.offset())])
     }
+    /// Whether what is carried is a float, for a value of this type.
+    pub(super) fn is_float(self, ty: Type) -> bool {
+        ty == Type::Float || matches!(self, Boxing::Float(_))
+    }
     /// What contents such boxes may have.
     fn band(self) -> Range {
         match self {
@@ -131,6 +135,8 @@ pub(super) struct Node {
     pub(super) kind: Kind,
     /// Its register class.
     pub(super) ty: Type,
+    /// Whether the parameter, if it is a float, is never NaN.
+    pub(super) number: bool,
 }
 
 /// A slot of the frame.
@@ -187,8 +193,17 @@ impl Join<'_> {
         self.new.nodes.push(self.old.nodes[old].clone());
         self.made.insert((old, val), node);
         let kind = self.kind(o, old, val);
+        let number = match kind {
+            Kind::Param { boxing, .. } if boxing.is_float(self.old.nodes[old].ty) => {
+                let content = o.unboxed(val, boxing);
+                self.old.nodes[old].number && o.never_nan(content)
+            }
+            _ => self.old.nodes[old].number,
+        };
         self.changed |= !kind.agrees(&self.old.nodes[old].kind);
+        self.changed |= number != self.old.nodes[old].number;
         self.new.nodes[node].kind = kind;
+        self.new.nodes[node].number = number;
         node
     }
 
@@ -250,8 +265,11 @@ impl Join<'_> {
                     } else {
                         o.content_range(val, boxing)
                     };
-                    let unknown =
-                        boxing == Boxing::Plain && range == Range::FULL && node.ty == Type::Int;
+                    // Only a description that is worth a test is kept against what is not known.
+                    let unknown = boxing == Boxing::Plain
+                        && range == Range::FULL
+                        && node.ty == Type::Int
+                        && !content.is_vague();
                     if content.includes(&now) || self.lenient && unknown {
                         return node.kind;
                     }
@@ -356,7 +374,7 @@ impl Optimizer<'_> {
     }
 
     fn describe(
-        &self,
+        &mut self,
         header: &mut Header,
         nodes: &mut HashMap<(Val, Type), NodeId>,
         val: Val,
@@ -377,6 +395,10 @@ impl Optimizer<'_> {
         } else {
             self.content_range(val, boxing)
         };
+        let number = boxing.is_float(ty) && {
+            let content = self.unboxed(val, boxing);
+            self.never_nan(content)
+        };
         let node = header.nodes.len();
         header.nodes.push(Node {
             kind: Kind::Same {
@@ -386,6 +408,7 @@ impl Optimizer<'_> {
                 content,
             },
             ty,
+            number,
         });
         nodes.insert((val, ty), node);
         if let Val::Virtual(id) = val
@@ -398,7 +421,7 @@ impl Optimizer<'_> {
             };
         }
         if let Val::Virtual(id) = val
-            && let Some(object) = self.state.virtuals.object(id)
+            && let Some(object) = self.state.virtuals.object(id).cloned()
         {
             let item_type = object.shape.array.map_or(Type::Int, |array| array.ty());
             let fields = object.shape.fields.iter().zip(&object.fields);
@@ -584,7 +607,11 @@ impl Optimizer<'_> {
                             boxing: Boxing::Plain,
                             content: range,
                         };
-                        join.new.nodes.push(Node { kind, ty });
+                        join.new.nodes.push(Node {
+                            kind,
+                            ty,
+                            number: false,
+                        });
                         CarriedSlot {
                             place: slot.place,
                             node: join.new.nodes.len() - 1,

@@ -305,6 +305,10 @@ impl Optimizer<'_> {
                         node.ty
                     };
                     let param = Val::Op(self.param(ty, *content));
+                    if node.number && ty == Type::Float {
+                        self.imply(Op::Feq, [param; 2], true);
+                        self.imply(Op::Fne, [param; 2], false);
+                    }
                     let val = self.boxed(param, *boxing);
                     self.refine(val, &boxing.around(content));
                     val

@@ -147,6 +147,11 @@ impl Range {
             && self.ones & !other.ones == 0
     }
 
+    /// Whether it says next to nothing.
+    pub(super) fn is_vague(&self) -> bool {
+        let signed = (self.smax as u64).wrapping_sub(self.smin as u64);
+        signed > 1 << 63 && self.umax - self.umin > 1 << 63 && self.zeros | self.ones == 0
+    }
     /// The same, with each domain tightened by the others; `None` if nothing is left.
     pub(super) fn tightened(mut self) -> Option<Range> {
         for _ in 0..3 {

@@ -14,11 +14,14 @@
 
 use super::Optimizer;
 use super::fold::{NONE, is_comparison};
-use super::range::{Range, exact_signed, extension_of};
-use super::value::Val;
+use super::range::{NUMBERS, Range, exact_signed, extension_of};
+use super::value::{Key, Val};
 use super::virtuals::Entry;
 use crate::ir::Op;
 use std::sync::OnceLock;
+
+/// Operations that are followed back to see whether a float is never NaN.
+const MAX_NUMBER_DEPTH: u32 = 4;
 
 type Apply = fn(&mut Optimizer<'_>, Op, [Val; 2]) -> Option<Val>;
 
@@ -86,6 +89,9 @@ pub(super) static RULES: &[Rule] = rules! {
     "signed order" [Ult Ule] signed_order;
     // int_to_float on both sides of a comparison, where exact.
     "order of converted" [Flt Fle Feq Fne] order_of_converted;
+
+    // x == x where x is never NaN.
+    "number" [Feq Fne] number;
 
     // Division of what is not negative by a power of two.
     "power of two" [Div Rem Udiv Urem] power_of_two;
@@ -435,6 +441,101 @@ fn order_of_converted(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option
         _ => Op::Ne,
     };
     o.options.ranges.then(|| o.pure(op, args))
+}
+
+fn number(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
+    if x == y && o.never_nan(x) {
+        o.refine(x, &NUMBERS);
+        bool_val(op == Op::Feq)
+    } else {
+        None
+    }
+}
+
+impl Optimizer<'_> {
+    /// Whether a float is known not to be NaN.
+    pub(super) fn never_nan(&self, val: Val) -> bool {
+        self.is_number(val, MAX_NUMBER_DEPTH)
+    }
+
+    fn is_number(&self, val: Val, depth: u32) -> bool {
+        if let Val::Const(bits) = val {
+            return !f64::from_bits(bits).is_nan();
+        }
+        if self.known_comparison(Op::Feq, val) == Some(1)
+            || self.known_comparison(Op::Fne, val) == Some(0)
+        {
+            return true;
+        }
+        let Some((op, [x, y])) = self.definition(val) else {
+            return false;
+        };
+        if depth == 0 {
+            return false;
+        }
+        let number = |val: Val| self.is_number(val, depth - 1);
+        let constant = |val: Val| {
+            val.as_const()
+                .map(f64::from_bits)
+                .filter(|float| float.is_finite() && *float != 0.0)
+        };
+        match op {
+            Op::IntToFloat | Op::UintToFloat => true,
+            Op::Fneg | Op::Fabs | Op::Ffloor | Op::Fceil | Op::Ftrunc => number(x),
+            // Only infinities of two signs have no sum.
+            Op::Fadd if number(x) && number(y) => {
+                self.is_finite(x)
+                    || self.is_finite(y)
+                    || self.is_positive(x, depth) && self.is_positive(y, depth)
+            }
+            Op::Fsub => number(x) && number(y) && (self.is_finite(x) || self.is_finite(y)),
+            // Only 0 and an infinity have no product.
+            Op::Fmul if number(x) && number(y) => {
+                x == y
+                    || constant(x).is_some()
+                    || constant(y).is_some()
+                    || self.is_finite(x) && self.is_finite(y)
+            }
+            Op::Fdiv => number(x) && constant(y).is_some(),
+            Op::Fsqrt => number(x) && self.is_positive(x, depth),
+            _ => false,
+        }
+    }
+
+    /// The outcome of comparing a float with itself, if it is known.
+    fn known_comparison(&self, op: Op, val: Val) -> Option<u64> {
+        let key = Key {
+            op,
+            aux: 0,
+            args: [val; 2],
+            more: Vec::new(),
+        };
+        self.resolve(self.available.get(&key)?).as_const()
+    }
+
+    fn is_finite(&self, val: Val) -> bool {
+        match val {
+            Val::Const(bits) => f64::from_bits(bits).is_finite(),
+            _ => match self.definition(val) {
+                Some((Op::IntToFloat | Op::UintToFloat, _)) => true,
+                Some((Op::Fneg | Op::Fabs, [x, _])) => self.is_finite(x),
+                _ => false,
+            },
+        }
+    }
+
+    /// Whether a number is not below 0.
+    fn is_positive(&self, val: Val, depth: u32) -> bool {
+        match (val, self.definition(val)) {
+            (Val::Const(bits), _) => f64::from_bits(bits) >= 0.0,
+            (_, Some((Op::Fabs | Op::Fsqrt | Op::UintToFloat, _))) => true,
+            (_, Some((Op::Fmul, [x, y]))) if x == y => true,
+            (_, Some((Op::Fadd | Op::Fmul, [x, y]))) if depth > 0 => {
+                self.is_positive(x, depth - 1) && self.is_positive(y, depth - 1)
+            }
+            _ => false,
+        }
+    }
 }
 
 fn power_of_two(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
