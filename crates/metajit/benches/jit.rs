@@ -11,7 +11,8 @@
 //! | `loop_float` | `calc`: Mandelbrot-shaped loop over floats, against Rust |
 //! | `loop_float_boxed` | `tla`: the same where floats are objects, against Rust |
 //! | `loop_virtual`, `loop_virtual_allocs` | `tla`: two objects per iteration that don't escape, against Rust without; bytes allocated per iteration, in objects of 32 bytes |
-//! | `loop_array` | `cells`: sum of an array with bounds checks, against Rust with bounds checks |
+//! | `loop_array` | `cells`: sum of an array (mixed with the index, which keeps LLVM from vector code), against Rust; both check bounds |
+//! | `loop_array_simd` | `cells`: the plain sum, against Rust in vector code |
 //! | `loop_4way` | `tla`: unpredictable branch to one of four ways, against Rust |
 //! | `recursion_fib` | `tla`: doubly recursive function, against Rust |
 //! | `loop_raise` | `tla`: throws and catches in each second iteration, against itself with the JIT off |
@@ -423,19 +424,20 @@ fn loop_virtual() -> (f64, f64) {
     (ratio, bytes.saturating_sub(1024) as f64 / 32.0 / n as f64)
 }
 
-fn loop_array() -> f64 {
-    let text = "
-(define (total a times)
-  (let sum 0) (let n (length a))
-  (while (< 0 times)
-    (let i 0)
-    (while (< i n) (set sum (+ sum (get a i))) (set i (+ i 1)))
-    (set times (- times 1)))
-  sum)
-(let a (array 10000 0)) (let i 0)
-(while (< i 10000) (put a i (mod (* i 7919) 1000)) (set i (+ i 1)))
-(total a 1000)";
-    fn native(times: i64) -> i64 {
+/// The plain sum, which LLVM makes vector code of, or one that mixes the index in, which it does not.
+fn loop_array(mixed: bool) -> f64 {
+    let (text, native): (String, fn(i64) -> i64) = if mixed {
+        fn native(times: i64) -> i64 {
+            sum(times, |sum, item, i| (sum ^ i) + item)
+        }
+        (array_program("(+ (xor sum i) (get a i))"), native)
+    } else {
+        fn native(times: i64) -> i64 {
+            sum(times, |sum, item, _| sum + item)
+        }
+        (array_program("(+ sum (get a i))"), native)
+    };
+    fn sum(times: i64, step: impl Fn(i64, i64, i64) -> i64) -> i64 {
         let mut a = vec![0_i64; 10_000];
         for i in 0..10_000 {
             a[i as usize] = (i * 7919) % 1000;
@@ -445,14 +447,14 @@ fn loop_array() -> f64 {
         while 0 < left {
             let mut i = 0;
             while i < n {
-                sum += a[i];
+                sum = step(sum, a[i], i as i64);
                 i += 1;
             }
             left -= 1;
         }
         sum
     }
-    let program = cells::compiler::compile(text).unwrap_or_else(|mistake| panic!("{mistake}"));
+    let program = cells::compiler::compile(&text).unwrap_or_else(|mistake| panic!("{mistake}"));
     against(
         || {
             cells::run(program.get())
@@ -461,6 +463,22 @@ fn loop_array() -> f64 {
                 .expect("an integer")
         },
         || native(black_box(1000)),
+    )
+}
+
+fn array_program(step: &str) -> String {
+    format!(
+        "
+(define (total a times)
+  (let sum 0) (let n (length a))
+  (while (< 0 times)
+    (let i 0)
+    (while (< i n) (set sum {step}) (set i (+ i 1)))
+    (set times (- times 1)))
+  sum)
+(let a (array 10000 0)) (let i 0)
+(while (< i 10000) (put a i (mod (* i 7919) 1000)) (set i (+ i 1)))
+(total a 1000)"
     )
 }
 
@@ -731,7 +749,7 @@ fn exit_slots_ast() -> f64 {
     })
 }
 
-/// Instructions that `tla` takes for a loop with the JIT off, built with it and without.
+/// Instructions (callgrind) that `tla` takes for a loop with the JIT off, built with it and without.
 fn plain_overhead() -> Option<f64> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let target = std::env::temp_dir().join("metajit-plain-overhead");
@@ -796,7 +814,8 @@ fn main() {
     figure("loop_float_boxed", &|| Some(fresh(|| loop_float(true))));
     figure("loop_virtual", &|| Some(fresh(loop_virtual).0));
     figure("loop_virtual_allocs", &|| Some(fresh(loop_virtual).1));
-    figure("loop_array", &|| Some(fresh(loop_array)));
+    figure("loop_array", &|| Some(fresh(|| loop_array(true))));
+    figure("loop_array_simd", &|| Some(fresh(|| loop_array(false))));
     figure("loop_4way", &|| Some(fresh(loop_4way)));
     figure("recursion_fib", &|| Some(fresh(recursion_fib)));
     figure("loop_raise", &|| Some(loop_raise()));

@@ -32,13 +32,10 @@ impl Value {
 
 #[jit]
 impl Value {
-    /// A float. All NaNs become the same one, whose pattern leaves room for the integers.
+    /// A float. The NaNs that arithmetic makes have patterns up to `0xfff8 << 48`, which leaves room for the integers; and
+    /// programs can't tell one NaN from another, so there is no need to make them all the same.
     pub fn float(x: f64) -> Value {
-        if x.is_nan() {
-            Value::from_bits((0x7ff8 << 48) + FLOATS)
-        } else {
-            Value::from_bits(x.to_bits() + FLOATS)
-        }
+        Value::from_bits(x.to_bits().wrapping_add(FLOATS))
     }
 
     /// An integer, or a float if it is too large.
