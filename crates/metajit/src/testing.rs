@@ -282,7 +282,7 @@ pub fn check<T: PartialEq + Debug + Send + 'static>(
                 compilations,
                 ..
             } = _report.statistics;
-            guards = guards.max(2 * guards_compiled / compilations.max(1));
+            guards = guards.max(guards_compiled / compilations.max(1));
         }
     }
     #[allow(unused_mut)]
@@ -303,10 +303,11 @@ pub fn check<T: PartialEq + Debug + Send + 'static>(
             parameters: of(&text),
         };
         let report = one(&mode)?;
-        if report.statistics.guards_forced == 0 {
+        if report.statistics.guards_forced > 0 {
+            forced += 1;
+        } else if modes.forced == u32::MAX {
             break;
         }
-        forced += 1;
     }
     checked.forced = forced;
     Ok(checked)

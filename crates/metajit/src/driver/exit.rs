@@ -14,6 +14,7 @@ use crate::object::{Header, Kind};
 use crate::record::{Abort, Continue, Meta, Recorder, Replay, StepKind};
 use crate::twin::Raw;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Writes a word to a place of an object.
 ///
@@ -308,7 +309,7 @@ pub(super) fn leave(
     complete(&mut recorder, &outcome, &words);
     with(|runtime| {
         runtime.statistics.record_ns += thread_time() - start;
-        runtime.note_looping_call(&mut recorder);
+        let stale = runtime.note_looping_call(&mut recorder);
         if recorder.ended {
             runtime.statistics.bridges_recorded += 1;
             runtime.statistics.ops_recorded += recorder.recorded() as u64;
@@ -322,6 +323,10 @@ pub(super) fn leave(
             recorder.roll_back();
             live.aborts += 1;
             live.full |= live.aborts > 4 * runtime.parameters.max_aborts;
+            if stale {
+                live.validity.store(0, Ordering::Relaxed);
+                runtime.statistics.invalidated += 1;
+            }
         }
         live.tree = recorder.tree;
         let at = runtime.at(place);

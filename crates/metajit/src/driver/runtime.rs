@@ -377,12 +377,15 @@ impl Runtime {
         }
     }
 
-    /// A callee that loops is not inlined again.
-    pub(super) fn note_looping_call(&mut self, recorder: &mut Recorder) {
-        if let Some((driver, greens)) = recorder.looping_call.take() {
-            let place = self.place(driver, &greens);
-            self.places[place].never_inline = true;
-        }
+    /// A callee that loops is not inlined again. Whether the tree that was being extended has it inlined: it can't be
+    /// completed then, and has to be recorded anew with a call in its place.
+    pub(super) fn note_looping_call(&mut self, recorder: &mut Recorder) -> bool {
+        let Some((driver, greens, inherited)) = recorder.looping_call.take() else {
+            return false;
+        };
+        let place = self.place(driver, &greens);
+        let before = std::mem::replace(&mut self.places[place].never_inline, true);
+        inherited && !before
     }
 
     /// Optimizes and compiles the tree of a place as a whole.

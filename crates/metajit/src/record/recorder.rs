@@ -113,6 +113,8 @@ struct Activation {
     start: (LogId, u32),
     /// Where it was entered.
     greens: Vec<u64>,
+    /// Whether it was open already at the guard where this bridge begins.
+    inherited: bool,
 }
 
 /// See the module.
@@ -123,8 +125,9 @@ pub struct Recorder {
     pub(crate) aborted: Option<Abort>,
     /// Whether the fragment has its end.
     pub(crate) ended: bool,
-    /// The entry greens of an inlined activation that looped: not to be inlined again.
-    pub(crate) looping_call: Option<(&'static Driver, Vec<u64>)>,
+    /// The entry greens of an inlined activation that looped (not to be inlined again), and whether the tree that is being
+    /// extended has it inlined.
+    pub(crate) looping_call: Option<(&'static Driver, Vec<u64>, bool)>,
     pub(crate) limits: Limits,
     /// Whether the constants that the tree took from quasi-immutable fields still hold.
     pub(crate) validity: Validity,
@@ -176,6 +179,7 @@ impl Recorder {
             base: None,
             start: (LogId(0), 0),
             greens: greens.to_vec(),
+            inherited: false,
         });
         recorder.push_merge(driver, greens, &raws);
         (Box::new(recorder), raws)
@@ -200,6 +204,7 @@ impl Recorder {
             base: None,
             start: (LogId(0), 0),
             greens,
+            inherited: true,
         });
         Box::new(recorder)
     }
@@ -552,6 +557,7 @@ impl Recorder {
             base: Some(base),
             start,
             greens: greens.to_vec(),
+            inherited: false,
         });
         self.push_merge(driver, greens, reds);
     }
@@ -565,12 +571,25 @@ impl Recorder {
         greens: &[u64],
     ) {
         let caller = self.tree.log[base.0 as usize].parent.unwrap_or(LogId(0));
-        let greens = greens.to_vec();
+        // The first merge point after the call says where it was entered; `greens` are those of the latest.
+        let greens = match self
+            .tree
+            .log
+            .get(base.0 as usize + 1)
+            .map(|node| node.entry)
+        {
+            Some(LogEntry::Merge { greens, .. }) => {
+                let greens = self.tree.args(greens).iter();
+                greens.filter_map(|green| green.as_const()).collect()
+            }
+            _ => greens.to_vec(),
+        };
         self.activations.push(Activation {
             driver,
             base: Some(base),
             start: (caller, ticks),
             greens,
+            inherited: true,
         });
     }
 
@@ -627,7 +646,7 @@ impl Recorder {
                     self.looping_call = self
                         .activations
                         .last()
-                        .map(|open| (open.driver, open.greens.clone()));
+                        .map(|open| (open.driver, open.greens.clone(), open.inherited));
                     return Err(Stop::Abort(Abort::LoopInCall));
                 }
                 return Err(Stop::Abort(Abort::InnerLoop));
