@@ -89,7 +89,10 @@ fn languages(root: &Path) -> Result<Vec<String>, String> {
 }
 
 fn read(text: &str) -> BTreeMap<String, u64> {
-    text.lines().filter_map(|line| line.split_once(' ')).filter_map(|(name, count)| Some((name.to_owned(), count.parse().ok()?))).collect()
+    text.lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(name, count)| Some((name.to_owned(), count.parse().ok()?)))
+        .collect()
 }
 
 fn write(done: &BTreeMap<String, u64>) -> String {

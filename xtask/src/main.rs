@@ -13,10 +13,8 @@ cargo xtask fuzz [NAME=VALUE ...]   random programs in every mode; goes on where
     only=NAME    one language: a directory of examples/";
 
 /// Expected text, and the command that rewrites it.
-const BLESSED: &[&[&str]] = &[
-    &["test", "-p", "metajit", "--test", "filetests"],
-    &["test", "-p", "metajit-macros", "--test", "ui"],
-];
+const BLESSED: &[&[&str]] =
+    &[&["test", "-p", "metajit", "--test", "filetests"], &["test", "-p", "metajit-macros", "--test", "ui"]];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

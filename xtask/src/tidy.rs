@@ -105,7 +105,8 @@ fn rust(name: &str, text: &str, findings: &mut Vec<String>) {
         if is_glob_import(code)
             && !tests
             && !is_test(name)
-            && !["prelude::*", "use super::*"].iter().chain(TABLES).any(|allowed| code.contains(allowed)) {
+            && !["prelude::*", "use super::*"].iter().chain(TABLES).any(|allowed| code.contains(allowed))
+        {
             find("a glob import: name what is imported");
         }
         if let Some(inside) = name.strip_prefix("crates/metajit/src/") {
@@ -139,7 +140,9 @@ fn named_modules(code: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for (start, _) in code.match_indices("crate::") {
         // `$crate::` belongs to whoever uses the macro.
-        if start > 0 && code[..start].ends_with(|before: char| before == '$' || before.is_alphanumeric() || before == '_') {
+        if start > 0
+            && code[..start].ends_with(|before: char| before == '$' || before.is_alphanumeric() || before == '_')
+        {
             continue;
         }
         let rest = &code[start + "crate::".len()..];
@@ -170,7 +173,9 @@ fn links(root: &Path, name: &str, text: &str, findings: &mut Vec<String>) {
         }
         for part in line.split('`').skip(1).step_by(2).chain(targets(line)) {
             let path = part.split('#').next().unwrap_or_default();
-            let plain = path.contains('/') && !path.contains(|c: char| " *{}<>$:=\"'".contains(c)) && !path.starts_with(['/', '~']);
+            let plain = path.contains('/')
+                && !path.contains(|c: char| " *{}<>$:=\"'".contains(c))
+                && !path.starts_with(['/', '~']);
             let is_file = ENDINGS.iter().any(|ending| path.ends_with(ending)) || path.ends_with('/');
             if plain && is_file && !root.join(base).join(path).exists() && !root.join(path).exists() {
                 findings.push(format!("{name}:{}: there is no {path}", index + 1));
@@ -233,7 +238,10 @@ mod tests {
         let code = "fn f() {}\n".repeat(MAX_LINES);
         let text = format!("//! Long.\n\n// a comment\n{code}#[cfg(test)]\nmod tests {{\n    fn g() {{}}\n}}\n");
         assert_eq!(findings("crates/som/src/vm.rs", &text), Vec::<String>::new());
-        assert_eq!(findings("crates/som/src/vm.rs", &format!("{}fn g() {{}}\n", text.replace("#[cfg(test)]\n", ""))).len(), 1);
+        assert_eq!(
+            findings("crates/som/src/vm.rs", &format!("{}fn g() {{}}\n", text.replace("#[cfg(test)]\n", ""))).len(),
+            1
+        );
     }
 
     #[test]

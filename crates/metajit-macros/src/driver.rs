@@ -49,10 +49,7 @@ impl Parse for Arguments {
         let list = |input: ParseStream<'_>| -> Result<Vec<Variable>> {
             let content;
             bracketed!(content in input);
-            Ok(content
-                .parse_terminated(Variable::parse, Token![,])?
-                .into_iter()
-                .collect())
+            Ok(content.parse_terminated(Variable::parse, Token![,])?.into_iter().collect())
         };
         while !input.is_empty() {
             let key: Ident = input.parse()?;
@@ -85,12 +82,7 @@ struct Typed {
     ty: Type,
 }
 
-fn typed(
-    variables: Vec<Variable>,
-    function: &ItemFn,
-    prologue: &[Stmt],
-    mistakes: &mut Mistakes,
-) -> Vec<Typed> {
+fn typed(variables: Vec<Variable>, function: &ItemFn, prologue: &[Stmt], mistakes: &mut Mistakes) -> Vec<Typed> {
     let mut result = Vec::new();
     for Variable { name, ty } in variables {
         let found = ty.or_else(|| type_of(&name, function, prologue));
@@ -115,7 +107,9 @@ fn type_of(name: &Ident, function: &ItemFn, prologue: &[Stmt]) -> Option<Type> {
         }
     }
     function.sig.inputs.iter().find_map(|input| match input {
-        syn::FnArg::Typed(typed) if matches!(&*typed.pat, Pat::Ident(ident) if ident.ident == *name) => Some((*typed.ty).clone()),
+        syn::FnArg::Typed(typed) if matches!(&*typed.pat, Pat::Ident(ident) if ident.ident == *name) => {
+            Some((*typed.ty).clone())
+        }
         _ => None,
     })
 }
@@ -166,16 +160,10 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
     let mut mistakes = Mistakes::default();
     let (receiver, parameters) = functions::parameters(&function.sig, &mut mistakes);
     if receiver {
-        mistakes.add(
-            &function.sig,
-            "a #[jit_driver] is a free function: take the receiver as an ordinary parameter",
-        );
+        mistakes.add(&function.sig, "a #[jit_driver] is a free function: take the receiver as an ordinary parameter");
     }
     if !function.sig.generics.params.is_empty() {
-        mistakes.add(
-            &function.sig.generics,
-            "a #[jit_driver] has no generic parameters",
-        );
+        mistakes.add(&function.sig.generics, "a #[jit_driver] has no generic parameters");
     }
     let result = functions::result_type(&function.sig, &mut mistakes);
     let mut prologue = function.block.stmts.clone();
@@ -193,10 +181,7 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
     let first_is_merge_point = matches!(main.body.stmts.first(),
         Some(Stmt::Macro(mac)) if names::last(&mac.mac.path) == "jit_merge_point");
     if !first_is_merge_point {
-        mistakes.add(
-            main.loop_token,
-            "the loop of a #[jit_driver] begins with `jit_merge_point!();`",
-        );
+        mistakes.add(main.loop_token, "the loop of a #[jit_driver] begins with `jit_merge_point!();`");
     }
     if arguments.greens.is_empty() {
         mistakes.push(Error::new(
@@ -219,14 +204,9 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
         }
         position
     });
-    let label = main.label.as_ref().map_or_else(
-        || Lifetime::new("'jit_loop", Span::mixed_site()),
-        |label| label.name.clone(),
-    );
-    let label = Lifetime {
-        ident: label.ident,
-        apostrophe: label.apostrophe,
-    };
+    let label =
+        main.label.as_ref().map_or_else(|| Lifetime::new("'jit_loop", Span::mixed_site()), |label| label.name.clone());
+    let label = Lifetime { ident: label.ident, apostrophe: label.apostrophe };
     let sketch = Sketch {
         greens,
         reds,
@@ -244,11 +224,7 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
         mistakes.push(error);
     }
     mistakes.finish()?;
-    Ok(if emits_twins() {
-        quote!(#plain #twins)
-    } else {
-        plain
-    })
+    Ok(if emits_twins() { quote!(#plain #twins) } else { plain })
 }
 
 struct Sketch {
@@ -278,10 +254,7 @@ impl Sketch {
         format_ident!("jit_call_of_{}", function.sig.ident)
     }
     fn driver_name(&self, function: &ItemFn) -> Ident {
-        format_ident!(
-            "JIT_DRIVER_OF_{}",
-            function.sig.ident.to_string().to_uppercase()
-        )
+        format_ident!("JIT_DRIVER_OF_{}", function.sig.ident.to_string().to_uppercase())
     }
 
     fn plain(
@@ -293,14 +266,9 @@ impl Sketch {
     ) -> TokenStream {
         let (loop_name, driver) = (self.loop_name(function), self.driver_name(function));
         let call_name = self.call_name(function);
-        let (names, types): (Vec<_>, Vec<_>) = self
-            .all()
-            .map(|variable| (&variable.name, &variable.ty))
-            .unzip();
-        let (greens, reds): (Vec<_>, Vec<_>) = (
-            self.greens.iter().map(|green| &green.name).collect(),
-            self.reds.iter().map(|red| &red.name).collect(),
-        );
+        let (names, types): (Vec<_>, Vec<_>) = self.all().map(|variable| (&variable.name, &variable.ty)).unzip();
+        let (greens, reds): (Vec<_>, Vec<_>) =
+            (self.greens.iter().map(|green| &green.name).collect(), self.reds.iter().map(|red| &red.name).collect());
         let (result, label) = (&self.result, &self.label);
         let enter = |entry: bool| {
             if !emits_twins() {
@@ -310,10 +278,7 @@ impl Sketch {
                 let index = 0..names.len();
                 quote!(#(#names = ::metajit::rt::Word::from_bits(#from[#index]);)*)
             };
-            let (set_greens, set_reds) = (
-                set(&greens, quote!(__next.greens)),
-                set(&reds, quote!(__next.reds)),
-            );
+            let (set_greens, set_reds) = (set(&greens, quote!(__next.greens)), set(&reds, quote!(__next.reds)));
             quote! {
                 let __greens = [#(::metajit::rt::Word::to_bits(#greens)),*];
                 if ::metajit::rt::hot(&__greens, #entry) {
@@ -328,17 +293,11 @@ impl Sketch {
             }
         };
         let back_edge = enter(false);
-        let mut replace = Replace {
-            back_edge: quote!({ #back_edge continue #label; }),
-            merge_points: 0,
-        };
+        let mut replace = Replace { back_edge: quote!({ #back_edge continue #label; }), merge_points: 0 };
         let mut body = main.body.clone();
         replace.visit_block_mut(&mut body);
         if replace.merge_points > 1 {
-            mistakes.add(
-                main.loop_token,
-                "a #[jit_driver] has one merge point, at the start of its loop",
-            );
+            mistakes.add(main.loop_token, "a #[jit_driver] has one merge point, at the start of its loop");
         }
         let at_entry = enter(true);
         let check_name = self.check_name(function);
@@ -395,10 +354,7 @@ impl Sketch {
         let (loop_name, driver) = (self.loop_name(function), self.driver_name(function));
         let call_name = self.call_name(function);
         let loop_twin = format_ident!("jit_loop_twin_of_{}", name);
-        let (names, types): (Vec<_>, Vec<_>) = self
-            .all()
-            .map(|variable| (&variable.name, &variable.ty))
-            .unzip();
+        let (names, types): (Vec<_>, Vec<_>) = self.all().map(|variable| (&variable.name, &variable.ty)).unzip();
         let greens: Vec<_> = self.greens.iter().map(|green| &green.name).collect();
         let green_types: Vec<_> = self.greens.iter().map(|green| &green.ty).collect();
         let reds: Vec<_> = self.reds.iter().map(|red| &red.name).collect();
@@ -413,10 +369,7 @@ impl Sketch {
                 return __result;
             }
         } };
-        writer.portal = Some(Portal {
-            merge_point,
-            back_edge: quote!({ __m.back_edge(); continue #label; }),
-        });
+        writer.portal = Some(Portal { merge_point, back_edge: quote!({ __m.back_edge(); continue #label; }) });
         let body = writer.block(&main.body);
         writer.portal = None;
         let output = writer.twin_type(result);
@@ -453,10 +406,7 @@ impl Sketch {
                 #expr
             }
         };
-        let live = self
-            .live
-            .as_ref()
-            .map_or(quote!(u32::MAX), |live| quote!((#live) as u32));
+        let live = self.live.as_ref().map_or(quote!(u32::MAX), |live| quote!((#live) as u32));
         let live = of_greens(&live);
         let format = format!("{text}({})", vec!["{:?}"; green_count].join(", "));
         let location = self.location.as_ref().map_or(
@@ -464,9 +414,7 @@ impl Sketch {
             |location| quote!(::std::string::String::from(#location)),
         );
         let location = of_greens(&location);
-        let bits: Vec<_> = (0..green_count + red_count)
-            .map(|index| format_ident!("__a{}", index))
-            .collect();
+        let bits: Vec<_> = (0..green_count + red_count).map(|index| format_ident!("__a{}", index)).collect();
         let params = red_count as u8 + 1;
         let green_index3 = 0..green_count;
         let check_name = self.check_name(function);

@@ -20,9 +20,7 @@ impl Shape<'_> {
         self.fields.members().collect()
     }
     fn bindings(&self) -> Vec<Ident> {
-        (0..self.fields.len())
-            .map(|index| format_ident!("__f{}", index))
-            .collect()
+        (0..self.fields.len()).map(|index| format_ident!("__f{}", index)).collect()
     }
     fn path(&self, of: &Ident) -> TokenStream {
         match self.name {
@@ -43,24 +41,13 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
         mistakes.add(&args, "#[jit_enum] takes no arguments");
     }
     if !parsed.generics.params.is_empty() {
-        mistakes.add(
-            &parsed.generics,
-            "a #[jit_enum] has no generic parameters: write one type per use",
-        );
+        mistakes.add(&parsed.generics, "a #[jit_enum] has no generic parameters: write one type per use");
     }
     let shapes: Vec<Shape<'_>> = match &parsed.data {
-        Data::Enum(data) => data
-            .variants
-            .iter()
-            .map(|variant| Shape {
-                name: Some(&variant.ident),
-                fields: &variant.fields,
-            })
-            .collect(),
-        Data::Struct(data) => vec![Shape {
-            name: None,
-            fields: &data.fields,
-        }],
+        Data::Enum(data) => {
+            data.variants.iter().map(|variant| Shape { name: Some(&variant.ident), fields: &variant.fields }).collect()
+        }
+        Data::Struct(data) => vec![Shape { name: None, fields: &data.fields }],
         Data::Union(_) => {
             mistakes.add(&parsed.ident, "a union can't be traced: write an enum");
             Vec::new()
@@ -78,11 +65,7 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
 /// Whether the item derives `Debug` below this attribute.
 fn derives_debug(parsed: &DeriveInput) -> bool {
     let mut found = false;
-    for attr in parsed
-        .attrs
-        .iter()
-        .filter(|attr| attr.path().is_ident("derive"))
-    {
+    for attr in parsed.attrs.iter().filter(|attr| attr.path().is_ident("derive")) {
         let _ = attr.parse_nested_meta(|meta| {
             found |= crate::names::last(&meta.path) == "Debug";
             Ok(())
@@ -99,25 +82,13 @@ fn debug(parsed: &DeriveInput, shapes: &[Shape<'_>]) -> TokenStream {
         let text = shape.name.unwrap_or(&parsed.ident).to_string();
         let (begin, fields): (_, Vec<_>) = match shape.fields {
             Fields::Named(fields) => {
-                let names = fields
-                    .named
-                    .iter()
-                    .map(|field| field.ident.as_ref().map(Ident::to_string));
+                let names = fields.named.iter().map(|field| field.ident.as_ref().map(Ident::to_string));
                 (
                     quote!(debug_struct),
-                    names
-                        .zip(&bindings)
-                        .map(|(name, binding)| quote!(.field(#name, #binding)))
-                        .collect(),
+                    names.zip(&bindings).map(|(name, binding)| quote!(.field(#name, #binding))).collect(),
                 )
             }
-            _ => (
-                quote!(debug_tuple),
-                bindings
-                    .iter()
-                    .map(|binding| quote!(.field(#binding)))
-                    .collect(),
-            ),
+            _ => (quote!(debug_tuple), bindings.iter().map(|binding| quote!(.field(#binding))).collect()),
         };
         quote!(#path { #(#members: #bindings),* } => f.#begin(#text) #(#fields)* .finish(),)
     });
@@ -157,15 +128,13 @@ fn twins(parsed: &DeriveInput, shapes: &[Shape<'_>]) -> TokenStream {
         quote!(#vis enum #twin { #(#bodies),* })
     } else {
         let body = &bodies[0];
-        let end = matches!(shapes[0].fields, Fields::Named(_))
-            .then(|| quote!())
-            .unwrap_or(quote!(;));
+        let end = matches!(shapes[0].fields, Fields::Named(_)).then(|| quote!()).unwrap_or(quote!(;));
         quote!(#vis struct #twin #body #end)
     };
-    let largest = shapes.iter().map(Shape::words).fold(
-        quote!(0usize),
-        |so_far, words| quote!({ let (a, b) = (#so_far, #words); if a > b { a } else { b } }),
-    );
+    let largest = shapes
+        .iter()
+        .map(Shape::words)
+        .fold(quote!(0usize), |so_far, words| quote!({ let (a, b) = (#so_far, #words); if a > b { a } else { b } }));
     let tag_words = usize::from(is_enum);
     let arm = |shape: &Shape<'_>,
                index: usize,
@@ -174,13 +143,8 @@ fn twins(parsed: &DeriveInput, shapes: &[Shape<'_>]) -> TokenStream {
                pass: &TokenStream,
                tag: &TokenStream,
                zero: &TokenStream| {
-        let (path, members, bindings, types, words) = (
-            shape.path(of),
-            shape.members(),
-            shape.bindings(),
-            shape.types(),
-            shape.words(),
-        );
+        let (path, members, bindings, types, words) =
+            (shape.path(of), shape.members(), shape.bindings(), shape.types(), shape.words());
         let index = index as u64;
         let tag = is_enum.then(|| quote!(out.push(#tag(#index));));
         let _ = pass;
@@ -196,15 +160,7 @@ fn twins(parsed: &DeriveInput, shapes: &[Shape<'_>]) -> TokenStream {
         .iter()
         .enumerate()
         .map(|(index, shape)| {
-            arm(
-                shape,
-                index,
-                name,
-                &quote!(flatten),
-                &quote!(),
-                &quote!(::core::convert::identity),
-                &quote!(0),
-            )
+            arm(shape, index, name, &quote!(flatten), &quote!(), &quote!(::core::convert::identity), &quote!(0))
         })
         .collect();
     let flatten_twin: Vec<_> = shapes
@@ -223,12 +179,7 @@ fn twins(parsed: &DeriveInput, shapes: &[Shape<'_>]) -> TokenStream {
         })
         .collect();
     let read = |shape: &Shape<'_>, of: &Ident, read: &dyn Fn(&syn::Type) -> TokenStream| {
-        let (path, members, types, words) = (
-            shape.path(of),
-            shape.members(),
-            shape.types(),
-            shape.words(),
-        );
+        let (path, members, types, words) = (shape.path(of), shape.members(), shape.types(), shape.words());
         let bindings = shape.bindings();
         let reads: Vec<_> = types.iter().map(|ty| read(ty)).collect();
         quote!({
@@ -238,8 +189,7 @@ fn twins(parsed: &DeriveInput, shapes: &[Shape<'_>]) -> TokenStream {
         })
     };
     let plain = |ty: &syn::Type| quote!(<#ty as ::metajit::rt::Flat>::unflatten(words));
-    let traced =
-        |ty: &syn::Type| quote!(<#ty as ::metajit::rt::Flat>::unflatten_twin(m, words, from_call));
+    let traced = |ty: &syn::Type| quote!(<#ty as ::metajit::rt::Flat>::unflatten_twin(m, words, from_call));
     let last = shapes.len().saturating_sub(1);
     let (mut unflatten, mut unflatten_twin) = (quote!(), quote!());
     for (index, shape) in shapes.iter().enumerate() {

@@ -11,8 +11,8 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Block, FnArg, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, ItemTrait, Pat, Result,
-    ReturnType, Signature, TraitItem, Type,
+    Attribute, Block, FnArg, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, ItemTrait, Pat, Result, ReturnType,
+    Signature, TraitItem, Type,
 };
 
 /// How a function is traced.
@@ -52,21 +52,19 @@ pub(crate) fn parameters(sig: &Signature, mistakes: &mut Mistakes) -> (bool, Vec
                 }
             }
             FnArg::Typed(typed) => match &*typed.pat {
-                Pat::Ident(ident) if ident.subpat.is_none() && ident.by_ref.is_none() => parameters
-                    .push(Parameter {
-                        mutability: ident.mutability,
-                        name: ident.ident.clone(),
-                        ty: (*typed.ty).clone(),
-                    }),
+                Pat::Ident(ident) if ident.subpat.is_none() && ident.by_ref.is_none() => parameters.push(Parameter {
+                    mutability: ident.mutability,
+                    name: ident.ident.clone(),
+                    ty: (*typed.ty).clone(),
+                }),
                 Pat::Wild(wild) => parameters.push(Parameter {
                     mutability: None,
                     name: format_ident!("_unused{}", parameters.len(), span = wild.span()),
                     ty: (*typed.ty).clone(),
                 }),
-                other => mistakes.add(
-                    other,
-                    "a parameter of a traced function is a plain name: take it apart in the body",
-                ),
+                other => {
+                    mistakes.add(other, "a parameter of a traced function is a plain name: take it apart in the body")
+                }
             },
         }
     }
@@ -78,10 +76,7 @@ pub(crate) fn result_type(sig: &Signature, mistakes: &mut Mistakes) -> Type {
         ReturnType::Default => syn::parse_quote!(()),
         ReturnType::Type(_, ty) => {
             if matches!(**ty, Type::Never(_)) {
-                mistakes.add(
-                    ty,
-                    "a traced function returns: write panic! where it is called",
-                );
+                mistakes.add(ty, "a traced function returns: write panic! where it is called");
             }
             (**ty).clone()
         }
@@ -90,23 +85,14 @@ pub(crate) fn result_type(sig: &Signature, mistakes: &mut Mistakes) -> Type {
 
 fn check_signature(sig: &Signature, mistakes: &mut Mistakes) {
     if let Some(token) = &sig.asyncness {
-        mistakes.add(
-            token,
-            "an async function can't be traced: write an ordinary one",
-        );
+        mistakes.add(token, "an async function can't be traced: write an ordinary one");
     }
     if let Some(token) = &sig.variadic {
-        mistakes.add(
-            token,
-            "a variadic function can't be traced: fix the number of parameters",
-        );
+        mistakes.add(token, "a variadic function can't be traced: fix the number of parameters");
     }
     for param in &sig.generics.params {
         if let syn::GenericParam::Lifetime(lifetime) = param {
-            mistakes.add(
-                lifetime,
-                "there are no references in traced code, so no lifetimes: pass words by value",
-            );
+            mistakes.add(lifetime, "there are no references in traced code, so no lifetimes: pass words by value");
         }
     }
 }
@@ -120,29 +106,16 @@ struct TwinParts {
     body: TokenStream,
 }
 
-fn twin_of(
-    tracing: Tracing,
-    sig: &Signature,
-    block: Option<&Block>,
-    writer: &mut Writer,
-) -> TwinParts {
+fn twin_of(tracing: Tracing, sig: &Signature, block: Option<&Block>, writer: &mut Writer) -> TwinParts {
     check_signature(sig, &mut writer.mistakes);
-    writer.type_params = sig
-        .generics
-        .type_params()
-        .map(|param| param.ident.clone())
-        .collect();
+    writer.type_params = sig.generics.type_params().map(|param| param.ident.clone()).collect();
     let (receiver, parameters) = parameters(sig, &mut writer.mistakes);
     let result = result_type(sig, &mut writer.mistakes);
     let output = writer.twin_type(&result);
     let inputs: Vec<_> = parameters
         .iter()
         .map(|parameter| {
-            let Parameter {
-                mutability,
-                name,
-                ty,
-            } = parameter;
+            let Parameter { mutability, name, ty } = parameter;
             let ty = writer.twin_type(ty);
             quote!(#mutability #name: #ty)
         })
@@ -152,28 +125,16 @@ fn twin_of(
         (Tracing::Inside, None) => quote!(),
         _ => residual(tracing, sig, receiver, &parameters, &result, writer),
     };
-    TwinParts {
-        generics: sig.generics.clone(),
-        receiver,
-        inputs,
-        output,
-        body,
-    }
+    TwinParts { generics: sig.generics.clone(), receiver, inputs, output, body }
 }
 
-fn inside(
-    writer: &mut Writer,
-    receiver: bool,
-    result: &Type,
-    output: &TokenStream,
-    block: &Block,
-) -> TokenStream {
+fn inside(writer: &mut Writer, receiver: bool, result: &Type, output: &TokenStream, block: &Block) -> TokenStream {
     let statements = writer.block(block);
     let aliases = writer.alias_items();
     let result = writer.without_self(result);
-    let this = receiver.then(|| {
-        quote!(let self_ = <<Self as ::metajit::rt::Twin>::Twin as ::metajit::rt::Joined<_, _>>::join(self, __op);)
-    });
+    let this = receiver.then(
+        || quote!(let self_ = <<Self as ::metajit::rt::Twin>::Twin as ::metajit::rt::Joined<_, _>>::join(self, __op);),
+    );
     quote! {
         #aliases
         let __call = match __m.enter_call::<#result>() {
@@ -195,12 +156,7 @@ fn residual(
     result: &Type,
     writer: &mut Writer,
 ) -> TokenStream {
-    if let Some(param) = sig
-        .generics
-        .params
-        .iter()
-        .find(|param| !matches!(param, syn::GenericParam::Lifetime(_)))
-    {
+    if let Some(param) = sig.generics.params.iter().find(|param| !matches!(param, syn::GenericParam::Lifetime(_))) {
         writer.mistakes.add(
             param,
             "a call that is not looked into needs one address, so it has no generic parameters: write one function per type",
@@ -210,16 +166,8 @@ fn residual(
     let mut types: Vec<Type> = Vec::new();
     let mut names: Vec<TokenStream> = Vec::new();
     if receiver {
-        types.push(
-            writer
-                .self_type
-                .clone()
-                .unwrap_or_else(|| syn::parse_quote!(Self)),
-        );
-        names.push(quote!(::metajit::rt::Traced {
-            val: self,
-            op: __op
-        }));
+        types.push(writer.self_type.clone().unwrap_or_else(|| syn::parse_quote!(Self)));
+        names.push(quote!(::metajit::rt::Traced { val: self, op: __op }));
     }
     for parameter in parameters {
         types.push(writer.without_self(&parameter.ty));
@@ -227,31 +175,22 @@ fn residual(
         names.push(quote!(#name));
     }
     let count = types.len() as u8;
-    let bits: Vec<_> = (0..types.len())
-        .map(|index| format_ident!("__a{}", index))
-        .collect();
-    let locals: Vec<_> = (0..types.len())
-        .map(|index| format_ident!("__v{}", index))
-        .collect();
+    let bits: Vec<_> = (0..types.len()).map(|index| format_ident!("__a{}", index)).collect();
+    let locals: Vec<_> = (0..types.len()).map(|index| format_ident!("__v{}", index)).collect();
     let name = &sig.ident;
     let text = name.to_string();
     let plain = match &writer.self_type {
         Some(ty) => quote!(<#ty>::#name),
         None => quote!(super_function),
     };
-    let unsafety = sig
-        .unsafety
-        .map(|token| quote_spanned!(token.span=> unsafe));
+    let unsafety = sig.unsafety.map(|token| quote_spanned!(token.span=> unsafe));
     let call = |args: TokenStream| match &unsafety {
         Some(unsafety) => quote!(#unsafety { #plain(#args) }),
         None => quote!(#plain(#args)),
     };
     let from_words = call(quote!(#(<#types as ::metajit::rt::Word>::from_bits(#bits)),*));
     let direct = call(quote!(#(#locals),*));
-    let import = writer
-        .self_type
-        .is_none()
-        .then(|| quote!(use #name as super_function;));
+    let import = writer.self_type.is_none().then(|| quote!(use #name as super_function;));
     let (method, effect) = match tracing {
         Tracing::Elidable => (quote!(elidable), quote!(Elidable)),
         _ => (quote!(call), quote!(Any)),
@@ -286,9 +225,7 @@ pub(crate) fn item(tracing: Tracing, args: TokenStream, item: TokenStream) -> Re
     let tokens = match parsed {
         Item::Fn(function) => free_function(tracing, function, &mut mistakes),
         Item::Impl(block) if tracing == Tracing::Inside => implementation(block, &mut mistakes),
-        Item::Trait(declaration) if tracing == Tracing::Inside => {
-            trait_declaration(declaration, &mut mistakes)
-        }
+        Item::Trait(declaration) if tracing == Tracing::Inside => trait_declaration(declaration, &mut mistakes),
         other => {
             mistakes.add(
                 &other,
@@ -311,22 +248,11 @@ pub(crate) fn emits_twins() -> bool {
 
 fn free_function(tracing: Tracing, function: ItemFn, mistakes: &mut Mistakes) -> TokenStream {
     let name = &function.sig.ident;
-    if function
-        .sig
-        .inputs
-        .iter()
-        .any(|input| matches!(input, FnArg::Receiver(_)))
-    {
-        mistakes.add(
-            &function.sig,
-            "mark the `impl` block with #[jit]: a method's attribute is read there",
-        );
+    if function.sig.inputs.iter().any(|input| matches!(input, FnArg::Receiver(_))) {
+        mistakes.add(&function.sig, "mark the `impl` block with #[jit]: a method's attribute is read there");
     }
     if names::is_primitive(&name.to_string()) {
-        mistakes.add(
-            name,
-            "a traced function can't have the name of a primitive type: rename it",
-        );
+        mistakes.add(name, "a traced function can't have the name of a primitive type: rename it");
     }
     let mut writer = Writer::default();
     let twin = twin_of(tracing, &function.sig, Some(&function.block), &mut writer);
@@ -340,13 +266,7 @@ fn free_function(tracing: Tracing, function: ItemFn, mistakes: &mut Mistakes) ->
 }
 
 fn companion(vis: &syn::Visibility, name: &Ident, twin: &TwinParts) -> TokenStream {
-    let TwinParts {
-        generics,
-        inputs,
-        output,
-        body,
-        ..
-    } = twin;
+    let TwinParts { generics, inputs, output, body, .. } = twin;
     let quiet = quiet();
     let (params, _, bounds) = generics.split_for_impl();
     quote! {
@@ -386,28 +306,14 @@ fn method_tracing(attrs: &mut Vec<Attribute>) -> Tracing {
     tracing
 }
 
-fn method_twin(
-    vis: &TokenStream,
-    name: &Ident,
-    twin: &TwinParts,
-    declared_only: bool,
-) -> TokenStream {
-    let TwinParts {
-        generics,
-        receiver,
-        inputs,
-        output,
-        body,
-    } = twin;
+fn method_twin(vis: &TokenStream, name: &Ident, twin: &TwinParts, declared_only: bool) -> TokenStream {
+    let TwinParts { generics, receiver, inputs, output, body } = twin;
     let twin_name = names::twin_method(name);
     let (params, _, bounds) = generics.split_for_impl();
     let quiet = quiet();
-    let this = receiver.then(|| quote!(self, __op: <<Self as ::metajit::rt::Twin>::Twin as ::metajit::rt::Receiver>::Op,));
-    let body = if declared_only {
-        quote!(;)
-    } else {
-        quote!({ #body })
-    };
+    let this =
+        receiver.then(|| quote!(self, __op: <<Self as ::metajit::rt::Twin>::Twin as ::metajit::rt::Receiver>::Op,));
+    let body = if declared_only { quote!(;) } else { quote!({ #body }) };
     quote! {
         #quiet
         #[doc(hidden)]
@@ -418,22 +324,12 @@ fn method_twin(
 
 fn implementation(mut block: ItemImpl, mistakes: &mut Mistakes) -> TokenStream {
     if let Some(lifetime) = block.generics.lifetimes().next() {
-        mistakes.add(
-            lifetime,
-            "there are no references in traced code, so no lifetimes",
-        );
+        mistakes.add(lifetime, "there are no references in traced code, so no lifetimes");
     }
     let of_trait = block.trait_.is_some();
     let mut twins = Vec::new();
     for item in &mut block.items {
-        let ImplItem::Fn(ImplItemFn {
-            attrs,
-            vis,
-            sig,
-            block: body,
-            ..
-        }) = item
-        else {
+        let ImplItem::Fn(ImplItemFn { attrs, vis, sig, block: body, .. }) = item else {
             continue;
         };
         let tracing = method_tracing(attrs);
@@ -468,30 +364,15 @@ fn trait_declaration(mut declaration: ItemTrait, mistakes: &mut Mistakes) -> Tok
         };
         let tracing = method_tracing(&mut function.attrs);
         if tracing != Tracing::Inside && function.default.is_some() {
-            mistakes.add(
-                &function.sig,
-                "a provided method has no single address: leave it to the implementations",
-            );
+            mistakes.add(&function.sig, "a provided method has no single address: leave it to the implementations");
         }
         let mut writer = Writer::default();
-        let twin = twin_of(
-            Tracing::Inside,
-            &function.sig,
-            function.default.as_ref(),
-            &mut writer,
-        );
+        let twin = twin_of(Tracing::Inside, &function.sig, function.default.as_ref(), &mut writer);
         absorb(mistakes, writer);
-        twins.push(method_twin(
-            &quote!(),
-            &function.sig.ident,
-            &twin,
-            function.default.is_none(),
-        ));
+        twins.push(method_twin(&quote!(), &function.sig.ident, &twin, function.default.is_none()));
     }
     if emits_twins() {
-        declaration
-            .supertraits
-            .push(syn::parse_quote!(::metajit::rt::Word));
+        declaration.supertraits.push(syn::parse_quote!(::metajit::rt::Word));
         for twin in twins {
             declaration.items.push(TraitItem::Verbatim(twin));
         }

@@ -37,9 +37,7 @@ mod twin;
 /// ```
 #[proc_macro_attribute]
 pub fn jit_word(args: TokenStream, item: TokenStream) -> TokenStream {
-    objects::word(args.into(), item.into())
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    objects::word(args.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Declares a heap object and its one-word handle.
@@ -75,9 +73,7 @@ pub fn jit_word(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn jit_object(args: TokenStream, item: TokenStream) -> TokenStream {
-    objects::object(args.into(), item.into())
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    objects::object(args.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 fn expand(result: syn::Result<proc_macro2::TokenStream>, item: TokenStream) -> TokenStream {
@@ -136,10 +132,7 @@ fn expand(result: syn::Result<proc_macro2::TokenStream>, item: TokenStream) -> T
 /// ```
 #[proc_macro_attribute]
 pub fn jit(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand(
-        functions::item(functions::Tracing::Inside, args.into(), item.clone().into()),
-        TokenStream::new(),
-    )
+    expand(functions::item(functions::Tracing::Inside, args.into(), item.clone().into()), TokenStream::new())
 }
 
 /// Has a function called from traces, not looked into: its body is any Rust at all.
@@ -170,14 +163,7 @@ pub fn jit(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn dont_look_inside(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand(
-        functions::item(
-            functions::Tracing::Residual,
-            args.into(),
-            item.clone().into(),
-        ),
-        item,
-    )
+    expand(functions::item(functions::Tracing::Residual, args.into(), item.clone().into()), item)
 }
 
 /// As `dont_look_inside`, for functions with no effect whose result depends on their arguments alone: calls may be folded,
@@ -202,14 +188,7 @@ pub fn dont_look_inside(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn elidable(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand(
-        functions::item(
-            functions::Tracing::Elidable,
-            args.into(),
-            item.clone().into(),
-        ),
-        item,
-    )
+    expand(functions::item(functions::Tracing::Elidable, args.into(), item.clone().into()), item)
 }
 
 /// Marks a handler: a function of the interpreter that tier-1 code may call instead of inlining it. Traced like `#[jit]`.
@@ -284,8 +263,5 @@ pub fn jit_enum(args: TokenStream, item: TokenStream) -> TokenStream {
 /// The guide, `metajit::guide`, explains it step by step.
 #[proc_macro_attribute]
 pub fn jit_driver(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand(
-        driver::item(args.into(), item.clone().into()),
-        TokenStream::new(),
-    )
+    expand(driver::item(args.into(), item.clone().into()), TokenStream::new())
 }

@@ -17,10 +17,8 @@ pub(crate) fn is_type(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase()) && (!is_constant(name) || name.len() == 1)
 }
 
-const PRIMITIVES: [&str; 15] = [
-    "i8", "i16", "i32", "i64", "isize", "u8", "u16", "u32", "u64", "usize", "f32", "f64", "bool",
-    "char", "str",
-];
+const PRIMITIVES: [&str; 15] =
+    ["i8", "i16", "i32", "i64", "isize", "u8", "u16", "u32", "u64", "usize", "f32", "f64", "bool", "char", "str"];
 
 pub(crate) fn is_primitive(name: &str) -> bool {
     PRIMITIVES.contains(&name)
@@ -37,10 +35,7 @@ pub(crate) fn twin_method(name: &Ident) -> Ident {
 }
 
 pub(crate) fn last(path: &Path) -> String {
-    path.segments
-        .last()
-        .map(|segment| segment.ident.to_string())
-        .unwrap_or_default()
+    path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default()
 }
 
 /// The place of the user's code, for generated code: errors point there, but its names are resolved as the macro's own,
@@ -61,9 +56,7 @@ pub(crate) fn parent(path: &Path) -> Path {
 pub(crate) fn twin_function(path: &Path) -> TokenStream {
     let mut twin = path.clone();
     let count = twin.segments.len();
-    let qualifier = count
-        .checked_sub(2)
-        .map(|index| twin.segments[index].ident.to_string());
+    let qualifier = count.checked_sub(2).map(|index| twin.segments[index].ident.to_string());
     if qualifier.is_some_and(|name| is_type(&name) || is_primitive(&name)) {
         let method = twin_method(&twin.segments[count - 1].ident);
         twin.segments[count - 1].ident = method;

@@ -32,13 +32,7 @@ pub(crate) fn object(object: &ObjectItem) -> TokenStream {
     if !emits_twins() {
         return quote!();
     }
-    let ObjectItem {
-        name,
-        vis,
-        fields,
-        array,
-        ..
-    } = object;
+    let ObjectItem { name, vis, fields, array, .. } = object;
     let quiet = quiet();
     let shape = quote!(<#name as ::metajit::rt::Object>::SHAPE);
     let this = quote!(::metajit::rt::Traced { val: self, op });
@@ -47,12 +41,7 @@ pub(crate) fn object(object: &ObjectItem) -> TokenStream {
     let mut methods = Vec::new();
     let (mut parameters, mut values, mut initial) = (Vec::new(), Vec::new(), Vec::new());
     for (index, field) in fields.iter().enumerate() {
-        let ObjectField {
-            name: field_name,
-            ty,
-            mutability,
-            ..
-        } = field;
+        let ObjectField { name: field_name, ty, mutability, .. } = field;
         let set = format_ident!("set_{}", field_name);
         let (get_twin, set_twin) = (twin_method(field_name), twin_method(&set));
         let word = traced(ty);
@@ -68,27 +57,11 @@ pub(crate) fn object(object: &ObjectItem) -> TokenStream {
         values.push(quote!(#field_name.val));
         initial.push(quote!(m.initialize(object, &#shape.fields[#index], #field_name);));
     }
-    let (mut len, mut fill) = (
-        quote!(::metajit::rt::Arg::Const(0)),
-        quote!(::metajit::rt::Arg::Const(0)),
-    );
+    let (mut len, mut fill) = (quote!(::metajit::rt::Arg::Const(0)), quote!(::metajit::rt::Arg::Const(0)));
     let mut check = quote!();
-    if let Some(ObjectField {
-        name: field_name,
-        ty,
-        mutability,
-        ..
-    }) = array
-    {
-        let (set, len_name) = (
-            format_ident!("set_{}", field_name),
-            format_ident!("{}_len", field_name),
-        );
-        let (get_twin, set_twin, len_twin) = (
-            twin_method(field_name),
-            twin_method(&set),
-            twin_method(&len_name),
-        );
+    if let Some(ObjectField { name: field_name, ty, mutability, .. }) = array {
+        let (set, len_name) = (format_ident!("set_{}", field_name), format_ident!("{}_len", field_name));
+        let (get_twin, set_twin, len_twin) = (twin_method(field_name), twin_method(&set), twin_method(&len_name));
         let fill_name = format_ident!("{}_fill", field_name);
         let word = traced(ty);
         let field = quote!(#shape.array.expect("the array"));

@@ -44,16 +44,10 @@ pub(crate) fn word(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
         _ => false,
     };
     if !one_u64 {
-        mistakes.add(
-            &item,
-            "a #[jit_word] is one 64-bit word: write `struct Name(u64);`",
-        );
+        mistakes.add(&item, "a #[jit_word] is one 64-bit word: write `struct Name(u64);`");
     }
     if !item.generics.params.is_empty() {
-        mistakes.add(
-            &item.generics,
-            "a #[jit_word] has no generic parameters: write one type per meaning",
-        );
+        mistakes.add(&item.generics, "a #[jit_word] has no generic parameters: write one type per meaning");
     }
     mistakes.finish()?;
     let (vis, attrs) = (&item.vis, &item.attrs);
@@ -110,10 +104,7 @@ fn check_object(args: &TokenStream, item: ItemStruct) -> Result<ObjectItem> {
         mistakes.add(args, "#[jit_object] takes no arguments");
     }
     if !item.generics.params.is_empty() {
-        mistakes.add(
-            &item.generics,
-            "a #[jit_object] has no generic parameters: write one struct per layout",
-        );
+        mistakes.add(&item.generics, "a #[jit_object] has no generic parameters: write one struct per layout");
     }
     let (mut fields, mut array) = (Vec::new(), None);
     let count = item.fields.len();
@@ -132,10 +123,7 @@ fn check_object(args: &TokenStream, item: ItemStruct) -> Result<ObjectItem> {
                         continue;
                     };
                     if mutability.replace(kind).is_some() {
-                        mistakes.add(
-                            attr,
-                            "a field is #[immutable] or #[quasi_immutable], not both: keep one",
-                        );
+                        mistakes.add(attr, "a field is #[immutable] or #[quasi_immutable], not both: keep one");
                     }
                 }
                 let checked = ObjectField {
@@ -166,22 +154,12 @@ fn check_object(args: &TokenStream, item: ItemStruct) -> Result<ObjectItem> {
             }
         }
         other => mistakes.add(
-            if other.is_empty() {
-                quote!(#item)
-            } else {
-                quote!(#other)
-            },
+            if other.is_empty() { quote!(#item) } else { quote!(#other) },
             "a #[jit_object] has named fields: write `struct Name { field: Type }`",
         ),
     }
     mistakes.finish()?;
-    Ok(ObjectItem {
-        name: item.ident,
-        vis: item.vis,
-        fields,
-        array,
-        attrs: item.attrs,
-    })
+    Ok(ObjectItem { name: item.ident, vis: item.vis, fields, array, attrs: item.attrs })
 }
 
 pub(crate) fn object(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
@@ -192,25 +170,14 @@ pub(crate) fn object(args: TokenStream, item: TokenStream) -> Result<TokenStream
 }
 
 fn plain_object(object: &ObjectItem) -> TokenStream {
-    let ObjectItem {
-        name,
-        vis,
-        fields,
-        array,
-        attrs,
-    } = object;
+    let ObjectItem { name, vis, fields, array, attrs } = object;
     let shape_name = name.to_string();
     let mut descriptions = Vec::new();
     let mut methods = Vec::new();
     let mut initial = Vec::new();
     let mut parameters = Vec::new();
     for (index, field) in fields.iter().enumerate() {
-        let ObjectField {
-            name: field_name,
-            ty,
-            mutability,
-            attrs,
-        } = field;
+        let ObjectField { name: field_name, ty, mutability, attrs } = field;
         let text = field_name.to_string();
         let offset = 8 + 8 * index as u32;
         let set = format_ident!("set_{}", field_name);
@@ -255,13 +222,7 @@ fn plain_object(object: &ObjectItem) -> TokenStream {
     let mut array_static = quote!(None);
     let mut length = quote!(0usize);
     let mut fill = quote!();
-    if let Some(ObjectField {
-        name: field_name,
-        ty,
-        mutability,
-        attrs,
-    }) = array
-    {
+    if let Some(ObjectField { name: field_name, ty, mutability, attrs }) = array {
         let text = field_name.to_string();
         let offset = 8 + 8 * fields.len() as u32 + 8;
         let (set, len, slice) = (

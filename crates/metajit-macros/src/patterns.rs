@@ -37,20 +37,14 @@ impl Writer {
                 let inner = self.pattern(&inner.pat, top, into);
                 quote!((#inner))
             }
-            Pat::Ident(ident) if names::is_constant(&ident.ident.to_string()) => {
-                self.word_pattern(pat, top, into)
-            }
+            Pat::Ident(ident) if names::is_constant(&ident.ident.to_string()) => self.word_pattern(pat, top, into),
             Pat::Ident(ident) if ident.ident == "None" => quote!(#pat),
             Pat::Ident(ident) => {
                 if ident.by_ref.is_some() {
-                    self.mistakes
-                        .add(pat, "`ref` has no meaning for words: bind by value");
+                    self.mistakes.add(pat, "`ref` has no meaning for words: bind by value");
                 }
                 if names::is_type(&ident.ident.to_string()) {
-                    self.mistakes.add(
-                        pat,
-                        "write the enum's name before the variant: `Enum::Variant`",
-                    );
+                    self.mistakes.add(pat, "write the enum's name before the variant: `Enum::Variant`");
                 }
                 into.names.push((ident.mutability, ident.ident.clone()));
                 match &ident.subpat {
@@ -69,9 +63,7 @@ impl Writer {
                 }
             }
             Pat::Lit(_) | Pat::Range(_) | Pat::Const(_) => self.word_pattern(pat, top, into),
-            Pat::Path(path) if names::is_constant(&names::last(&path.path)) => {
-                self.word_pattern(pat, top, into)
-            }
+            Pat::Path(path) if names::is_constant(&names::last(&path.path)) => self.word_pattern(pat, top, into),
             Pat::Path(path) => self.variant(&path.path),
             Pat::Or(or) => {
                 if !top && or.cases.iter().any(is_word_pattern) {
@@ -91,22 +83,12 @@ impl Writer {
                 quote!(#(#cases)|*)
             }
             Pat::Tuple(tuple) => {
-                let elems: Vec<_> = tuple
-                    .elems
-                    .iter()
-                    .map(|elem| self.pattern(elem, false, into))
-                    .collect();
+                let elems: Vec<_> = tuple.elems.iter().map(|elem| self.pattern(elem, false, into)).collect();
                 quote_spanned!(at(&pat)=> (#(#elems,)*))
             }
             Pat::TupleStruct(tuple) => {
-                let elems: Vec<_> = tuple
-                    .elems
-                    .iter()
-                    .map(|elem| self.pattern(elem, false, into))
-                    .collect();
-                if tuple.path.segments.len() == 1
-                    && !names::is_std_variant(&names::last(&tuple.path))
-                {
+                let elems: Vec<_> = tuple.elems.iter().map(|elem| self.pattern(elem, false, into)).collect();
+                if tuple.path.segments.len() == 1 && !names::is_std_variant(&names::last(&tuple.path)) {
                     let alias = self.alias(&tuple.path);
                     let index = (0..elems.len()).map(syn::Index::from);
                     return quote_spanned!(at(&pat)=> #alias { #(#index: #elems),* });
@@ -134,14 +116,12 @@ impl Writer {
                 quote!(#inner: #ty)
             }
             Pat::Reference(_) => {
-                self.mistakes.add(
-                    pat,
-                    "there are no references in traced code: match the word itself",
-                );
+                self.mistakes.add(pat, "there are no references in traced code: match the word itself");
                 quote!(_)
             }
             _ => {
-                self.mistakes.add(pat, "this pattern can't be traced: use names, literals, ranges, tuples and variants");
+                self.mistakes
+                    .add(pat, "this pattern can't be traced: use names, literals, ranges, tuples and variants");
                 quote!(_)
             }
         }
@@ -176,11 +156,7 @@ impl Writer {
             }
             Pat::Paren(inner) => self.condition_of(&inner.pat, name),
             Pat::Or(or) => {
-                let cases: Vec<_> = or
-                    .cases
-                    .iter()
-                    .map(|case| self.condition_of(case, name))
-                    .collect();
+                let cases: Vec<_> = or.cases.iter().map(|case| self.condition_of(case, name)).collect();
                 quote!((#(#cases)||*))
             }
             Pat::Range(range) => {
@@ -201,10 +177,7 @@ impl Writer {
                 quote!((#(#tests)&&*))
             }
             _ => {
-                self.mistakes.add(
-                    pat,
-                    "this pattern can't be traced here: use literals, ranges and constants",
-                );
+                self.mistakes.add(pat, "this pattern can't be traced here: use literals, ranges and constants");
                 quote!(true)
             }
         }
@@ -215,10 +188,7 @@ impl Writer {
         let mut translated = Translated::default();
         let tokens = self.pattern(pat, false, &mut translated);
         if !translated.conditions.is_empty() {
-            self.mistakes.add(
-                pat,
-                "a literal inside this pattern can't be traced here: use `match`",
-            );
+            self.mistakes.add(pat, "a literal inside this pattern can't be traced here: use `match`");
         }
         (tokens, translated)
     }
@@ -249,10 +219,7 @@ pub(crate) fn has_conditions(pat: &Pat) -> bool {
         Pat::TupleStruct(tuple) => tuple.elems.iter().any(inside),
         Pat::Struct(structure) => structure.fields.iter().any(|field| inside(&field.pat)),
         Pat::Paren(inner) => has_conditions(&inner.pat),
-        Pat::Ident(ident) => ident
-            .subpat
-            .as_ref()
-            .is_some_and(|(_, sub)| has_conditions(sub)),
+        Pat::Ident(ident) => ident.subpat.as_ref().is_some_and(|(_, sub)| has_conditions(sub)),
         _ => false,
     }
 }

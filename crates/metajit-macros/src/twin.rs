@@ -13,9 +13,7 @@ use syn::parse::Parser;
 use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::visit_mut::VisitMut;
-use syn::{
-    BinOp, Block, Expr, ExprMatch, Lit, Local, Macro, Pat, Path, RangeLimits, Stmt, Type, UnOp,
-};
+use syn::{BinOp, Block, Expr, ExprMatch, Lit, Local, Macro, Pat, Path, RangeLimits, Stmt, Type, UnOp};
 
 /// What merge points and back edges turn into.
 #[derive(Clone, Default)]
@@ -41,10 +39,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// A writer of a type's methods.
     pub(crate) fn of_type(ty: Type) -> Writer {
-        Writer {
-            self_type: Some(ty),
-            ..Writer::default()
-        }
+        Writer { self_type: Some(ty), ..Writer::default() }
     }
 
     pub(crate) fn fresh(&mut self) -> usize {
@@ -57,8 +52,7 @@ impl Writer {
         struct Replace<'a>(&'a Type);
         impl VisitMut for Replace<'_> {
             fn visit_type_mut(&mut self, ty: &mut Type) {
-                if matches!(ty, Type::Path(path) if path.qself.is_none() && path.path.is_ident("Self"))
-                {
+                if matches!(ty, Type::Path(path) if path.qself.is_none() && path.path.is_ident("Self")) {
                     *ty = self.0.clone();
                 }
                 syn::visit_mut::visit_type_mut(self, ty);
@@ -105,28 +99,21 @@ impl Writer {
             Type::Group(inner) => self.generic_twin_type(&inner.elem),
             Type::Path(path) if path.qself.is_none() => {
                 let path = &path.path;
-                if path
-                    .get_ident()
-                    .is_some_and(|name| self.type_params.contains(name))
-                {
+                if path.get_ident().is_some_and(|name| self.type_params.contains(name)) {
                     return quote_spanned!(span=> ::metajit::rt::Traced<#ty>);
                 }
-                let arguments: Vec<&Type> =
-                    match path.segments.last().map(|segment| &segment.arguments) {
-                        Some(syn::PathArguments::AngleBracketed(list)) => list
-                            .args
-                            .iter()
-                            .filter_map(|arg| match arg {
-                                syn::GenericArgument::Type(ty) => Some(ty),
-                                _ => None,
-                            })
-                            .collect(),
-                        _ => Vec::new(),
-                    };
-                let arguments: Vec<_> = arguments
-                    .iter()
-                    .map(|ty| self.generic_twin_type(ty))
-                    .collect();
+                let arguments: Vec<&Type> = match path.segments.last().map(|segment| &segment.arguments) {
+                    Some(syn::PathArguments::AngleBracketed(list)) => list
+                        .args
+                        .iter()
+                        .filter_map(|arg| match arg {
+                            syn::GenericArgument::Type(ty) => Some(ty),
+                            _ => None,
+                        })
+                        .collect(),
+                    _ => Vec::new(),
+                };
+                let arguments: Vec<_> = arguments.iter().map(|ty| self.generic_twin_type(ty)).collect();
                 match (names::last(path).as_str(), &arguments[..]) {
                     ("Option", [some]) => quote_spanned!(span=> ::core::option::Option<#some>),
                     ("Result", [ok, err]) => {
@@ -209,10 +196,7 @@ impl Writer {
             }
             Stmt::Item(syn::Item::Const(item)) => quote!(#item),
             Stmt::Item(item) => {
-                self.mistakes.add(
-                    item,
-                    "an item inside a traced function has no twin: move it out of the function",
-                );
+                self.mistakes.add(item, "an item inside a traced function has no twin: move it out of the function");
                 quote!()
             }
         }
@@ -239,21 +223,12 @@ impl Writer {
     }
 
     /// Evaluates operands into temporaries, then builds.
-    fn hoist(
-        &mut self,
-        span: Span,
-        operands: &[&Expr],
-        build: impl FnOnce(&[Ident]) -> TokenStream,
-    ) -> TokenStream {
+    fn hoist(&mut self, span: Span, operands: &[&Expr], build: impl FnOnce(&[Ident]) -> TokenStream) -> TokenStream {
         let names: Vec<Ident> = operands
             .iter()
             .map(|operand| {
                 let number = self.fresh();
-                format_ident!(
-                    "__t{}",
-                    number,
-                    span = Span::mixed_site().located_at(operand.span())
-                )
+                format_ident!("__t{}", number, span = Span::mixed_site().located_at(operand.span()))
             })
             .collect();
         let values: Vec<_> = operands.iter().map(|operand| self.expr(operand)).collect();
@@ -272,17 +247,11 @@ impl Writer {
                 quote_spanned!(span=> let #pat = { let __s = #value; ::metajit::rt::Scrutinee::scrutinee(__s, __m) })
             }
             Expr::Binary(binary) if matches!(binary.op, BinOp::And(_)) => {
-                let (left, right) = (
-                    self.condition(&binary.left, lift),
-                    self.condition(&binary.right, lift),
-                );
+                let (left, right) = (self.condition(&binary.left, lift), self.condition(&binary.right, lift));
                 quote_spanned!(span=> #left && #right)
             }
             Expr::Binary(binary) if matches!(binary.op, BinOp::Or(_)) => {
-                let (left, right) = (
-                    self.condition(&binary.left, lift),
-                    self.condition(&binary.right, lift),
-                );
+                let (left, right) = (self.condition(&binary.left, lift), self.condition(&binary.right, lift));
                 quote_spanned!(span=> (#left || #right))
             }
             Expr::Unary(unary) if matches!(unary.op, UnOp::Not(_)) => {
@@ -312,19 +281,11 @@ impl Writer {
                     return quote!();
                 };
                 let text = format!("assertion failed: {}", quote!(#first));
-                let text = if rest.is_empty() {
-                    quote!(#text)
-                } else {
-                    self.message(rest)
-                };
+                let text = if rest.is_empty() { quote!(#text) } else { self.message(rest) };
                 let mut lift = quote!();
                 let condition = self.condition(first, &mut lift);
                 let test = quote_spanned!(span=> if !(#condition) { ::core::panic!(#text) });
-                if name == "assert" {
-                    test
-                } else {
-                    quote!(if ::core::cfg!(debug_assertions) { #test })
-                }
+                if name == "assert" { test } else { quote!(if ::core::cfg!(debug_assertions) { #test }) }
             }
             name @ ("assert_eq" | "assert_ne" | "debug_assert_eq" | "debug_assert_ne") => {
                 let Some(args) = self.arguments(mac) else {
@@ -344,24 +305,24 @@ impl Writer {
                     // Where it fails, the assertion itself says so.
                     quote_spanned!(span=> let __c = __m.#method(#a, #b); if !__m.branch(__c) { #assertion!(#a.val, #b.val, #text) })
                 });
-                if name.starts_with("debug") {
-                    quote!(if ::core::cfg!(debug_assertions) { #test })
-                } else {
-                    test
-                }
+                if name.starts_with("debug") { quote!(if ::core::cfg!(debug_assertions) { #test }) } else { test }
             }
             "matches" => self.matches(mac),
             "jit_merge_point" => match &self.portal {
                 Some(portal) => portal.merge_point.clone(),
                 None => {
-                    self.mistakes.add(mac, "jit_merge_point! belongs at the start of the loop of a #[jit_driver] function");
+                    self.mistakes
+                        .add(mac, "jit_merge_point! belongs at the start of the loop of a #[jit_driver] function");
                     quote!()
                 }
             },
             "can_enter_jit" => match &self.portal {
                 Some(portal) => portal.back_edge.clone(),
                 None => {
-                    self.mistakes.add(mac, "can_enter_jit! belongs in the loop of a #[jit_driver] function, where it jumps backwards");
+                    self.mistakes.add(
+                        mac,
+                        "can_enter_jit! belongs in the loop of a #[jit_driver] function, where it jumps backwards",
+                    );
                     quote!()
                 }
             },
@@ -481,19 +442,13 @@ impl Writer {
         }
         if names::is_type(&last) {
             if path.path.segments.len() == 1 {
-                self.mistakes.add(
-                    expr,
-                    "write the enum's name before the variant: `Enum::Variant`",
-                );
+                self.mistakes.add(expr, "write the enum's name before the variant: `Enum::Variant`");
                 return quote!(::core::unreachable!());
             }
             return self.variant(&path.path);
         }
         if path.path.segments.len() > 1 {
-            self.mistakes.add(
-                expr,
-                "only constants can be named by a path here: a constant is written in upper case",
-            );
+            self.mistakes.add(expr, "only constants can be named by a path here: a constant is written in upper case");
             return quote!(::core::unreachable!());
         }
         quote!(#path)
@@ -502,7 +457,10 @@ impl Writer {
     fn call(&mut self, expr: &Expr, call: &syn::ExprCall) -> TokenStream {
         let span = at(&expr);
         let Expr::Path(function) = &*call.func else {
-            self.mistakes.add(&call.func, "only named functions can be called in traced code: choose with `match` and call each by name");
+            self.mistakes.add(
+                &call.func,
+                "only named functions can be called in traced code: choose with `match` and call each by name",
+            );
             return quote!(::core::unreachable!());
         };
         let path = &function.path;
@@ -518,23 +476,10 @@ impl Writer {
             let variant = self.variant(path);
             return quote_spanned!(span=> #variant(#(#values),*));
         }
-        let qualifier = path
-            .segments
-            .len()
-            .checked_sub(2)
-            .map(|index| path.segments[index].ident.to_string());
-        if let (Some(primitive), "from") = (
-            qualifier
-                .as_deref()
-                .filter(|name| names::is_primitive(name)),
-            &last[..],
-        ) {
+        let qualifier = path.segments.len().checked_sub(2).map(|index| path.segments[index].ident.to_string());
+        if let (Some(primitive), "from") = (qualifier.as_deref().filter(|name| names::is_primitive(name)), &last[..]) {
             let ty = Ident::new(primitive, at(path));
-            return self.hoist(
-                span,
-                &args,
-                |names| quote_spanned!(span=> __m.cast::<_, #ty>(#(#names),*)),
-            );
+            return self.hoist(span, &args, |names| quote_spanned!(span=> __m.cast::<_, #ty>(#(#names),*)));
         }
         let twin = match &function.qself {
             None => names::twin_function(path),
@@ -546,23 +491,15 @@ impl Writer {
                 quote!(#twin)
             }
         };
-        self.hoist(
-            span,
-            &args,
-            |names| quote_spanned!(span=> #twin(__m #(, #names)*)),
-        )
+        self.hoist(span, &args, |names| quote_spanned!(span=> #twin(__m #(, #names)*)))
     }
 
     fn method_call(&mut self, expr: &Expr, call: &syn::ExprMethodCall) -> TokenStream {
         let span = at(&expr);
         let mut operands: Vec<&Expr> = vec![&call.receiver];
         // The only text that a method takes is what a panic says.
-        let text = (call.method == "expect" || call.method == "expect_err").then(|| {
-            call.args
-                .iter()
-                .map(|text| quote!(, #text))
-                .collect::<TokenStream>()
-        });
+        let text = (call.method == "expect" || call.method == "expect_err")
+            .then(|| call.args.iter().map(|text| quote!(, #text)).collect::<TokenStream>());
         if text.is_none() {
             operands.extend(&call.args);
         }
@@ -586,9 +523,7 @@ impl Writer {
             .flat_map(|arm| {
                 // Alternatives that become conditions need an arm each.
                 let cases: Vec<&Pat> = match &arm.pat {
-                    Pat::Or(or) if or.cases.iter().any(patterns::has_conditions) => {
-                        or.cases.iter().collect()
-                    }
+                    Pat::Or(or) if or.cases.iter().any(patterns::has_conditions) => or.cases.iter().collect(),
                     pat => vec![pat],
                 };
                 cases.into_iter().map(move |pat| (arm, pat))
@@ -604,14 +539,12 @@ impl Writer {
                     let guard = self.condition(guard, &mut inner);
                     conditions.push(guard);
                 }
-                let guard =
-                    (!conditions.is_empty()).then(|| quote!(if { #lift #((#conditions))&&* }));
+                let guard = (!conditions.is_empty()).then(|| quote!(if { #lift #((#conditions))&&* }));
                 let body = self.expr(&arm.body);
                 quote_spanned!(at(&arm)=> #pat #guard => { #lift #body })
             })
             .collect();
-        let otherwise =
-            conditional.then(|| quote!(_ => ::core::unreachable!("a pattern of a traced match")));
+        let otherwise = conditional.then(|| quote!(_ => ::core::unreachable!("a pattern of a traced match")));
         quote_spanned! { at(&expr)=>
             match { let __s = #scrutinee; ::metajit::rt::Scrutinee::scrutinee(__s, __m) } { #(#arms)* #otherwise }
         }
@@ -624,17 +557,12 @@ impl Writer {
             range_expr = &inner.expr;
         }
         let Expr::Range(range) = range_expr else {
-            self.mistakes.add(
-                &each.expr,
-                "`for` in traced code goes over a range of integers, `a..b`: use `while` otherwise",
-            );
+            self.mistakes
+                .add(&each.expr, "`for` in traced code goes over a range of integers, `a..b`: use `while` otherwise");
             return quote!(());
         };
         let (Some(start), Some(end)) = (&range.start, &range.end) else {
-            self.mistakes.add(
-                range,
-                "`for` in traced code needs both ends of the range: use `loop` otherwise",
-            );
+            self.mistakes.add(range, "`for` in traced code needs both ends of the range: use `loop` otherwise");
             return quote!(());
         };
         let (start, end) = (self.expr(start), self.expr(end));
@@ -674,17 +602,15 @@ impl Writer {
     pub(crate) fn expr(&mut self, expr: &Expr) -> TokenStream {
         let span = at(&expr);
         match expr {
-            Expr::Lit(lit) => {
-                match &lit.lit {
-                    Lit::Int(_) | Lit::Bool(_) | Lit::Float(_) | Lit::Char(_) | Lit::Byte(_) => {
-                        quote_spanned!(span=> ::metajit::rt::Traced::constant(#lit))
-                    }
-                    _ => {
-                        self.mistakes.add(expr, "strings can't be traced: move the code to a #[dont_look_inside] function");
-                        quote!(::core::unreachable!())
-                    }
+            Expr::Lit(lit) => match &lit.lit {
+                Lit::Int(_) | Lit::Bool(_) | Lit::Float(_) | Lit::Char(_) | Lit::Byte(_) => {
+                    quote_spanned!(span=> ::metajit::rt::Traced::constant(#lit))
                 }
-            }
+                _ => {
+                    self.mistakes.add(expr, "strings can't be traced: move the code to a #[dont_look_inside] function");
+                    quote!(::core::unreachable!())
+                }
+            },
             Expr::Path(path) => self.path(expr, path),
             Expr::Paren(inner) => {
                 let inner = self.expr(&inner.expr);
@@ -743,7 +669,10 @@ impl Writer {
                     quote_spanned!(span=> __m.neg(#value, ::core::cfg!(debug_assertions)))
                 }),
                 _ => {
-                    self.mistakes.add(expr, "there is nothing to dereference in traced code: use the accessors of a #[jit_object]");
+                    self.mistakes.add(
+                        expr,
+                        "there is nothing to dereference in traced code: use the accessors of a #[jit_object]",
+                    );
                     quote!(::core::unreachable!())
                 }
             },
@@ -818,8 +747,7 @@ impl Writer {
             Expr::MethodCall(call) => self.method_call(expr, call),
             Expr::Struct(structure) => {
                 if let Some(rest) = &structure.rest {
-                    self.mistakes
-                        .add(rest, "`..` can't be traced: name every field");
+                    self.mistakes.add(rest, "`..` can't be traced: name every field");
                 }
                 let variant = self.variant(&structure.path);
                 let fields: Vec<_> = structure
@@ -855,10 +783,7 @@ impl Writer {
                 quote_spanned!(at(&expr)=> (#(#elems,)*))
             }
             _ => {
-                self.mistakes.add(
-                    expr,
-                    "only locals can be assigned to in traced code: objects have setters",
-                );
+                self.mistakes.add(expr, "only locals can be assigned to in traced code: objects have setters");
                 quote!(_)
             }
         }
@@ -870,17 +795,13 @@ fn refusal(expr: &Expr) -> &'static str {
     match expr {
         Expr::Index(_) => "indexing can't be traced: use the array accessors of a #[jit_object]",
         Expr::Reference(_) => "there are no references in traced code: words are passed by value",
-        Expr::RawAddr(_) => {
-            "there are no addresses in traced code: use a #[dont_look_inside] function"
-        }
+        Expr::RawAddr(_) => "there are no addresses in traced code: use a #[dont_look_inside] function",
         Expr::Closure(_) => "closures can't be traced: write a #[jit] function",
         Expr::Array(_) | Expr::Repeat(_) => {
             "arrays can't be traced: keep the items in a #[jit_object] with an inline array"
         }
         Expr::Range(_) => "a range can only be gone over by `for`: compare with `<` instead",
-        Expr::Async(_) | Expr::Await(_) => {
-            "async code can't be traced: move it to a #[dont_look_inside] function"
-        }
+        Expr::Async(_) | Expr::Await(_) => "async code can't be traced: move it to a #[dont_look_inside] function",
         Expr::Let(_) => "`let` is a condition only in `if` and `while`",
         _ => "this form can't be traced: move it to a #[dont_look_inside] function",
     }
@@ -913,9 +834,7 @@ fn mentions_infer(ty: &Type) -> bool {
 /// A path to a variant of an enum.
 fn is_variant(expr: &Expr) -> bool {
     match expr {
-        Expr::Path(path) => {
-            path.path.segments.len() > 1 && names::is_type(&names::last(&path.path))
-        }
+        Expr::Path(path) => path.path.segments.len() > 1 && names::is_type(&names::last(&path.path)),
         Expr::Paren(inner) => is_variant(&inner.expr),
         _ => false,
     }

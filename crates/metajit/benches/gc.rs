@@ -42,10 +42,7 @@ pub struct Directory {
 
 /// CPU time of this thread, in seconds.
 fn cpu() -> f64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes to the place given.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
@@ -54,11 +51,7 @@ fn cpu() -> f64 {
 /// Resident bytes of the process.
 fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: usize = text
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse().ok())
-        .unwrap_or(0);
+    let pages: usize = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages * 4096
 }
 
@@ -180,11 +173,7 @@ impl Forest {
                 table.set_items(item as i64, small_tree(item as i64));
             }
         }
-        Forest {
-            directory: Root::new(directory),
-            tables,
-            random: Random(1 << 40 | 12345),
-        }
+        Forest { directory: Root::new(directory), tables, random: Random(1 << 40 | 12345) }
     }
 
     fn live_bytes(&self) -> usize {
@@ -207,14 +196,8 @@ impl Forest {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let json = arguments
-        .iter()
-        .position(|argument| argument == "--json")
-        .and_then(|at| arguments.get(at + 1));
-    let only = arguments
-        .iter()
-        .position(|argument| argument == "--only")
-        .and_then(|at| arguments.get(at + 1).cloned());
+    let json = arguments.iter().position(|argument| argument == "--json").and_then(|at| arguments.get(at + 1));
+    let only = arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1).cloned());
     let wanted = |name: &str| only.as_deref().is_none_or(|only| name.contains(only));
     let mut figures: Vec<(&str, f64)> = Vec::new();
 
@@ -346,10 +329,7 @@ fn main() {
         println!("{name:20} {figure:10.3}");
     }
     if let Some(path) = json {
-        let items: Vec<String> = figures
-            .iter()
-            .map(|(name, figure)| format!("  \"{name}\": {figure:.4}"))
-            .collect();
+        let items: Vec<String> = figures.iter().map(|(name, figure)| format!("  \"{name}\": {figure:.4}")).collect();
         let text = format!("{{\n{}\n}}\n", items.join(",\n"));
         std::fs::write(path, text).expect("the figures can be written");
     }

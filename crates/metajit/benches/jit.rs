@@ -34,19 +34,11 @@ use std::hint::black_box;
 const ROUNDS: usize = 7;
 
 /// Names of the table that nothing here measures.
-const MISSING: [&str; 4] = [
-    "snapshot_ns",
-    "genext_trace_time",
-    "genext_resume_time",
-    "pause_ms",
-];
+const MISSING: [&str; 4] = ["snapshot_ns", "genext_trace_time", "genext_resume_time", "pause_ms"];
 
 /// CPU time of this thread, in nanoseconds.
 fn cpu() -> f64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes to the place given.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
@@ -234,10 +226,7 @@ fn loop_nested() -> f64 {
     }
     let program = Tla::new(NESTED);
     let (n, m) = (100_000, 100);
-    against(
-        || program.int(&[n, m]),
-        || native(black_box(n), black_box(m)),
-    )
+    against(|| program.int(&[n, m]), || native(black_box(n), black_box(m)))
 }
 
 const MANDELBROT: &str = "
@@ -353,8 +342,7 @@ fn loop_float(boxed: bool) -> f64 {
         let program = Tla::new(MANDELBROT);
         return against(|| program.int(&[n]), || native(black_box(n)));
     }
-    let program =
-        calc::parser::parse(&mandelbrot_in_calc(n)).unwrap_or_else(|mistake| panic!("{mistake}"));
+    let program = calc::parser::parse(&mandelbrot_in_calc(n)).unwrap_or_else(|mistake| panic!("{mistake}"));
     let run = || calc::run(program.get()).map_or(0, calc::Value::as_int);
     against(run, || native(black_box(n)))
 }
@@ -456,12 +444,7 @@ fn loop_array(mixed: bool) -> f64 {
     }
     let program = cells::compiler::compile(&text).unwrap_or_else(|mistake| panic!("{mistake}"));
     against(
-        || {
-            cells::run(program.get())
-                .ok()
-                .and_then(cells::Value::as_int)
-                .expect("an integer")
-        },
+        || cells::run(program.get()).ok().and_then(cells::Value::as_int).expect("an integer"),
         || native(black_box(1000)),
     )
 }
@@ -759,9 +742,7 @@ fn plain_overhead() -> Option<f64> {
     let instructions = |jit: bool| -> Option<f64> {
         let target = target.join(if jit { "jit" } else { "plain" });
         let mut build = std::process::Command::new("cargo");
-        build
-            .current_dir(root)
-            .args(["build", "--quiet", "--release", "-p", "tla"]);
+        build.current_dir(root).args(["build", "--quiet", "--release", "-p", "tla"]);
         if !jit {
             build.arg("--no-default-features");
         }
@@ -789,13 +770,8 @@ fn plain_overhead() -> Option<f64> {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let json = arguments
-        .iter()
-        .position(|argument| argument == "--json")
-        .and_then(|at| arguments.get(at + 1));
-    let only = arguments
-        .iter()
-        .find(|argument| !argument.starts_with("--") && Some(*argument) != json);
+    let json = arguments.iter().position(|argument| argument == "--json").and_then(|at| arguments.get(at + 1));
+    let only = arguments.iter().find(|argument| !argument.starts_with("--") && Some(*argument) != json);
     let mut figures: Vec<(&str, Option<f64>)> = Vec::new();
     let mut figure = |name: &'static str, make: &dyn Fn() -> Option<f64>| {
         if only.is_some_and(|only| !name.contains(only.as_str())) {
@@ -836,7 +812,6 @@ fn main() {
                 None => format!("  \"{name}\": null"),
             })
             .collect();
-        std::fs::write(file, format!("{{\n{}\n}}\n", lines.join(",\n")))
-            .expect("the file can be written");
+        std::fs::write(file, format!("{{\n{}\n}}\n", lines.join(",\n"))).expect("the file can be written");
     }
 }

@@ -12,22 +12,10 @@ use metajit::ir::tree::Portal;
 use metajit::ir::{Arg, ArgRange, Aux, Callee, Effect, Inst, Op, OpRef};
 use metajit::object::{Field, Kind, Mutability};
 
-static PORTAL: Portal = Portal {
-    name: "cost",
-    greens: 0,
-    reds: &[],
-    virtualizable: None,
-};
+static PORTAL: Portal = Portal { name: "cost", greens: 0, reds: &[], virtualizable: None };
 
 const fn word(name: &'static str, offset: u32) -> Field {
-    Field {
-        shape: "Cost",
-        name,
-        offset,
-        kind: Kind::I64,
-        mutability: Mutability::Mutable,
-        is_array: false,
-    }
+    Field { shape: "Cost", name, offset, kind: Kind::I64, mutability: Mutability::Mutable, is_array: false }
 }
 /// Enough that no two loads near each other read the same one: the optimizer would have merged them.
 static FIELDS: [Field; 64] = {
@@ -43,13 +31,8 @@ static FIELDS: [Field; 64] = {
 extern "C" fn callee(a: u64, b: u64) -> u64 {
     a ^ b
 }
-static CALLEE: Callee = Callee {
-    name: "callee",
-    address: callee as *const (),
-    params: 2,
-    results: 1,
-    effect: Effect::Any,
-};
+static CALLEE: Callee =
+    Callee { name: "callee", address: callee as *const (), params: 2, results: 1, effect: Effect::Any };
 
 struct Shape {
     /// Live values per guard.
@@ -89,11 +72,7 @@ impl Maker {
     fn inst(&mut self, op: Op, args: &[Arg], aux: Aux) -> OpRef {
         let mut fixed = [Arg::Const(0); 3];
         fixed[..args.len()].copy_from_slice(args);
-        self.code.insts.push(Inst {
-            op,
-            args: fixed,
-            aux,
-        });
+        self.code.insts.push(Inst { op, args: fixed, aux });
         let op = OpRef(self.code.insts.len() as u32 - 1);
         self.code.blocks.last_mut().unwrap().insts.push(op);
         op
@@ -129,31 +108,17 @@ impl Maker {
 fn params(maker: &mut Maker, count: u32) -> Vec<OpRef> {
     let params: Vec<OpRef> = (0..count)
         .map(|i| {
-            maker.code.insts.push(Inst {
-                op: Op::Param,
-                args: [Arg::Const(0); 3],
-                aux: Aux::Index(i),
-            });
+            maker.code.insts.push(Inst { op: Op::Param, args: [Arg::Const(0); 3], aux: Aux::Index(i) });
             OpRef(maker.code.insts.len() as u32 - 1)
         })
         .collect();
-    maker.code.blocks.push(Block {
-        params: params.clone(),
-        insts: Vec::new(),
-        end: End::Finish(Vec::new()),
-    });
+    maker.code.blocks.push(Block { params: params.clone(), insts: Vec::new(), end: End::Finish(Vec::new()) });
     params
 }
 
 fn make(ops: usize, shape: &Shape) -> Code {
     let mut maker = Maker {
-        code: Code {
-            portal: &PORTAL,
-            insts: Vec::new(),
-            args: Vec::new(),
-            blocks: Vec::new(),
-            exits: Vec::new(),
-        },
+        code: Code { portal: &PORTAL, insts: Vec::new(), args: Vec::new(), blocks: Vec::new(), exits: Vec::new() },
         seed: 42,
         recent: Vec::new(),
     };
@@ -187,11 +152,7 @@ fn make(ops: usize, shape: &Shape) -> Code {
                     let start = maker.code.args.len() as u32;
                     let (a, b) = maker.pick_two();
                     maker.code.args.extend([a, b]);
-                    maker.value(
-                        Op::Call,
-                        &[],
-                        Aux::Call(&CALLEE, ArgRange { start, len: 2 }),
-                    );
+                    maker.value(Op::Call, &[], Aux::Call(&CALLEE, ArgRange { start, len: 2 }));
                 }
             } else {
                 let low = maker.inst(Op::And, &[loaded, Arg::Const(1)], Aux::None);
@@ -223,17 +184,11 @@ fn synthetic(compiler: &mut Compiler) {
         for calls in [true, false] {
             for (live, stable) in [(0, 0), (4, 2), (10, 0), (10, 4), (20, 6)] {
                 for ops in [50, 200, 1000, 5000] {
-                    let shape = Shape {
-                        live,
-                        calls,
-                        stable,
-                    };
+                    let shape = Shape { live, calls, stable };
                     let code = make(ops, &shape);
                     let options = Options::new(quality);
                     let (time, bytes, _) = measure(compiler, &code, &options);
-                    println!(
-                        "{quality:?} {calls:>8} {live:>4} {stable:>6} {ops:>5} {time:>8.2} {bytes:>9}"
-                    );
+                    println!("{quality:?} {calls:>8} {live:>4} {stable:>6} {ops:>5} {time:>8.2} {bytes:>9}");
                 }
             }
         }

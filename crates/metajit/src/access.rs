@@ -126,11 +126,7 @@ pub unsafe fn write_item<T: Item>(object: *mut Header, offset: u32, index: i64, 
         if T::KIND.may_hold_reference() {
             gc::write_barrier_item(object, index as u64);
         }
-        T::write(
-            object.cast::<u8>().add(offset as usize),
-            index as usize,
-            value,
-        );
+        T::write(object.cast::<u8>().add(offset as usize), index as usize, value);
     }
 }
 

@@ -28,10 +28,6 @@ pub struct Context {
 
 impl Default for Context {
     fn default() -> Self {
-        Context {
-            panicked: 0,
-            results: [0; MAX_RESULTS],
-            slots: [0; MAX_SLOTS],
-        }
+        Context { panicked: 0, results: [0; MAX_RESULTS], slots: [0; MAX_SLOTS] }
     }
 }

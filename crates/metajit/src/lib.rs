@@ -25,8 +25,7 @@ pub mod twin;
 pub mod word;
 
 pub use metajit_macros::{
-    dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum, jit_object,
-    jit_word,
+    dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum, jit_object, jit_word,
 };
 
 /// Marks where one iteration of the interpreter's loop begins.
@@ -50,8 +49,8 @@ pub use hints::{promote, we_are_jitted};
 pub mod prelude {
     pub use crate::word::Word;
     pub use crate::{
-        can_enter_jit, dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum,
-        jit_merge_point, jit_object, jit_word, promote, we_are_jitted,
+        can_enter_jit, dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum, jit_merge_point,
+        jit_object, jit_word, promote, we_are_jitted,
     };
 }
 
@@ -69,9 +68,9 @@ pub mod rt {
         ir::{Arg, Callee, Effect},
         record::{Allocation, Enter, Meta},
         twin::{
-            AsciiTwin, BoolTwin, CharTwin, DefaultTwin, FailingTwin, Flat, FloatAssociated,
-            FloatTwin, IntTwin, Joined, MoreIntTwin, NestedOptionTwin, OptionTwin, Raw, Reader,
-            Receiver, ResultTwin, Retrace, Scrutinee, SignedTwin, Traced, Twin, UnsignedTwin,
+            AsciiTwin, BoolTwin, CharTwin, DefaultTwin, FailingTwin, Flat, FloatAssociated, FloatTwin, IntTwin, Joined,
+            MoreIntTwin, NestedOptionTwin, OptionTwin, Raw, Reader, Receiver, ResultTwin, Retrace, Scrutinee,
+            SignedTwin, Traced, Twin, UnsignedTwin,
         },
     };
 }

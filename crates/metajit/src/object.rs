@@ -159,25 +159,13 @@ pub struct Shape {
 static SHAPES: OnceLock<Mutex<Vec<&'static Shape>>> = OnceLock::new();
 
 fn shapes() -> std::sync::MutexGuard<'static, Vec<&'static Shape>> {
-    SHAPES
-        .get_or_init(Default::default)
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    SHAPES.get_or_init(Default::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl Shape {
     /// A shape not yet numbered.
-    pub const fn new(
-        name: &'static str,
-        fields: &'static [Field],
-        array: Option<&'static Field>,
-    ) -> Shape {
-        Shape {
-            name,
-            fields,
-            array,
-            id: AtomicU32::new(0),
-        }
+    pub const fn new(name: &'static str, fields: &'static [Field], array: Option<&'static Field>) -> Shape {
+        Shape { name, fields, array, id: AtomicU32::new(0) }
     }
 
     /// The number that headers of this shape hold: never 0, given at first use, the same in all threads.

@@ -91,11 +91,7 @@ impl Modes {
     #[must_use]
     pub fn with_collector(mut self, name: &str, parameters: &str, collector: &str) -> Modes {
         #[cfg(feature = "jit")]
-        self.modes.push(Mode {
-            name: name.to_owned(),
-            collector: collector.to_owned(),
-            parameters: of(parameters),
-        });
+        self.modes.push(Mode { name: name.to_owned(), collector: collector.to_owned(), parameters: of(parameters) });
         let _ = (&mut self, name, parameters, collector);
         self
     }
@@ -111,9 +107,7 @@ impl Modes {
 #[cfg(feature = "jit")]
 fn of(text: &str) -> Parameters {
     let mut parameters = Parameters::default();
-    parameters
-        .set(text)
-        .unwrap_or_else(|error| panic!("{error}"));
+    parameters.set(text).unwrap_or_else(|error| panic!("{error}"));
     parameters
 }
 
@@ -129,10 +123,7 @@ pub enum Ran<T> {
 }
 
 /// Runs a program in one mode, on a thread of its own.
-pub fn run_in<T: Send + 'static>(
-    mode: &Mode,
-    run: impl FnOnce() -> T + Send + 'static,
-) -> (Ran<T>, Report) {
+pub fn run_in<T: Send + 'static>(mode: &Mode, run: impl FnOnce() -> T + Send + 'static) -> (Ran<T>, Report) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let mode = mode.clone();
     let work = move || {
@@ -151,11 +142,7 @@ pub fn run_in<T: Send + 'static>(
                 payload
                     .downcast_ref::<String>()
                     .cloned()
-                    .or_else(|| {
-                        payload
-                            .downcast_ref::<&str>()
-                            .map(|text| (*text).to_owned())
-                    })
+                    .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
                     .unwrap_or_default(),
             ),
         };
@@ -166,11 +153,7 @@ pub fn run_in<T: Send + 'static>(
         // The receiver is gone if it lost patience.
         let _ = sender.send((ran, report));
     };
-    let thread = std::thread::Builder::new()
-        .name("run".to_owned())
-        .stack_size(STACK)
-        .spawn(work)
-        .expect("a thread");
+    let thread = std::thread::Builder::new().name("run".to_owned()).stack_size(STACK).spawn(work).expect("a thread");
     match receiver.recv_timeout(PATIENCE) {
         Ok(result) => {
             let _ = thread.join();
@@ -202,10 +185,7 @@ pub struct Mismatch {
 impl std::fmt::Display for Mismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Mismatch { mode, plain, other } = self;
-        write!(
-            f,
-            "mode '{mode}' differs\n  plain: {plain}\n  other: {other}"
-        )
+        write!(f, "mode '{mode}' differs\n  plain: {plain}\n  other: {other}")
     }
 }
 
@@ -265,11 +245,7 @@ pub fn check<T: PartialEq + Debug + Send + 'static>(
         if *expected == ran.clone_text() {
             return Ok(report);
         }
-        Err(Mismatch {
-            mode: mode.name.clone(),
-            plain: expected.clone(),
-            other: ran.clone_text(),
-        })
+        Err(Mismatch { mode: mode.name.clone(), plain: expected.clone(), other: ran.clone_text() })
     };
     #[cfg(feature = "jit")]
     let mut guards = 0;
@@ -277,11 +253,7 @@ pub fn check<T: PartialEq + Debug + Send + 'static>(
         let _report = one(mode)?;
         #[cfg(feature = "jit")]
         {
-            let Statistics {
-                guards_compiled,
-                compilations,
-                ..
-            } = _report.statistics;
+            let Statistics { guards_compiled, compilations, .. } = _report.statistics;
             guards = guards.max(guards_compiled / compilations.max(1));
         }
     }
@@ -289,19 +261,10 @@ pub fn check<T: PartialEq + Debug + Send + 'static>(
     let mut forced = 0;
     #[cfg(feature = "jit")]
     for number in guards_to_force(modes.forced, guards) {
-        let (eagerness, quality) = if number % 2 == 0 {
-            (1, "quick=1,")
-        } else {
-            (60, "")
-        };
-        let text = format!(
-            "{quality}threshold=3,function_threshold=6,trace_eagerness={eagerness},fail_guard={number}"
-        );
-        let mode = Mode {
-            name: format!("guard {number} fails ({text})"),
-            collector: String::new(),
-            parameters: of(&text),
-        };
+        let (eagerness, quality) = if number % 2 == 0 { (1, "quick=1,") } else { (60, "") };
+        let text = format!("{quality}threshold=3,function_threshold=6,trace_eagerness={eagerness},fail_guard={number}");
+        let mode =
+            Mode { name: format!("guard {number} fails ({text})"), collector: String::new(), parameters: of(&text) };
         let report = one(&mode)?;
         if report.statistics.guards_forced > 0 {
             forced += 1;
@@ -317,11 +280,7 @@ pub fn check<T: PartialEq + Debug + Send + 'static>(
 /// to have.
 #[cfg(feature = "jit")]
 fn guards_to_force(limit: u32, guards: u64) -> impl Iterator<Item = u32> {
-    let stride = if limit == u32::MAX {
-        1
-    } else {
-        (guards as u32 / limit.max(1)).max(1)
-    };
+    let stride = if limit == u32::MAX { 1 } else { (guards as u32 / limit.max(1)).max(1) };
     (0..limit).map(move |number| 1 + number * stride + (number + guards as u32) % stride)
 }
 
@@ -508,17 +467,11 @@ pub fn fuzz<T: PartialEq + Debug + Send + 'static>(
                 std::panic::set_hook(hook);
                 let mismatch = test(&least).err().unwrap_or(first);
                 let program = make(&mut Genes::new(&least));
-                panic!(
-                    "{}, seed {seed}: {mismatch}\nprogram:\n{program}\nchoices: {least:?}",
-                    campaign.name
-                );
+                panic!("{}, seed {seed}: {mismatch}\nprogram:\n{program}\nchoices: {least:?}", campaign.name);
             }
         }
     }
-    eprintln!(
-        "{}: {} programs from seed {}: {total:?}",
-        campaign.name, campaign.programs, campaign.seed
-    );
+    eprintln!("{}: {} programs from seed {}: {total:?}", campaign.name, campaign.programs, campaign.seed);
     total
 }
 
@@ -544,11 +497,6 @@ mod tests {
     #[test]
     fn a_panic_is_a_result() {
         let checked = check(&Modes::plain(), || panic!("as always"));
-        assert_eq!(
-            checked
-                .map(|checked| checked.runs)
-                .map_err(|error| error.other),
-            Ok(1)
-        );
+        assert_eq!(checked.map(|checked| checked.runs).map_err(|error| error.other), Ok(1));
     }
 }

@@ -9,12 +9,7 @@ use metajit::ir::{Arg, ArgRange, Aux, Callee, Effect, Inst, Op, OpRef};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-static PORTAL: Portal = Portal {
-    name: "test",
-    greens: 0,
-    reds: &[],
-    virtualizable: None,
-};
+static PORTAL: Portal = Portal { name: "test", greens: 0, reds: &[], virtualizable: None };
 
 /// Builds a code, block by block.
 struct Builder(Code);
@@ -25,36 +20,19 @@ fn c(bits: i64) -> Arg {
 
 impl Builder {
     fn new() -> Builder {
-        Builder(Code {
-            portal: &PORTAL,
-            insts: Vec::new(),
-            args: Vec::new(),
-            blocks: Vec::new(),
-            exits: Vec::new(),
-        })
+        Builder(Code { portal: &PORTAL, insts: Vec::new(), args: Vec::new(), blocks: Vec::new(), exits: Vec::new() })
     }
 
     fn push(&mut self, op: Op, args: &[Arg], aux: Aux) -> OpRef {
         let mut fixed = [Arg::Const(0); 3];
         fixed[..args.len()].copy_from_slice(args);
-        self.0.insts.push(Inst {
-            op,
-            args: fixed,
-            aux,
-        });
+        self.0.insts.push(Inst { op, args: fixed, aux });
         OpRef(self.0.insts.len() as u32 - 1)
     }
 
     fn block(&mut self, params: &[Op]) -> Vec<Arg> {
-        let params: Vec<OpRef> = (0u32..)
-            .zip(params)
-            .map(|(i, &op)| self.push(op, &[], Aux::Index(i)))
-            .collect();
-        self.0.blocks.push(Block {
-            params: params.clone(),
-            insts: Vec::new(),
-            end: End::Finish(Vec::new()),
-        });
+        let params: Vec<OpRef> = (0u32..).zip(params).map(|(i, &op)| self.push(op, &[], Aux::Index(i))).collect();
+        self.0.blocks.push(Block { params: params.clone(), insts: Vec::new(), end: End::Finish(Vec::new()) });
         params.into_iter().map(Arg::Op).collect()
     }
 
@@ -69,10 +47,7 @@ impl Builder {
     }
 
     fn call(&mut self, callee: &'static Callee, args: &[Arg]) -> Arg {
-        let range = ArgRange {
-            start: self.0.args.len() as u32,
-            len: args.len() as u32,
-        };
+        let range = ArgRange { start: self.0.args.len() as u32, len: args.len() as u32 };
         self.0.args.extend(args);
         self.inst(Op::Call, &[], Aux::Call(callee, range))
     }
@@ -175,17 +150,7 @@ fn a_bridge_uses_values_of_the_loop() {
 
 #[test]
 fn overflow_of_sums_with_constants() {
-    let edges = [
-        i64::MIN,
-        i64::MIN + 1,
-        -2,
-        -1,
-        0,
-        1,
-        2,
-        i64::MAX - 1,
-        i64::MAX,
-    ];
+    let edges = [i64::MIN, i64::MIN + 1, -2, -1, 0, 1, 2, i64::MAX - 1, i64::MAX];
     for constant in edges {
         let mut b = Builder::new();
         let x = b.block(&[Op::Param])[0];
@@ -225,13 +190,8 @@ extern "C" fn three_words(a: u64, b: u64, out: *mut u64) -> u64 {
     a + 1
 }
 
-static THREE_WORDS: Callee = Callee {
-    name: "three_words",
-    address: three_words as *const (),
-    params: 2,
-    results: 3,
-    effect: Effect::Any,
-};
+static THREE_WORDS: Callee =
+    Callee { name: "three_words", address: three_words as *const (), params: 2, results: 3, effect: Effect::Any };
 
 #[test]
 fn calls_return_several_words() {
@@ -248,19 +208,11 @@ fn calls_return_several_words() {
 }
 
 extern "C" fn frames() -> u64 {
-    std::backtrace::Backtrace::force_capture()
-        .to_string()
-        .contains("backtraces_pass_compiled_frames")
-        .into()
+    std::backtrace::Backtrace::force_capture().to_string().contains("backtraces_pass_compiled_frames").into()
 }
 
-static FRAMES: Callee = Callee {
-    name: "frames",
-    address: frames as *const (),
-    params: 0,
-    results: 1,
-    effect: Effect::Any,
-};
+static FRAMES: Callee =
+    Callee { name: "frames", address: frames as *const (), params: 0, results: 1, effect: Effect::Any };
 
 #[test]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -280,13 +232,8 @@ extern "C" fn panics(context: u64) -> u64 {
     0
 }
 
-static PANICS: Callee = Callee {
-    name: "panics",
-    address: panics as *const (),
-    params: 1,
-    results: 1,
-    effect: Effect::Any,
-};
+static PANICS: Callee =
+    Callee { name: "panics", address: panics as *const (), params: 1, results: 1, effect: Effect::Any };
 
 #[test]
 fn a_panic_leaves_at_once() {
@@ -327,9 +274,7 @@ fn an_exit_wider_than_the_context_is_refused() {
     let exit = b.exit(&vec![red; MAX_SLOTS + 1]);
     b.end(End::Exit(ExitId(exit)));
     assert_eq!(
-        compilers()
-            .compile(&b.0, &Options::new(Quality::Quick))
-            .unwrap_err(),
+        compilers().compile(&b.0, &Options::new(Quality::Quick)).unwrap_err(),
         CompileError::TooManySlots(MAX_SLOTS + 1)
     );
 }
@@ -340,16 +285,9 @@ fn both_queues_hand_every_job_back_in_order() {
     let red = b.block(&[Op::Param])[0];
     let sum = b.op(Op::Add, &[red, c(1)]);
     b.end(End::Finish(vec![sum]));
-    for mut queue in [
-        Queue::synchronous(compilers()),
-        Queue::background(compilers()),
-    ] {
+    for mut queue in [Queue::synchronous(compilers()), Queue::background(compilers())] {
         for token in 0..20 {
-            queue.submit(Job {
-                token,
-                code: b.0.clone(),
-                options: Options::new(Quality::Full),
-            });
+            queue.submit(Job { token, code: b.0.clone(), options: Options::new(Quality::Full) });
         }
         for token in 0..20u64 {
             let done = queue.wait().unwrap();

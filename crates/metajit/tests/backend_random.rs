@@ -74,24 +74,10 @@ struct Floats {
 
 /// Every shape but `Node`; objects of them are made by the code alone.
 fn shapes() -> [&'static Shape; 8] {
-    [
-        Refs::SHAPE,
-        I8s::SHAPE,
-        U8s::SHAPE,
-        I16s::SHAPE,
-        U16s::SHAPE,
-        I32s::SHAPE,
-        U32s::SHAPE,
-        Floats::SHAPE,
-    ]
+    [Refs::SHAPE, I8s::SHAPE, U8s::SHAPE, I16s::SHAPE, U16s::SHAPE, I32s::SHAPE, U32s::SHAPE, Floats::SHAPE]
 }
 
-static PORTAL: Portal = Portal {
-    name: "random",
-    greens: 0,
-    reds: &[],
-    virtualizable: None,
-};
+static PORTAL: Portal = Portal { name: "random", greens: 0, reds: &[], virtualizable: None };
 
 /// Every array has at least so many items, and nodes exactly so many.
 const ITEMS: u64 = 4;
@@ -168,20 +154,8 @@ impl FromBits for Node {
     }
 }
 
-const fn callee(
-    name: &'static str,
-    address: *const (),
-    params: u8,
-    results: u8,
-    effect: Effect,
-) -> Callee {
-    Callee {
-        name,
-        address,
-        params,
-        results,
-        effect,
-    }
+const fn callee(name: &'static str, address: *const (), params: u8, results: u8, effect: Effect) -> Callee {
+    Callee { name, address, params, results, effect }
 }
 static MIX: Callee = callee("mix", mix as *const (), 2, 1, Effect::Elidable);
 static SEVERAL: Callee = callee("several", several as *const (), 3, 3, Effect::Any);
@@ -189,13 +163,7 @@ static OF_FLOAT: Callee = callee("of_float", of_float as *const (), 2, 1, Effect
 static COLLECTS: Callee = callee("collects", collects as *const (), 1, 1, Effect::Any);
 static CHANGES: Callee = callee("changes", changes as *const (), 2, 1, Effect::Any);
 static MAY_PANIC: Callee = callee("may_panic", may_panic as *const (), 1, 1, Effect::Any);
-static MAY_INVALIDATE: Callee = callee(
-    "may_invalidate",
-    may_invalidate as *const (),
-    1,
-    1,
-    Effect::Any,
-);
+static MAY_INVALIDATE: Callee = callee("may_invalidate", may_invalidate as *const (), 1, 1, Effect::Any);
 static MANY: Callee = callee("many", many as *const (), 8, 1, Effect::Any);
 
 /// What a value is, beyond its register class.
@@ -287,11 +255,7 @@ impl Generator {
     fn push(&mut self, op: Op, args: &[Arg], aux: Aux) -> OpRef {
         let mut fixed = [Arg::Const(0); 3];
         fixed[..args.len()].copy_from_slice(args);
-        self.code.insts.push(Inst {
-            op,
-            args: fixed,
-            aux,
-        });
+        self.code.insts.push(Inst { op, args: fixed, aux });
         OpRef(self.code.insts.len() as u32 - 1)
     }
 
@@ -326,28 +290,14 @@ impl Generator {
 
     fn new_block(&mut self, params: Vec<OpRef>) {
         self.block = self.code.blocks.len();
-        self.code.blocks.push(Block {
-            params,
-            insts: Vec::new(),
-            end: End::Finish(Vec::new()),
-        });
+        self.code.blocks.push(Block { params, insts: Vec::new(), end: End::Finish(Vec::new()) });
     }
 
     /// A value of this sort, rather a recent one.
     fn value(&mut self, sort: Sort) -> Option<Arg> {
-        let of_sort: Vec<OpRef> = self
-            .scope
-            .0
-            .iter()
-            .filter(|v| v.1 == sort)
-            .map(|v| v.0)
-            .collect();
+        let of_sort: Vec<OpRef> = self.scope.0.iter().filter(|v| v.1 == sort).map(|v| v.0).collect();
         let recent = &of_sort[of_sort.len().saturating_sub(6)..];
-        let from = if self.random.one_in(3) {
-            &of_sort[..]
-        } else {
-            recent
-        };
+        let from = if self.random.one_in(3) { &of_sort[..] } else { recent };
         (!from.is_empty()).then(|| Arg::Op(self.random.of(from)))
     }
 
@@ -420,11 +370,8 @@ impl Generator {
         if self.bridges > 0 && self.random.one_in(5) {
             self.bridges -= 1;
             let id = BlockId(self.code.blocks.len() as u32);
-            self.code.exits[exit as usize] = Exit {
-                bridge: Some(id),
-                slots: Vec::new(),
-                ..self.code.exits[exit as usize].clone()
-            };
+            self.code.exits[exit as usize] =
+                Exit { bridge: Some(id), slots: Vec::new(), ..self.code.exits[exit as usize].clone() };
             let (block, scope) = (self.block, self.scope.clone());
             self.new_block(Vec::new());
             let ops = self.random.below(15);
@@ -453,9 +400,7 @@ impl Generator {
             }
             2 => {
                 let b = self.int();
-                let op = self
-                    .random
-                    .of(&[Op::AddOvf, Op::SubOvf, Op::MulOvf, Op::UmulOvf]);
+                let op = self.random.of(&[Op::AddOvf, Op::SubOvf, Op::MulOvf, Op::UmulOvf]);
                 let overflow = self.plain(op, &[a, b]);
                 self.guard(Op::GuardFalse, &[overflow]);
                 let arithmetic = match op {
@@ -589,12 +534,7 @@ impl Generator {
         let node = self.of(Sort::Object("Node"));
         let array = Node::SHAPE.array.expect("a node has items");
         let stores: Vec<(Arg, Arg)> = (0..2 + self.random.below(3))
-            .map(|_| {
-                (
-                    Arg::Const(self.random.below(ITEMS as usize) as u64),
-                    self.either(),
-                )
-            })
+            .map(|_| (Arg::Const(self.random.below(ITEMS as usize) as u64), self.either()))
             .collect();
         for (index, value) in stores {
             self.inst(Op::StoreItem, &[node, index, value], Aux::Field(array));
@@ -602,11 +542,7 @@ impl Generator {
     }
 
     fn allocate(&mut self) {
-        let shape = if self.random.one_in(2) {
-            Node::SHAPE
-        } else {
-            self.random.of(&shapes())
-        };
+        let shape = if self.random.one_in(2) { Node::SHAPE } else { self.random.of(&shapes()) };
         let array = shape.array.expect("every shape has an array");
         let len = match self.random.below(6) {
             _ if shape.name == "Node" => Arg::Const(ITEMS),
@@ -634,26 +570,15 @@ impl Generator {
     }
 
     fn call(&mut self) {
-        let callee = self.random.of(&[
-            &MIX,
-            &SEVERAL,
-            &OF_FLOAT,
-            &COLLECTS,
-            &CHANGES,
-            &MAY_PANIC,
-            &MAY_INVALIDATE,
-            &MANY,
-        ]);
+        let callee =
+            self.random.of(&[&MIX, &SEVERAL, &OF_FLOAT, &COLLECTS, &CHANGES, &MAY_PANIC, &MAY_INVALIDATE, &MANY]);
         let mut args: Vec<Arg> = (0..callee.params).map(|_| self.int()).collect();
         match callee.name {
             "of_float" => args[0] = self.float(),
             "changes" => args[0] = self.of(Sort::Object("Node")),
             _ => {}
         }
-        let range = ArgRange {
-            start: self.code.args.len() as u32,
-            len: args.len() as u32,
-        };
+        let range = ArgRange { start: self.code.args.len() as u32, len: args.len() as u32 };
         self.code.args.extend(args);
         let first = self.inst(Op::Call, &[], Aux::Call(callee, range));
         self.add(first, Sort::Int);
@@ -719,26 +644,10 @@ impl Generator {
 
 fn generate(seed: u64) -> Code {
     let node = Sort::Object("Node");
-    let carried = vec![
-        Sort::Int,
-        Sort::Int,
-        Sort::Int,
-        Sort::Int,
-        Sort::Float,
-        Sort::Float,
-        node,
-        node,
-        Sort::Either,
-    ];
+    let carried = vec![Sort::Int, Sort::Int, Sort::Int, Sort::Int, Sort::Float, Sort::Float, node, node, Sort::Either];
     let mut generator = Generator {
         random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
-        code: Code {
-            portal: &PORTAL,
-            insts: Vec::new(),
-            args: Vec::new(),
-            blocks: Vec::new(),
-            exits: Vec::new(),
-        },
+        code: Code { portal: &PORTAL, insts: Vec::new(), args: Vec::new(), blocks: Vec::new(), exits: Vec::new() },
         scope: Scope::default(),
         block: 0,
         carried: carried.clone(),
@@ -775,22 +684,12 @@ fn objects(input: &Input) -> [Root<Node>; 2] {
     let make = |i: usize| {
         let float = f64::from_bits(input.floats[i]);
         let a = input.numbers[i] as i64;
-        let node = Node::alloc(
-            a,
-            i == 0,
-            Node::null(),
-            number(i),
-            float,
-            ITEMS as i64,
-            number(2),
-        );
+        let node = Node::alloc(a, i == 0, Node::null(), number(i), float, ITEMS as i64, number(2));
         Root::new(node)
     };
     let nodes = [make(0), make(1)];
     nodes[0].get().set_next(nodes[1].get());
-    nodes[0]
-        .get()
-        .set_items(1, Value::from_bits(nodes[0].get().bits()));
+    nodes[0].get().set_items(1, Value::from_bits(nodes[0].get().bits()));
     nodes
 }
 
@@ -832,12 +731,7 @@ fn run_valid(
     let words: Box<[Cell<u64>]> = words.iter().copied().map(Cell::new).collect();
     // SAFETY: the words live as long as the range, at the same place.
     let roots = unsafe { RootRange::new(words.as_ptr().cast(), words.len()) };
-    Outcome {
-        how,
-        _roots: roots,
-        words,
-        nodes,
-    }
+    Outcome { how, _roots: roots, words, nodes }
 }
 
 /// Whether two words of two runs mean the same, objects being compared as graphs.
@@ -960,12 +854,7 @@ fn try_seed(seed: u64, compiler: &mut Compiler) -> Result<u64, String> {
     let mut ways = 0;
     for _ in 0..3 {
         let input = Input {
-            words: [
-                random.below(9) as u64,
-                random.int(),
-                random.int(),
-                random.int(),
-            ],
+            words: [random.below(9) as u64, random.int(), random.int(), random.int()],
             floats: [random.float(), random.float()],
             numbers: (0..3).map(|_| random.int()).collect(),
         };
@@ -985,8 +874,7 @@ fn try_seed(seed: u64, compiler: &mut Compiler) -> Result<u64, String> {
                 // SAFETY: the context holds the reds, and the objects are rooted.
                 unsafe { machine.entry()(context) }
             });
-            same(&code, &sorts, &expected, &actual)
-                .map_err(|error| format!("{:?}: {error}", machine.quality()))?;
+            same(&code, &sorts, &expected, &actual).map_err(|error| format!("{:?}: {error}", machine.quality()))?;
         }
     }
     Ok(ways)
@@ -1005,12 +893,7 @@ impl Drop for Named {
 
 #[test]
 fn random_codes_run_as_evaluated() {
-    gc::configure(Config {
-        stress: Stress::OneIn(60),
-        verify: true,
-        poison: true,
-        ..Config::default()
-    });
+    gc::configure(Config { stress: Stress::OneIn(60), verify: true, poison: true, ..Config::default() });
     let arena = Arena::new(4 << 20).expect("executable memory");
     let mut compiler = Compiler::new(arena.clone()).expect("a compiler");
     let seeds = match std::env::var("METAJIT_RANDOM") {

@@ -72,22 +72,15 @@ fn parse_command(case: &mut Case) -> Result<String, String> {
         return Err(format!("printing is not stable:\n{printed}\n{again}"));
     }
     // Other spellings of the same.
-    let style = Style {
-        own_numbers: true,
-        ..Style::LOG
-    };
+    let style = Style { own_numbers: true, ..Style::LOG };
     let own = match &parsed {
         Body::Tree(tree) => print::tree(tree, style),
         Body::Code(code) => print::code(code, style),
     };
     match parse(&own, &Bindings::default()) {
         Ok(body) if body.to_string() == printed => Ok(printed),
-        Ok(body) => Err(format!(
-            "by its own numbers it is something else:\n{body}\n{own}"
-        )),
-        Err(error) => Err(format!(
-            "by its own numbers it does not parse: {error}\n{own}"
-        )),
+        Ok(body) => Err(format!("by its own numbers it is something else:\n{body}\n{own}")),
+        Err(error) => Err(format!("by its own numbers it does not parse: {error}\n{own}")),
     }
 }
 
@@ -97,10 +90,7 @@ fn body(case: &Case) -> Result<Body, String> {
 }
 
 fn bindings() -> Bindings<'static> {
-    Bindings {
-        callee: Some(&runs::callee),
-        ..Bindings::default()
-    }
+    Bindings { callee: Some(&runs::callee), ..Bindings::default() }
 }
 
 /// Says whether it is well formed.
@@ -114,9 +104,7 @@ fn eval_command(case: &mut Case) -> Result<String, String> {
     let Body::Code(code) = body(case)? else {
         return Err("only code can be run".to_string());
     };
-    run_all(case, &code, &mut |context, valid| {
-        runs::evaluate(&code, context, valid)
-    })
+    run_all(case, &code, &mut |context, valid| runs::evaluate(&code, context, valid))
 }
 
 /// Runs code by some engine, once for each `run:` line.
@@ -172,11 +160,7 @@ fn split(text: &str) -> File {
         let marker = (start..end).find(|&i| lines[i] == "--- output");
         cases.push((start + 1, marker.unwrap_or(end), end));
     }
-    File {
-        prelude: (1, first.unwrap_or(1)),
-        lines,
-        cases,
-    }
+    File { prelude: (1, first.unwrap_or(1)), lines, cases }
 }
 
 fn case(file: &File, input: (usize, usize), args: &[&str]) -> Case {
@@ -202,30 +186,18 @@ fn case(file: &File, input: (usize, usize), args: &[&str]) -> Case {
         }
         text.push('\n');
     }
-    Case {
-        args: args.iter().map(ToString::to_string).collect(),
-        text,
-        runs,
-    }
+    Case { args: args.iter().map(ToString::to_string).collect(), text, runs }
 }
 
 /// Runs a file; its text with what the cases give, and what differs.
 fn run_file(path: &Path, text: &str) -> (String, String) {
     let file = split(text);
     let mut failures = String::new();
-    let mut words = file
-        .lines
-        .first()
-        .map_or("", String::as_str)
-        .split_whitespace();
+    let mut words = file.lines.first().map_or("", String::as_str).split_whitespace();
     let known = |name| COMMANDS.iter().find(|(known, _)| Some(*known) == name);
     let (Some("test"), Some((name, command))) = (words.next(), known(words.next())) else {
         let names: Vec<&str> = COMMANDS.iter().map(|(name, _)| *name).collect();
-        let _ = writeln!(
-            failures,
-            "{}:1: the first line must be `test` and one of {names:?}",
-            path.display()
-        );
+        let _ = writeln!(failures, "{}:1: the first line must be `test` and one of {names:?}", path.display());
         return (text.to_string(), failures);
     };
     let args: Vec<&str> = words.collect();
@@ -292,11 +264,7 @@ fn difference(expected: &str, found: &str) -> String {
     let mut common = vec![vec![0u32; b.len() + 1]; a.len() + 1];
     for i in (0..a.len()).rev() {
         for j in (0..b.len()).rev() {
-            common[i][j] = if a[i] == b[j] {
-                common[i + 1][j + 1] + 1
-            } else {
-                common[i + 1][j].max(common[i][j + 1])
-            };
+            common[i][j] = if a[i] == b[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
         }
     }
     let (mut i, mut j) = (0, 0);
@@ -322,10 +290,7 @@ fn trace_files(directory: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.expect("an entry of the directory").path();
         if path.is_dir() {
             trace_files(&path, files);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "trace")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "trace") {
             files.push(path);
         }
     }
@@ -367,11 +332,7 @@ fn every_operation_has_an_eval_case() {
         let file = split(&text);
         for &(start, marker, _) in &file.cases {
             let case = case(&file, (start, marker), &[]);
-            assert!(
-                !case.runs.is_empty(),
-                "{}:{start}: never run",
-                path.display()
-            );
+            assert!(!case.runs.is_empty(), "{}:{start}: never run", path.display());
             if let Ok(Body::Code(code)) = body(&case) {
                 seen.extend(code.insts.iter().map(|inst| inst.op));
             }

@@ -5,8 +5,7 @@
 #![allow(missing_docs)]
 
 use metajit::gc::{
-    self, Collector, Config, Event, Finalizers, Kind, OutOfMemory, Root, RootRange, RootSink,
-    Stress, Weak, Window,
+    self, Collector, Config, Event, Finalizers, Kind, OutOfMemory, Root, RootRange, RootSink, Stress, Weak, Window,
 };
 use metajit::prelude::*;
 use std::cell::{Cell, RefCell};
@@ -232,13 +231,7 @@ impl Model {
                 let (first, fill) = (self.value(), self.value());
                 let len = self.length();
                 let (a, b) = (self.bits(first), self.bits(fill));
-                let object = Values::alloc(
-                    id,
-                    Value::from_bits(a),
-                    id as f64,
-                    len as i64,
-                    Value::from_bits(b),
-                );
+                let object = Values::alloc(id, Value::from_bits(a), id as f64, len as i64, Value::from_bits(b));
                 let mut fields = vec![fill; len + 1];
                 fields[0] = first;
                 (fields, object.bits())
@@ -280,11 +273,7 @@ impl Model {
             return;
         }
         let index = self.random.below(len as u64) as usize;
-        let held = if form == Form::Values {
-            self.value()
-        } else {
-            self.reference()
-        };
+        let held = if form == Form::Values { self.value() } else { self.reference() };
         let bits = self.bits(held);
         let target = self.handle(id).bits();
         // SAFETY: the model knows the object's form.
@@ -293,12 +282,8 @@ impl Model {
                 Form::Pair if index == 0 => Pair::from_bits(target).set_left(self.word(held)),
                 Form::Pair => Pair::from_bits(target).set_right(self.word(held)),
                 Form::Table => Table::from_bits(target).set_items(index as i64, self.word(held)),
-                Form::Values if index == 0 => {
-                    Values::from_bits(target).set_first(Value::from_bits(bits))
-                }
-                Form::Values => {
-                    Values::from_bits(target).set_items(index as i64 - 1, Value::from_bits(bits))
-                }
+                Form::Values if index == 0 => Values::from_bits(target).set_first(Value::from_bits(bits)),
+                Form::Values => Values::from_bits(target).set_items(index as i64 - 1, Value::from_bits(bits)),
                 Form::Bytes => Bytes::from_bits(target).set_link(self.word(held)),
             }
         }
@@ -406,10 +391,7 @@ fn random_graph(seed: u64, steps: usize) {
 }
 
 fn graphs(otherwise: u64) -> u64 {
-    std::env::var("METAJIT_GC_GRAPHS")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(otherwise)
+    std::env::var("METAJIT_GC_GRAPHS").ok().and_then(|count| count.parse().ok()).unwrap_or(otherwise)
 }
 
 #[test]
@@ -427,10 +409,7 @@ fn random_graphs_survive_intact() {
 #[test]
 fn random_graphs_survive_collections_at_every_allocation() {
     let count = graphs(20);
-    let config = Config {
-        stress: Stress::EveryAllocation,
-        ..checked()
-    };
+    let config = Config { stress: Stress::EveryAllocation, ..checked() };
     on_a_thread(config, move || {
         for seed in 0..count {
             random_graph(seed + 1_000_000_000, 200);
@@ -441,11 +420,7 @@ fn random_graphs_survive_collections_at_every_allocation() {
 #[test]
 fn random_graphs_survive_without_checks_and_with_random_collections() {
     let count = graphs(50);
-    let config = Config {
-        stress: Stress::OneIn(7),
-        nursery: 32 << 10,
-        ..Config::default()
-    };
+    let config = Config { stress: Stress::OneIn(7), nursery: 32 << 10, ..Config::default() };
     on_a_thread(config, move || {
         for seed in 0..count {
             random_graph(seed + 2_000_000_000, 2_000);
@@ -490,11 +465,7 @@ fn a_word_that_names_any_part_of_an_object_keeps_it_alive() {
             }
             clear_stack();
             let collect = || {
-                if major {
-                    gc::collect()
-                } else {
-                    gc::collect_minor()
-                }
+                if major { gc::collect() } else { gc::collect_minor() }
             };
             collect();
             collect();
@@ -548,10 +519,7 @@ fn handles_in_locals_survive_collections_at_any_depth_of_the_stack() {
         let sum = nest(depth - 1);
         sum + here.id()
     }
-    let config = Config {
-        stress: Stress::OneIn(500),
-        ..checked()
-    };
+    let config = Config { stress: Stress::OneIn(500), ..checked() };
     let thread = std::thread::Builder::new()
         .stack_size(4 << 30)
         .spawn(move || {
@@ -579,11 +547,7 @@ fn both_stacks_are_scanned_after_a_switch() {
                 gc::on_stack(switch.base, switch.suspended, || (switch.f)());
             }
         }
-        let mut switch = Switch {
-            base,
-            suspended: std::ptr::null_mut(),
-            f: &mut f,
-        };
+        let mut switch = Switch { base, suspended: std::ptr::null_mut(), f: &mut f };
         let pointer = &raw mut switch;
         // SAFETY: `base` is the aligned end of a mapped stack; the preserved registers are pushed before the switch.
         unsafe {
@@ -674,9 +638,7 @@ fn a_handle_in_a_preserved_register_survives() {
 #[test]
 fn roots_keep_alive_what_rust_memory_holds() {
     on_a_thread(checked(), || {
-        let roots: Vec<Root<List>> = (0..1_000)
-            .map(|value| Root::new(List::alloc(value, List::null())))
-            .collect();
+        let roots: Vec<Root<List>> = (0..1_000).map(|value| Root::new(List::alloc(value, List::null()))).collect();
         for round in 0..5 {
             gc::collect_minor();
             for (value, root) in roots.iter().enumerate() {
@@ -714,11 +676,7 @@ fn a_visitor_names_the_handles_of_a_table() {
         for (&value, list) in &*table.borrow() {
             assert_eq!(list.value(), value);
         }
-        let weak: Vec<_> = table
-            .borrow()
-            .values()
-            .map(|&list| Weak::new(list))
-            .collect();
+        let weak: Vec<_> = table.borrow().values().map(|&list| Weak::new(list)).collect();
         drop(roots);
         assert_eq!(Rc::strong_count(&table), 1, "the visitor is gone");
         clear_stack();
@@ -752,12 +710,7 @@ fn weak_references_to_dropped_objects_are_cleared() {
             clear_stack();
             if old {
                 // Let all of them grow old first.
-                kept.extend(
-                    weak.iter()
-                        .filter_map(|weak| weak.get())
-                        .map(Root::new)
-                        .collect::<Vec<_>>(),
-                );
+                kept.extend(weak.iter().filter_map(|weak| weak.get()).map(Root::new).collect::<Vec<_>>());
                 gc::collect();
                 kept.truncate(1_000);
                 clear_stack();
@@ -765,10 +718,7 @@ fn weak_references_to_dropped_objects_are_cleared() {
             } else {
                 gc::collect_minor();
             }
-            let (even, odd): (Vec<_>, Vec<_>) = weak
-                .iter()
-                .enumerate()
-                .partition(|(index, _)| index % 2 == 0);
+            let (even, odd): (Vec<_>, Vec<_>) = weak.iter().enumerate().partition(|(index, _)| index % 2 == 0);
             assert!(even.iter().all(|(_, weak)| weak.get().is_some()));
             let dead = odd.iter().filter(|(_, weak)| weak.is_dead()).count();
             assert!(dead >= 990, "{dead} of 1000");
@@ -829,10 +779,7 @@ fn finalizers_wait_for_a_request_if_asked_to() {
             gc::on_death(pair, move || count.set(count.get() + 1));
         }
     }
-    let config = Config {
-        finalizers: Finalizers::OnRequest,
-        ..checked()
-    };
+    let config = Config { finalizers: Finalizers::OnRequest, ..checked() };
     on_a_thread(config, || {
         let count = Rc::default();
         make(&count);
@@ -870,11 +817,7 @@ fn a_list_of_a_million_survives() {
 
 #[test]
 fn a_large_array_holds_references_and_is_freed() {
-    let config = Config {
-        nursery: 1 << 20,
-        nursery_max: 1 << 20,
-        ..checked()
-    };
+    let config = Config { nursery: 1 << 20, nursery_max: 1 << 20, ..checked() };
     on_a_thread(config, || {
         #[inline(never)]
         fn fill(count: i64) -> Box<Root<Table>> {
@@ -940,10 +883,7 @@ fn new_memory_is_zero() {
 
 #[test]
 fn an_exhausted_heap_is_an_error_that_can_be_caught() {
-    let config = Config {
-        limit: 8 << 20,
-        ..Config::default()
-    };
+    let config = Config { limit: 8 << 20, ..Config::default() };
     on_a_thread(config, || {
         for round in 0..3 {
             let outcome = std::panic::catch_unwind(|| {
@@ -994,21 +934,12 @@ fn churn_keeps_resident_memory_flat() {
             .env("METAJIT_GC_CHILD", "1")
             .output()
             .unwrap();
-        assert!(
-            status.status.success(),
-            "{}",
-            String::from_utf8_lossy(&status.stdout)
-        );
+        assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
         return;
     }
-    let seconds = std::env::var("METAJIT_GC_CHURN_SECONDS")
-        .ok()
-        .and_then(|seconds| seconds.parse().ok())
-        .unwrap_or(1.0);
-    let config = Config {
-        growth_min: 4 << 20,
-        ..Config::default()
-    };
+    let seconds =
+        std::env::var("METAJIT_GC_CHURN_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(1.0);
+    let config = Config { growth_min: 4 << 20, ..Config::default() };
     on_a_thread(config, move || {
         let mut random = Random(5);
         let kept = Root::new(Table::alloc(0, 20_000, Any::null()));
@@ -1024,8 +955,7 @@ fn churn_keeps_resident_memory_flat() {
                     };
                     if random.below(3) == 0 {
                         // SAFETY: all objects begin with the fields of `Any`.
-                        kept.get()
-                            .set_items(index, unsafe { Any::from_bits(object) });
+                        kept.get().set_items(index, unsafe { Any::from_bits(object) });
                     }
                 }
                 kept.get().set_items(0, Any::null());
@@ -1037,10 +967,7 @@ fn churn_keeps_resident_memory_flat() {
         let before = resident();
         churn(seconds);
         let after = resident();
-        assert!(
-            after < before + before / 4 + (8 << 20),
-            "resident memory grew from {before} to {after} bytes"
-        );
+        assert!(after < before + before / 4 + (8 << 20), "resident memory grew from {before} to {after} bytes");
     });
 }
 
@@ -1111,24 +1038,18 @@ fn a_write_without_barrier_is_found_when_the_heap_is_verified() {
 #[test]
 #[should_panic(expected = "where no object is")]
 fn a_handle_that_was_not_rooted_is_found_when_memory_is_poisoned() {
-    on_a_thread(
-        Config {
-            verify: false,
-            ..checked()
-        },
-        || {
-            let handles: Vec<u64> = (0..100).map(|id| hidden_pair(id).1).collect();
-            clear_stack();
+    on_a_thread(Config { verify: false, ..checked() }, || {
+        let handles: Vec<u64> = (0..100).map(|id| hidden_pair(id).1).collect();
+        clear_stack();
+        gc::collect();
+        for inverted in handles {
+            // SAFETY: none; that is the mistake.
+            let dead = unsafe { Any::from_bits(!inverted) };
+            let pair = Pair::alloc(1, dead, Any::null());
             gc::collect();
-            for inverted in handles {
-                // SAFETY: none; that is the mistake.
-                let dead = unsafe { Any::from_bits(!inverted) };
-                let pair = Pair::alloc(1, dead, Any::null());
-                gc::collect();
-                std::hint::black_box(pair);
-            }
-        },
-    );
+            std::hint::black_box(pair);
+        }
+    });
 }
 
 #[test]
@@ -1146,25 +1067,15 @@ fn a_heap_half_collected_is_not_used_again() {
 
 #[test]
 fn collection_is_off_while_objects_are_rebuilt() {
-    let config = Config {
-        stress: Stress::EveryAllocation,
-        ..checked()
-    };
+    let config = Config { stress: Stress::EveryAllocation, ..checked() };
     on_a_thread(config, || {
         Pair::alloc(0, Any::null(), Any::null());
         let before = gc::statistics();
-        let inverted: Vec<u64> =
-            gc::without_collection(|| (0..1_000).map(|id| hidden_pair(id).1).collect());
+        let inverted: Vec<u64> = gc::without_collection(|| (0..1_000).map(|id| hidden_pair(id).1).collect());
         let after = gc::statistics();
-        assert_eq!(
-            (before.minor, before.major),
-            (after.minor, after.major),
-            "a collection ran"
-        );
+        assert_eq!((before.minor, before.major), (after.minor, after.major), "a collection ran");
         // SAFETY: they can't have been freed.
-        let ids = inverted
-            .iter()
-            .map(|bits| unsafe { Pair::from_bits(!bits) }.id());
+        let ids = inverted.iter().map(|bits| unsafe { Pair::from_bits(!bits) }.id());
         assert!(ids.eq(0..1_000));
         Pair::alloc(0, Any::null(), Any::null());
         assert!(gc::statistics().minor + gc::statistics().major > after.minor + after.major);
@@ -1186,17 +1097,11 @@ fn events_and_figures_agree() {
         let statistics = gc::statistics();
         assert_eq!(statistics.allocated, 100_000 * 32);
         let seen = seen.borrow();
-        let ends = |kind| {
-            seen.iter()
-                .filter(|event| matches!(event, Event::End(end) if end.kind == kind))
-                .count() as u64
-        };
+        let ends =
+            |kind| seen.iter().filter(|event| matches!(event, Event::End(end) if end.kind == kind)).count() as u64;
         assert_eq!(ends(Kind::Minor), statistics.minor);
         assert_eq!(ends(Kind::Major) + 1, statistics.major);
-        assert_eq!(
-            seen.len() as u64,
-            2 * (statistics.minor + statistics.major - 1)
-        );
+        assert_eq!(seen.len() as u64, 2 * (statistics.minor + statistics.major - 1));
         let allocated: usize = seen
             .iter()
             .map(|event| match event {
@@ -1236,18 +1141,10 @@ fn the_environment_overrides_the_program() {
             .env("METAJIT_GC", "stress=1,verify=1,limit=64M")
             .output()
             .unwrap();
-        assert!(
-            status.status.success(),
-            "{}",
-            String::from_utf8_lossy(&status.stdout)
-        );
+        assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
         return;
     }
-    gc::configure(Config {
-        limit: 1 << 20,
-        poison: true,
-        ..Config::default()
-    });
+    gc::configure(Config { limit: 1 << 20, poison: true, ..Config::default() });
     Pair::alloc(0, Any::null(), Any::null());
     let config = gc::configuration();
     assert_eq!(config.stress, Stress::EveryAllocation);
@@ -1259,9 +1156,8 @@ fn the_environment_overrides_the_program() {
 #[test]
 fn identity_hashes_differ_in_their_low_and_high_bits() {
     on_a_thread(Config::default(), || {
-        let hashes: Vec<u64> = (0..1_000)
-            .map(|id| gc::identity_hash(Pair::alloc(id, Any::null(), Any::null()).bits()))
-            .collect();
+        let hashes: Vec<u64> =
+            (0..1_000).map(|id| gc::identity_hash(Pair::alloc(id, Any::null(), Any::null()).bits())).collect();
         for shift in [0, 54] {
             let mut parts: Vec<u64> = hashes.iter().map(|hash| hash >> shift & 1023).collect();
             parts.sort_unstable();
@@ -1293,18 +1189,14 @@ impl Collector for Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        self.dropped
-            .fetch_add(self.chunks.len(), std::sync::atomic::Ordering::Relaxed);
+        self.dropped.fetch_add(self.chunks.len(), std::sync::atomic::Ordering::Relaxed);
     }
 }
 
 #[test]
 fn an_arena_may_take_the_collectors_place() {
     let dropped = std::sync::Arc::default();
-    let arena = Arena {
-        chunks: Vec::new(),
-        dropped: std::sync::Arc::clone(&dropped),
-    };
+    let arena = Arena { chunks: Vec::new(), dropped: std::sync::Arc::clone(&dropped) };
     std::thread::spawn(move || {
         gc::install(arena);
         let mut list = List::null();
@@ -1385,11 +1277,7 @@ impl Collector for Boxes {
             *marked = false;
         }
         gc::visit_roots(true, self);
-        gc::after_marking(true, &mut |word| {
-            self.objects
-                .get(&(word as usize))
-                .is_none_or(|(_, marked)| *marked)
-        });
+        gc::after_marking(true, &mut |word| self.objects.get(&(word as usize)).is_none_or(|(_, marked)| *marked));
         self.objects.retain(|_, (_, marked)| *marked);
     }
     fn suspend(&mut self, off: bool) {

@@ -30,23 +30,14 @@ fn fields_and_items_read_back_what_was_written() {
     let method = Method::alloc(2, 7, 3, 9);
     method.set_code(1, 200);
     method.set_version(8);
-    assert_eq!(
-        (method.arity(), method.version(), method.code_len()),
-        (2, 8, 3)
-    );
-    assert_eq!(
-        (method.code(0), method.code(1), method.code(2)),
-        (9, 200, 9)
-    );
+    assert_eq!((method.arity(), method.version(), method.code_len()), (2, 8, 3));
+    assert_eq!((method.code(0), method.code(1), method.code(2)), (9, 200, 9));
     let frame = Frame::alloc(method, 1.5, 2, Value::from_bits(4));
     frame.set_slots(0, Value::from_bits(u64::MAX));
     frame.set_weight(-0.0);
     assert_eq!(frame.method(), method);
     assert!(frame.weight().is_sign_negative());
-    assert_eq!(
-        (frame.slots(0).bits(), frame.slots(1).bits()),
-        (u64::MAX, 4)
-    );
+    assert_eq!((frame.slots(0).bits(), frame.slots(1).bits()), (u64::MAX, 4));
     assert!(frame.is_shape() && method.is_shape());
 }
 

@@ -54,10 +54,7 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
         };
         let mut value = |what: &str| match attached {
             Some(attached) => Ok(attached.to_owned()),
-            None => rest
-                .next()
-                .cloned()
-                .ok_or_else(|| format!("{name} needs {what}")),
+            None => rest.next().cloned().ok_or_else(|| format!("{name} needs {what}")),
         };
         match name {
             "-cp" | "--classpath" => {
@@ -66,25 +63,17 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
                 }
                 class_path_seen = true;
                 let list = value("a list of directories")?;
-                options
-                    .class_path
-                    .extend(list.split(':').filter(|d| !d.is_empty()).map(PathBuf::from));
+                options.class_path.extend(list.split(':').filter(|d| !d.is_empty()).map(PathBuf::from));
             }
             "-d" => options.disassemble = true,
             "-h" | "--help" => return Ok(Command::Print(USAGE.to_owned())),
             "--version" => {
-                return Ok(Command::Print(format!(
-                    "2som {}\n",
-                    env!("CARGO_PKG_VERSION")
-                )));
+                return Ok(Command::Print(format!("2som {}\n", env!("CARGO_PKG_VERSION"))));
             }
             "--tier" => {
                 let tier = value("a tier")?;
                 if !TIERS.contains(&tier.as_str()) {
-                    return Err(format!(
-                        "there is no tier '{tier}': there are {}",
-                        TIERS.join(", ")
-                    ));
+                    return Err(format!("there is no tier '{tier}': there are {}", TIERS.join(", ")));
                 }
                 options.interpret_only = tier == "interp";
             }
@@ -131,14 +120,10 @@ fn add_program(options: &mut Options, argument: &str) {
 
 fn check_parameters(list: &str) -> Result<(), String> {
     for item in list.split(',').filter(|item| !item.is_empty()) {
-        let fits = item == "off"
-            || item
-                .split_once('=')
-                .is_some_and(|(name, value)| !name.is_empty() && !value.is_empty());
+        let fits =
+            item == "off" || item.split_once('=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty());
         if !fits {
-            return Err(format!(
-                "'{item}' is no parameter: write NAME=VALUE, or off"
-            ));
+            return Err(format!("'{item}' is no parameter: write NAME=VALUE, or off"));
         }
     }
     Ok(())

@@ -31,8 +31,5 @@ pub const CLASSES: &[(&str, &str)] = &[
 
 /// The source of a class.
 pub fn source(name: &str) -> Option<&'static str> {
-    CLASSES
-        .iter()
-        .find(|(class, _)| *class == name)
-        .map(|(_, source)| *source)
+    CLASSES.iter().find(|(class, _)| *class == name).map(|(_, source)| *source)
 }

@@ -30,11 +30,8 @@ pub struct SyntaxError {
 impl SyntaxError {
     /// The message as it is shown: `file:line:column: message`, the line itself, and a caret below the column.
     pub fn render(&self, file: &str, source: &str) -> String {
-        let line = source
-            .split('\n')
-            .nth(self.pos.line.saturating_sub(1) as usize)
-            .unwrap_or("")
-            .trim_end_matches('\r');
+        let line =
+            source.split('\n').nth(self.pos.line.saturating_sub(1) as usize).unwrap_or("").trim_end_matches('\r');
         let mut shown = String::new();
         let mut caret = String::new();
         for (index, c) in line.chars().enumerate() {
@@ -47,10 +44,7 @@ impl SyntaxError {
             }
             shown.push(c);
         }
-        format!(
-            "{file}:{}:{}: error: {}\n    {shown}\n    {caret}^\n",
-            self.pos.line, self.pos.column, self.message
-        )
+        format!("{file}:{}:{}: error: {}\n    {shown}\n    {caret}^\n", self.pos.line, self.pos.column, self.message)
     }
 }
 
@@ -140,21 +134,14 @@ struct Lexer<'a> {
 /// # Errors
 /// At the first thing that is no token.
 pub fn tokenize(source: &str) -> Result<Vec<Lexeme>, SyntaxError> {
-    let mut lexer = Lexer {
-        chars: source.chars().peekable(),
-        pos: Pos { line: 1, column: 1 },
-    };
+    let mut lexer = Lexer { chars: source.chars().peekable(), pos: Pos { line: 1, column: 1 } };
     let mut lexemes = Vec::new();
     loop {
         let gap = lexer.skip_gap()?;
         let pos = lexer.pos;
         let token = lexer.token()?;
         let done = token == Token::End;
-        lexemes.push(Lexeme {
-            token,
-            pos,
-            adjacent: !gap,
-        });
+        lexemes.push(Lexeme { token, pos, adjacent: !gap });
         if done {
             return Ok(lexemes);
         }
@@ -178,10 +165,7 @@ impl Lexer<'_> {
     }
 
     fn error<T>(&self, pos: Pos, message: impl Into<String>) -> Result<T, SyntaxError> {
-        Err(SyntaxError {
-            pos,
-            message: message.into(),
-        })
+        Err(SyntaxError { pos, message: message.into() })
     }
 
     /// Skips white space and comments; whether there was any.
@@ -277,10 +261,7 @@ impl Lexer<'_> {
             '[' => Token::OpenBracket,
             ']' => Token::CloseBracket,
             other => {
-                return self.error(
-                    begin,
-                    format!("the character {other:?} can't stand in a SOM program"),
-                );
+                return self.error(begin, format!("the character {other:?} can't stand in a SOM program"));
             }
         })
     }

@@ -17,26 +17,11 @@ pub type Definitions = HashMap<Rc<str>, Rc<ClassDef>>;
 const KNOWN: &str = include_str!("known.som");
 
 /// A structure and the methods that it bypasses: class, selector, selector in `known.som`.
-type Rule = (
-    Structure,
-    &'static [(&'static str, &'static str, &'static str)],
-);
+type Rule = (Structure, &'static [(&'static str, &'static str, &'static str)]);
 
 const RULES: &[Rule] = &[
-    (
-        Structure::IfTrue,
-        &[
-            ("True", "ifTrue:", "trueIfTrue:"),
-            ("False", "ifTrue:", "falseIfTrue:"),
-        ],
-    ),
-    (
-        Structure::IfFalse,
-        &[
-            ("True", "ifFalse:", "falseIfTrue:"),
-            ("False", "ifFalse:", "trueIfTrue:"),
-        ],
-    ),
+    (Structure::IfTrue, &[("True", "ifTrue:", "trueIfTrue:"), ("False", "ifTrue:", "falseIfTrue:")]),
+    (Structure::IfFalse, &[("True", "ifFalse:", "falseIfTrue:"), ("False", "ifFalse:", "trueIfTrue:")]),
     (
         Structure::IfTrueIfFalse,
         &[
@@ -48,78 +33,31 @@ const RULES: &[Rule] = &[
             ("False", "ifTrue:ifFalse:", "ifTrue:ifFalse:"),
         ],
     ),
-    (
-        Structure::And,
-        &[("True", "and:", "trueIfTrue:"), ("False", "and:", "=false")],
-    ),
-    (
-        Structure::Or,
-        &[("True", "or:", "=true"), ("False", "or:", "trueIfTrue:")],
-    ),
+    (Structure::And, &[("True", "and:", "trueIfTrue:"), ("False", "and:", "=false")]),
+    (Structure::Or, &[("True", "or:", "=true"), ("False", "or:", "trueIfTrue:")]),
     (
         Structure::AndOperator,
-        &[
-            ("True", "and:", "trueIfTrue:"),
-            ("False", "and:", "=false"),
-            ("True", "&&", "&&"),
-            ("False", "&&", "&&"),
-        ],
+        &[("True", "and:", "trueIfTrue:"), ("False", "and:", "=false"), ("True", "&&", "&&"), ("False", "&&", "&&")],
     ),
     (
         Structure::OrOperator,
-        &[
-            ("True", "or:", "=true"),
-            ("False", "or:", "trueIfTrue:"),
-            ("True", "||", "||"),
-            ("False", "||", "||"),
-        ],
+        &[("True", "or:", "=true"), ("False", "or:", "trueIfTrue:"), ("True", "||", "||"), ("False", "||", "||")],
     ),
-    (
-        Structure::IfNil,
-        &[
-            ("Object", "ifNil:", "answersSelf:"),
-            ("Nil", "ifNil:", "answersBlock:"),
-        ],
-    ),
-    (
-        Structure::IfNotNil,
-        &[
-            ("Object", "ifNotNil:", "answersBlock:"),
-            ("Nil", "ifNotNil:", "answersSelf:"),
-        ],
-    ),
+    (Structure::IfNil, &[("Object", "ifNil:", "answersSelf:"), ("Nil", "ifNil:", "answersBlock:")]),
+    (Structure::IfNotNil, &[("Object", "ifNotNil:", "answersBlock:"), ("Nil", "ifNotNil:", "answersSelf:")]),
     (
         Structure::IfNilIfNotNil,
-        &[
-            ("Object", "ifNil:ifNotNil:", "answersSecond:second:"),
-            ("Nil", "ifNil:ifNotNil:", "answersFirst:second:"),
-        ],
+        &[("Object", "ifNil:ifNotNil:", "answersSecond:second:"), ("Nil", "ifNil:ifNotNil:", "answersFirst:second:")],
     ),
     (
         Structure::IfNotNilIfNil,
-        &[
-            ("Object", "ifNotNil:ifNil:", "answersFirst:second:"),
-            ("Nil", "ifNotNil:ifNil:", "answersSecond:second:"),
-        ],
+        &[("Object", "ifNotNil:ifNil:", "answersFirst:second:"), ("Nil", "ifNotNil:ifNil:", "answersSecond:second:")],
     ),
-    (
-        Structure::WhileTrue,
-        &[("Block1", "whileTrue:", "whileTrue:")],
-    ),
-    (
-        Structure::WhileFalse,
-        &[
-            ("Block1", "whileFalse:", "whileFalse:"),
-            ("Block1", "whileTrue:", "whileTrue:"),
-        ],
-    ),
+    (Structure::WhileTrue, &[("Block1", "whileTrue:", "whileTrue:")]),
+    (Structure::WhileFalse, &[("Block1", "whileFalse:", "whileFalse:"), ("Block1", "whileTrue:", "whileTrue:")]),
     (
         Structure::ToDo,
-        &[
-            ("Integer", "to:do:", "to:do:"),
-            ("Integer", "to:by:do:", "to:by:do:"),
-            ("Double", "to:do:", "doubleTo:do:"),
-        ],
+        &[("Integer", "to:do:", "to:do:"), ("Integer", "to:by:do:", "to:by:do:"), ("Double", "to:do:", "doubleTo:do:")],
     ),
     (
         Structure::DownToDo,
@@ -130,10 +68,7 @@ const RULES: &[Rule] = &[
         ],
     ),
     (Structure::ToByDo, &[("Integer", "to:by:do:", "to:by:do:")]),
-    (
-        Structure::DownToByDo,
-        &[("Integer", "downTo:by:do:", "downTo:by:do:")],
-    ),
+    (Structure::DownToByDo, &[("Integer", "downTo:by:do:", "downTo:by:do:")]),
     (
         Structure::TimesRepeat,
         &[
@@ -164,20 +99,15 @@ pub fn assumptions(definitions: &Definitions) -> Assumptions {
     let Ok(known) = parse_class(KNOWN) else {
         return Assumptions::none();
     };
-    let checker = Checker {
-        definitions,
-        known: &known,
-    };
+    let checker = Checker { definitions, known: &known };
     let mut assumptions = Assumptions::none();
     for (structure, methods) in RULES {
-        assumptions.structures[*structure as usize] = methods
-            .iter()
-            .all(|(class, selector, expected)| checker.is(class, selector, expected));
+        assumptions.structures[*structure as usize] =
+            methods.iter().all(|(class, selector, expected)| checker.is(class, selector, expected));
     }
     let sound = OPERATORS.iter().all(|(selector, integer, _)| {
         *integer != "primitive"
-            || (checker.is("Integer", selector, "primitive")
-                && checker.is("Double", selector, "primitive"))
+            || (checker.is("Integer", selector, "primitive") && checker.is("Double", selector, "primitive"))
     });
     for (selector, integer, double) in OPERATORS {
         let needs_not = matches!(*selector, "<>" | "~=" | ">" | ">=");
@@ -192,8 +122,7 @@ pub fn assumptions(definitions: &Definitions) -> Assumptions {
         }
     }
     assumptions.negation = checker.negation();
-    assumptions.array_access =
-        checker.is("Array", "at:", "primitive") && checker.is("Array", "at:put:", "primitive");
+    assumptions.array_access = checker.is("Array", "at:", "primitive") && checker.is("Array", "at:put:", "primitive");
     assumptions.restart = checker.is("Block1", "restart", "primitive");
     assumptions
 }
@@ -225,11 +154,7 @@ impl Checker<'_> {
             );
         }
         let text = canonical(method);
-        self.known
-            .instance
-            .methods
-            .iter()
-            .any(|known| &*known.selector == expected && canonical(known) == text)
+        self.known.instance.methods.iter().any(|known| &*known.selector == expected && canonical(known) == text)
     }
 
     fn lookup(&self, class: &str, selector: &str) -> Option<&MethodDef> {
@@ -237,13 +162,7 @@ impl Checker<'_> {
         // No chain is longer than there are classes, cycles aside.
         for _ in 0..=self.definitions.len() {
             // The last definition of a selector counts.
-            if let Some(method) = at
-                .instance
-                .methods
-                .iter()
-                .rev()
-                .find(|method| &*method.selector == selector)
-            {
+            if let Some(method) = at.instance.methods.iter().rev().find(|method| &*method.selector == selector) {
                 return Some(method);
             }
             let name = match &at.superclass {

@@ -8,17 +8,13 @@
 
 use crate::ast::{ClassDef, Literal, MethodDef, Side};
 use crate::bytecode::kind;
-use crate::compiler::{
-    Compiled, Constant, MethodContext, SlotKey, compile_generic, compile_method,
-};
+use crate::compiler::{Compiled, Constant, MethodContext, SlotKey, compile_generic, compile_method};
 use crate::core_lib;
 use crate::disassembler::disassemble;
 use crate::lexer::SyntaxError;
 use crate::library::{Definitions, assumptions};
 use crate::numbers;
-use crate::objects::{
-    Caches, Class, ClassSetup, Instance, Layout, Literals, Method, SArray, SString,
-};
+use crate::objects::{Caches, Class, ClassSetup, Instance, Layout, Literals, Method, SArray, SString};
 use crate::parser::{parse_class, parse_statements};
 use crate::primitives;
 use crate::universe::{Universe, set_universe, universe};
@@ -76,8 +72,9 @@ fn layout_of(name: &str) -> Option<Layout> {
         "Array" => Layout::Array,
         "String" => Layout::String,
         "Class" | "Metaclass" => Layout::Class,
-        "Integer" | "Double" | "Nil" | "True" | "False" | "Block" | "Method" | "Primitive"
-        | "Symbol" | "System" => Layout::Special,
+        "Integer" | "Double" | "Nil" | "True" | "False" | "Block" | "Method" | "Primitive" | "Symbol" | "System" => {
+            Layout::Special
+        }
         _ => return None,
     })
 }
@@ -102,8 +99,8 @@ impl Vm {
         // Superclasses come before their subclasses in `order`.
         let mut outlines: Vec<Outline> = Vec::new();
         let mut sizes: HashMap<Rc<str>, (i64, i64)> = HashMap::new();
-        let class_size = definitions["Class"].instance.fields.len() as i64
-            + definitions["Object"].instance.fields.len() as i64;
+        let class_size =
+            definitions["Class"].instance.fields.len() as i64 + definitions["Object"].instance.fields.len() as i64;
         for (definition, found) in &order {
             let (instance, class) = match superclass_name(definition) {
                 Some(name) => sizes[&name],
@@ -121,14 +118,10 @@ impl Vm {
                 superclass: Class::null(),
             });
         }
-        let by_name: HashMap<Rc<str>, Class> = outlines
-            .iter()
-            .map(|outline| (outline.definition.name.clone(), outline.class))
-            .collect();
-        let metaclass_of: HashMap<u64, Class> = outlines
-            .iter()
-            .map(|outline| (outline.class.bits(), outline.metaclass))
-            .collect();
+        let by_name: HashMap<Rc<str>, Class> =
+            outlines.iter().map(|outline| (outline.definition.name.clone(), outline.class)).collect();
+        let metaclass_of: HashMap<u64, Class> =
+            outlines.iter().map(|outline| (outline.class.bits(), outline.metaclass)).collect();
         self.symbol_class = by_name["Symbol"];
         self.string_class = by_name["String"];
         let core = |name: &str| by_name[name];
@@ -148,10 +141,7 @@ impl Vm {
         let mut fields_of: HashMap<u64, Rc<[Rc<str>]>> = HashMap::new();
         // `Class` has no class-side fields of its own, but metaclasses inherit its instance side.
         for outline in &outlines {
-            let inherited = fields_of
-                .get(&outline.superclass.bits())
-                .cloned()
-                .unwrap_or_default();
+            let inherited = fields_of.get(&outline.superclass.bits()).cloned().unwrap_or_default();
             let names = join_fields(&inherited, &outline.definition.instance);
             fields_of.insert(outline.class.bits(), names);
         }
@@ -189,9 +179,7 @@ impl Vm {
             return Ok(());
         }
         let Some(found) = self.find_file(name)? else {
-            return Err(format!(
-                "error: the core class {name} is not on the class path\n"
-            ));
+            return Err(format!("error: the core class {name} is not on the class path\n"));
         };
         let definition = parse(name, &found)?;
         if depth > CORE.len() + MAX_SUPERCLASSES / 100 {
@@ -210,8 +198,7 @@ impl Vm {
         let core = |name: &str| by_name[name];
         let defines = |except: &[&str], selectors: &[&str]| {
             outlines.iter().any(|outline| {
-                !except.contains(&&*outline.definition.name)
-                    && overrides(&outline.definition, selectors)
+                !except.contains(&&*outline.definition.name) && overrides(&outline.definition, selectors)
             })
         };
         let nil_tests = defines(&["Object", "Nil"], NIL_TESTS);
@@ -252,12 +239,7 @@ impl Vm {
         );
         self.root_universe(universe);
         set_universe(universe);
-        for (name, content) in [
-            ("nil", NIL),
-            ("true", value::TRUE),
-            ("false", value::FALSE),
-            ("system", system),
-        ] {
+        for (name, content) in [("nil", NIL), ("true", value::TRUE), ("false", value::FALSE), ("system", system)] {
             self.global(name).set_value(content);
         }
     }
@@ -294,10 +276,7 @@ impl Vm {
                 match self.load_class(&superclass)? {
                     Some(class) => (class, class.class()),
                     None => {
-                        let pos = definition
-                            .superclass
-                            .as_ref()
-                            .map_or(definition.pos, |s| s.1);
+                        let pos = definition.superclass.as_ref().map_or(definition.pos, |s| s.1);
                         let message = format!("there is no class {superclass} on the class path");
                         return Err(SyntaxError { pos, message }.render(&found.file, &found.text));
                     }
@@ -319,13 +298,8 @@ impl Vm {
                 (outline.metaclass, meta_super, &outline.definition.class),
             ];
             for (class, superclass, side) in sides {
-                let inherited = self
-                    .class_fields
-                    .get(&superclass.bits())
-                    .cloned()
-                    .unwrap_or_default();
-                self.class_fields
-                    .insert(class.bits(), join_fields(&inherited, side));
+                let inherited = self.class_fields.get(&superclass.bits()).cloned().unwrap_or_default();
+                self.class_fields.insert(class.bits(), join_fields(&inherited, side));
                 self.set_field_names(class, universe().array_class());
             }
             self.fill(&outline)?;
@@ -342,13 +316,7 @@ impl Vm {
 
     /// Ties a class to its metaclass and superclass, and names it.
     fn outline(&mut self, outline: &Outline, metaclass_class: Class, meta_super: Class) {
-        let Outline {
-            definition,
-            class,
-            metaclass,
-            superclass,
-            ..
-        } = outline;
+        let Outline { definition, class, metaclass, superclass, .. } = outline;
         let inherited = if superclass.is_null() {
             (0, Layout::Fields as i64)
         } else {
@@ -362,22 +330,8 @@ impl Vm {
         let name = self.symbol(&definition.name);
         let meta_name = self.symbol(&format!("{} class", definition.name));
         for (target, its_class, name, superclass, fields, layout) in [
-            (
-                *class,
-                *metaclass,
-                name,
-                *superclass,
-                inherited.0 + definition.instance.fields.len() as i64,
-                layout,
-            ),
-            (
-                *metaclass,
-                metaclass_class,
-                meta_name,
-                meta_super,
-                class.fields_len(),
-                Layout::Class as i64,
-            ),
+            (*class, *metaclass, name, *superclass, inherited.0 + definition.instance.fields.len() as i64, layout),
+            (*metaclass, metaclass_class, meta_name, meta_super, class.fields_len(), Layout::Class as i64),
         ] {
             self.pin(class_value(target));
             // SAFETY: `ClassSetup` has the layout of `Class`, and no code has seen the class.
@@ -407,10 +361,9 @@ impl Vm {
 
     /// Compiles the methods of both sides.
     fn fill(&mut self, outline: &Outline) -> Loaded<()> {
-        for (class, side, class_side) in [
-            (outline.class, &outline.definition.instance, false),
-            (outline.metaclass, &outline.definition.class, true),
-        ] {
+        for (class, side, class_side) in
+            [(outline.class, &outline.definition.instance, false), (outline.metaclass, &outline.definition.class, true)]
+        {
             let context = MethodContext {
                 fields: self.class_fields[&class.bits()].clone(),
                 class_side: class.layout() == Layout::Class as i64,
@@ -422,9 +375,7 @@ impl Vm {
                 .iter()
                 .enumerate()
                 .filter(|(index, method)| {
-                    !side.methods[index + 1..]
-                        .iter()
-                        .any(|later| later.selector == method.selector)
+                    !side.methods[index + 1..].iter().any(|later| later.selector == method.selector)
                 })
                 .map(|(_, method)| method)
                 .collect();
@@ -450,8 +401,7 @@ impl Vm {
         outline: &Outline,
     ) -> Loaded<Method> {
         if definition.body.is_none() {
-            let number =
-                primitives::number(&outline.definition.name, class_side, &definition.selector);
+            let number = primitives::number(&outline.definition.name, class_side, &definition.selector);
             let signature = self.symbol(&definition.selector);
             return Ok(Method::alloc(
                 universe().primitive_class(),
@@ -476,14 +426,8 @@ impl Vm {
             ));
         }
         let found = &outline.found;
-        let compiled = compile_method(definition, context)
-            .map_err(|error| error.render(&found.file, &found.text))?;
-        let source = Template {
-            definition,
-            context,
-            holder,
-            file: &found.file,
-        };
+        let compiled = compile_method(definition, context).map_err(|error| error.render(&found.file, &found.text))?;
+        let source = Template { definition, context, holder, file: &found.file };
         Ok(self.link(Rc::new(compiled), &source, false, None))
     }
 
@@ -600,8 +544,7 @@ impl Vm {
             source.file.clone(),
             source.compiled.clone(),
         );
-        let compiled = compile_generic(&definition, &context, before.scope)
-            .map_err(|error| error.render(&file, ""))?;
+        let compiled = compile_generic(&definition, &context, before.scope).map_err(|error| error.render(&file, ""))?;
         // `self` is in slot 0 of both.
         let mut moves = vec![(0, 0, false)];
         for (key, from) in &before.slots {
@@ -613,37 +556,20 @@ impl Vm {
                     moves.push((*from, *to, compiled.cells.contains(variable)));
                 }
                 SlotKey::Loop(_) => {
-                    moves.extend(
-                        (0..crate::bytecode::loops::SLOTS).map(|i| (from + i, to + i, false)),
-                    );
+                    moves.extend((0..crate::bytecode::loops::SLOTS).map(|i| (from + i, to + i, false)));
                 }
                 SlotKey::Block => moves.extend([(*from, *to, false), (from + 1, to + 1, false)]),
                 SlotKey::Context(_) | SlotKey::Home => moves.push((*from, *to, false)),
             }
         }
-        let new_home = compiled
-            .slots
-            .get(&SlotKey::Home)
-            .copied()
-            .filter(|_| !before.slots.contains_key(&SlotKey::Home));
+        let new_home =
+            compiled.slots.get(&SlotKey::Home).copied().filter(|_| !before.slots.contains_key(&SlotKey::Home));
         let entry = compiled.fallbacks[number as usize];
-        let template = Template {
-            definition: &definition,
-            context: &context,
-            holder,
-            file: &file,
-        };
-        let method_after = metajit::gc::without_collection(|| {
-            self.link(Rc::new(compiled), &template, true, Some(entry))
-        });
-        let migration = Rc::new(Migration {
-            method: method_after,
-            moves,
-            new_home,
-            depth: entry.1,
-        });
-        self.migrations
-            .insert((method.bits(), number), migration.clone());
+        let template = Template { definition: &definition, context: &context, holder, file: &file };
+        let method_after =
+            metajit::gc::without_collection(|| self.link(Rc::new(compiled), &template, true, Some(entry)));
+        let migration = Rc::new(Migration { method: method_after, moves, new_home, depth: entry.1 });
+        self.migrations.insert((method.bits(), number), migration.clone());
         Ok(migration)
     }
 
@@ -654,22 +580,15 @@ impl Vm {
     pub fn compile_shell(&mut self, text: &str) -> Loaded<Method> {
         let found = Rc::<str>::from("shell");
         let definition = parse_statements(text).map_err(|error| error.render(&found, text))?;
-        let context = MethodContext {
-            fields: Rc::new([]),
-            class_side: false,
-            assumptions: self.assumptions.clone(),
-        };
-        let compiled =
-            compile_method(&definition, &context).map_err(|error| error.render(&found, text))?;
+        let context = MethodContext { fields: Rc::new([]), class_side: false, assumptions: self.assumptions.clone() };
+        let compiled = compile_method(&definition, &context).map_err(|error| error.render(&found, text))?;
         let template = Template {
             definition: &Rc::new(definition),
             context: &context,
             holder: universe().nil_class(),
             file: &found,
         };
-        Ok(metajit::gc::without_collection(|| {
-            self.link(Rc::new(compiled), &template, false, None)
-        }))
+        Ok(metajit::gc::without_collection(|| self.link(Rc::new(compiled), &template, false, None)))
     }
 
     fn find_file(&self, name: &str) -> Loaded<Option<Found>> {
@@ -686,18 +605,13 @@ impl Vm {
                     }));
                 }
                 Err(error) if path.is_file() => {
-                    return Err(format!(
-                        "error: {} can't be read: {error}\n",
-                        path.display()
-                    ));
+                    return Err(format!("error: {} can't be read: {error}\n", path.display()));
                 }
                 Err(_) => {}
             }
         }
-        Ok(core_lib::source(name).map(|text| Found {
-            file: format!("core-lib/{name}.som").into(),
-            text: text.to_owned(),
-        }))
+        Ok(core_lib::source(name)
+            .map(|text| Found { file: format!("core-lib/{name}.som").into(), text: text.to_owned() }))
     }
 }
 
@@ -713,17 +627,12 @@ const NIL_TESTS: &[&str] = &["ifNil:", "ifNotNil:", "ifNil:ifNotNil:", "ifNotNil
 const IDENTITY: &[&str] = &["=="];
 
 fn overrides(definition: &ClassDef, selectors: &[&str]) -> bool {
-    let mut methods = definition
-        .instance
-        .methods
-        .iter()
-        .chain(&definition.class.methods);
+    let mut methods = definition.instance.methods.iter().chain(&definition.class.methods);
     methods.any(|method| selectors.contains(&&*method.selector))
 }
 
 fn parse(name: &str, found: &Found) -> Loaded<ClassDef> {
-    let definition =
-        parse_class(&found.text).map_err(|error| error.render(&found.file, &found.text))?;
+    let definition = parse_class(&found.text).map_err(|error| error.render(&found.file, &found.text))?;
     if *definition.name != *name {
         let error = SyntaxError {
             pos: definition.pos,
@@ -745,25 +654,11 @@ fn superclass_name(definition: &ClassDef) -> Option<Rc<str>> {
 }
 
 fn join_fields(inherited: &[Rc<str>], side: &Side) -> Rc<[Rc<str>]> {
-    inherited
-        .iter()
-        .cloned()
-        .chain(side.fields.iter().map(|(name, _)| name.clone()))
-        .collect()
+    inherited.iter().cloned().chain(side.fields.iter().map(|(name, _)| name.clone())).collect()
 }
 
 fn empty_class(fields: i64) -> Class {
-    Class::alloc(
-        Class::null(),
-        SString::null(),
-        Class::null(),
-        0,
-        0,
-        SArray::null(),
-        SArray::null(),
-        fields,
-        NIL,
-    )
+    Class::alloc(Class::null(), SString::null(), Class::null(), 0, 0, SArray::null(), SArray::null(), fields, NIL)
 }
 
 /// The kinds of methods that have code or need none: everything that is no primitive.

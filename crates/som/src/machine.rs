@@ -101,10 +101,7 @@ pub fn run_process(options: Options) -> ! {
 
 fn run_here(options: Options) -> i32 {
     if options.heap_limit > 0 {
-        metajit::gc::configure(metajit::gc::Config {
-            limit: options.heap_limit,
-            ..metajit::gc::Config::default()
-        });
+        metajit::gc::configure(metajit::gc::Config { limit: options.heap_limit, ..metajit::gc::Config::default() });
     }
     let jit = set_jit(options.interpret_only, &options.jit);
     let stats = options.stats;
@@ -115,21 +112,14 @@ fn run_here(options: Options) -> i32 {
     let arguments = options.arguments;
     let result = std::panic::catch_unwind(|| {
         if let Err(message) = jit {
-            with_vm(|vm| {
-                vm.output
-                    .print_error(format!("2som: {message}\n").as_bytes())
-            });
+            with_vm(|vm| vm.output.print_error(format!("2som: {message}\n").as_bytes()));
             return WRONG_USAGE;
         }
         if let Err(message) = with_vm(Vm::bootstrap) {
             with_vm(|vm| vm.output.print_error(message.as_bytes()));
             return 1;
         }
-        if arguments.is_empty() {
-            crate::repl::run()
-        } else {
-            run_program(&arguments)
-        }
+        if arguments.is_empty() { crate::repl::run() } else { run_program(&arguments) }
     });
     let status = match result {
         Ok(status) => status,
@@ -195,11 +185,7 @@ pub fn report(unwind: Unwind) -> i32 {
             return;
         }
         let message = as_string(unwind.value()).map(text).unwrap_or_default();
-        let shown = if unwind.kind() == MALFORMED {
-            message
-        } else {
-            format!("error: {message}\n{}", gathered(vm))
-        };
+        let shown = if unwind.kind() == MALFORMED { message } else { format!("error: {message}\n{}", gathered(vm)) };
         vm.output.print_error(shown.as_bytes());
     });
     status

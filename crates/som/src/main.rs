@@ -7,18 +7,12 @@ fn main() {
     let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         // Running out of memory is reported as an error of the program.
-        if info
-            .payload()
-            .downcast_ref::<metajit::gc::OutOfMemory>()
-            .is_none()
-        {
+        if info.payload().downcast_ref::<metajit::gc::OutOfMemory>().is_none() {
             default_hook(info);
         }
     }));
-    let arguments: Vec<String> = std::env::args_os()
-        .skip(1)
-        .map(|argument| argument.to_string_lossy().into_owned())
-        .collect();
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     let status = match parse(&arguments) {
         Ok(Command::Run(options)) => som::run_process(*options),
         Ok(Command::Print(text)) => {

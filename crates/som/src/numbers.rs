@@ -53,17 +53,10 @@ pub fn number(value: Value) -> Option<Number> {
         return Some(Double(value.as_double()));
     }
     let big = as_big_object(value)?;
-    let sign = if big.negative() {
-        Sign::Minus
-    } else {
-        Sign::Plus
-    };
+    let sign = if big.negative() { Sign::Minus } else { Sign::Plus };
     // SAFETY: digits never change after allocation.
     let digits = unsafe { big.digits_slice() };
-    let halves: Vec<u32> = digits
-        .iter()
-        .flat_map(|digit| [*digit as u32, (*digit >> 32) as u32])
-        .collect();
+    let halves: Vec<u32> = digits.iter().flat_map(|digit| [*digit as u32, (*digit >> 32) as u32]).collect();
     Some(Big(BigInt::from_slice(sign, &halves)))
 }
 
@@ -86,11 +79,7 @@ impl Number {
 }
 
 fn big_to_double(integer: &BigInt) -> f64 {
-    integer.to_f64().unwrap_or(if integer.is_negative() {
-        f64::NEG_INFINITY
-    } else {
-        f64::INFINITY
-    })
+    integer.to_f64().unwrap_or(if integer.is_negative() { f64::NEG_INFINITY } else { f64::INFINITY })
 }
 
 /// The value of an integer.
@@ -101,12 +90,7 @@ pub fn from_big(integer: BigInt) -> Value {
         return value::from_integer(small);
     }
     let digits = integer.magnitude().to_u64_digits();
-    let big = BigInteger::alloc(
-        universe().integer_class(),
-        integer.is_negative(),
-        digits.len() as i64,
-        0,
-    );
+    let big = BigInteger::alloc(universe().integer_class(), integer.is_negative(), digits.len() as i64, 0);
     for (index, digit) in digits.iter().enumerate() {
         // SAFETY: nothing else has seen the integer.
         unsafe { big.set_digits(index as i64, *digit) };
@@ -116,18 +100,11 @@ pub fn from_big(integer: BigInt) -> Value {
 
 /// The value of a machine integer.
 pub fn from_i64(integer: i64) -> Value {
-    if value::fits(integer) {
-        value::from_integer(integer)
-    } else {
-        from_big(BigInt::from(integer))
-    }
+    if value::fits(integer) { value::from_integer(integer) } else { from_big(BigInt::from(integer)) }
 }
 
 fn no_number(value: Value) -> String {
-    format!(
-        "a number was expected, not an instance of {}",
-        class_name(value)
-    )
+    format!("a number was expected, not an instance of {}", class_name(value))
 }
 
 fn class_name(value: Value) -> String {
@@ -215,9 +192,7 @@ pub fn double_divide(left: Value, right: Value) -> Computed {
     {
         // Both exceed the range of doubles.
         let excess = a.bits().min(b.bits()).saturating_sub(512);
-        return Ok(value::from_double(
-            big_to_double(&(a >> excess)) / big_to_double(&(b >> excess)),
-        ));
+        return Ok(value::from_double(big_to_double(&(a >> excess)) / big_to_double(&(b >> excess))));
     }
     Ok(value::from_double(quotient))
 }
@@ -344,9 +319,7 @@ pub fn integer_sqrt(value: Value) -> Computed {
 
 /// A number as a double.
 pub fn to_double(value: Value) -> Result<f64, String> {
-    number(value)
-        .map(|n| n.double())
-        .ok_or_else(|| no_number(value))
+    number(value).map(|n| n.double()).ok_or_else(|| no_number(value))
 }
 
 /// An integer that is as close to zero as possible to a double.
@@ -368,11 +341,7 @@ pub fn low_bits(value: Value) -> Result<u32, String> {
 
 /// How a double is printed: the shortest text that reads back the same.
 pub fn print_double(double: f64) -> String {
-    if double.is_nan() {
-        "NaN".to_owned()
-    } else {
-        format!("{double:?}")
-    }
+    if double.is_nan() { "NaN".to_owned() } else { format!("{double:?}") }
 }
 
 /// How a number is printed.
@@ -391,19 +360,11 @@ pub fn parse_integer(text: &str) -> Computed {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(format!("'{text}' is no Integer"));
     }
-    text.parse::<BigInt>()
-        .map(from_big)
-        .map_err(|_| format!("'{text}' is no Integer"))
+    text.parse::<BigInt>().map(from_big).map_err(|_| format!("'{text}' is no Integer"))
 }
 
 /// The double that a text is; NaN if it is none.
 pub fn parse_double(text: &str) -> f64 {
-    let plain = text
-        .bytes()
-        .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
-    if plain {
-        text.parse().unwrap_or(f64::NAN)
-    } else {
-        f64::NAN
-    }
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+    if plain { text.parse().unwrap_or(f64::NAN) } else { f64::NAN }
 }

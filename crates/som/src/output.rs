@@ -19,25 +19,14 @@ pub struct Output {
 
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Output")
-            .field("kept", &self.buffer.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Output").field("kept", &self.buffer.len()).finish_non_exhaustive()
     }
 }
 
 impl Output {
     /// Output to these streams.
-    pub fn new(
-        out: Box<dyn Write + Send>,
-        err: Box<dyn Write + Send>,
-        line_by_line: bool,
-    ) -> Output {
-        Output {
-            out,
-            err,
-            buffer: Vec::new(),
-            line_by_line,
-        }
+    pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, line_by_line: bool) -> Output {
+        Output { out, err, buffer: Vec::new(), line_by_line }
     }
 
     /// Prints.
@@ -58,10 +47,7 @@ impl Output {
     /// Writes what was kept back. A reader that has gone away (`| head`) is no error of the program's.
     pub fn flush(&mut self) {
         if !self.buffer.is_empty() {
-            let _ = self
-                .out
-                .write_all(&self.buffer)
-                .and_then(|()| self.out.flush());
+            let _ = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
             self.buffer.clear();
         }
     }

@@ -48,17 +48,12 @@ pub fn parse_statements(source: &str) -> Parsed<MethodDef> {
     let mut body = parser.body()?;
     parser.expect_end("a statement ends with a period")?;
     let pos = Pos { line: 1, column: 1 };
-    let mut statements: Vec<Statement> = body
-        .locals
-        .drain(..)
-        .map(|name| Statement::Expression(set_global(name, pos, nil(pos))))
-        .collect();
+    let mut statements: Vec<Statement> =
+        body.locals.drain(..).map(|name| Statement::Expression(set_global(name, pos, nil(pos)))).collect();
     let last = body.statements.len().saturating_sub(1);
     for (index, statement) in body.statements.into_iter().enumerate() {
         match statement {
-            Statement::Expression(Expression::Assignment(mut targets, value))
-                if targets.len() == 1 =>
-            {
+            Statement::Expression(Expression::Assignment(mut targets, value)) if targets.len() == 1 => {
                 let (name, pos) = targets.remove(0);
                 let stored = Expression::Variable(name.clone(), pos);
                 statements.push(Statement::Expression(set_global(name, pos, *value)));
@@ -95,12 +90,7 @@ fn set_global(name: Rc<str>, pos: Pos, value: Expression) -> Expression {
 
 impl Parser {
     fn new(source: &str) -> Parsed<Parser> {
-        Ok(Parser {
-            lexemes: tokenize(source)?,
-            at: 0,
-            nesting: 0,
-            blocks: 0,
-        })
+        Ok(Parser { lexemes: tokenize(source)?, at: 0, nesting: 0, blocks: 0 })
     }
 
     fn token(&self) -> &Token {
@@ -145,44 +135,28 @@ impl Parser {
     }
 
     fn error<T>(&self, pos: Pos, message: impl Into<String>) -> Parsed<T> {
-        Err(SyntaxError {
-            pos,
-            message: message.into(),
-        })
+        Err(SyntaxError { pos, message: message.into() })
     }
 
     fn unexpected<T>(&self, expected: &str) -> Parsed<T> {
-        self.error(
-            self.pos(),
-            format!("expected {expected}, found {}", self.token().describe()),
-        )
+        self.error(self.pos(), format!("expected {expected}, found {}", self.token().describe()))
     }
 
     fn expect(&mut self, token: &Token, expected: &str) -> Parsed<()> {
-        if self.accept(token) {
-            Ok(())
-        } else {
-            self.unexpected(expected)
-        }
+        if self.accept(token) { Ok(()) } else { self.unexpected(expected) }
     }
 
     fn expect_end(&mut self, reason: &str) -> Parsed<()> {
         if *self.token() == Token::End {
             Ok(())
         } else {
-            self.error(
-                self.pos(),
-                format!("unexpected {}: {reason}", self.token().describe()),
-            )
+            self.error(self.pos(), format!("unexpected {}: {reason}", self.token().describe()))
         }
     }
 
     fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.nesting == MAX_NESTING {
-            return self.error(
-                self.pos(),
-                format!("this is nested more than {MAX_NESTING} deep"),
-            );
+            return self.error(self.pos(), format!("this is nested more than {MAX_NESTING} deep"));
         }
         self.nesting += 1;
         let result = parse(self);
@@ -218,19 +192,9 @@ impl Parser {
         };
         self.expect(&Token::OpenParen, "'('")?;
         let instance = self.side()?;
-        let class = if self.accept(&Token::Separator) {
-            self.side()?
-        } else {
-            Side::default()
-        };
+        let class = if self.accept(&Token::Separator) { self.side()? } else { Side::default() };
         self.expect(&Token::CloseParen, "a method, '----' or ')'")?;
-        Ok(ClassDef {
-            name,
-            pos,
-            superclass,
-            instance,
-            class,
-        })
+        Ok(ClassDef { name, pos, superclass, instance, class })
     }
 
     fn side(&mut self) -> Parsed<Side> {
@@ -253,10 +217,7 @@ impl Parser {
         } else {
             self.accept_operator("||");
         }
-        while !matches!(
-            self.token(),
-            Token::Separator | Token::CloseParen | Token::End
-        ) {
+        while !matches!(self.token(), Token::Separator | Token::CloseParen | Token::End) {
             let method = self.method()?;
             side.methods.push(Rc::new(method));
         }
@@ -284,10 +245,7 @@ impl Parser {
                 selector.into()
             }
             other => {
-                return self.error(
-                    pos,
-                    format!("expected a method, found {}", other.describe()),
-                );
+                return self.error(pos, format!("expected a method, found {}", other.describe()));
             }
         };
         if !self.accept_operator("=") {
@@ -306,13 +264,7 @@ impl Parser {
             }
             _ => return self.unexpected("'(' or 'primitive'"),
         };
-        Ok(MethodDef {
-            selector,
-            pos,
-            arguments,
-            body,
-            block_count: self.blocks,
-        })
+        Ok(MethodDef { selector, pos, arguments, body, block_count: self.blocks })
     }
 
     fn argument(&mut self, names: &mut Vec<Rc<str>>) -> Parsed<()> {
@@ -381,11 +333,7 @@ impl Parser {
                 targets.push((name, pos));
             }
             let value = p.evaluation()?;
-            Ok(if targets.is_empty() {
-                value
-            } else {
-                Expression::Assignment(targets, Box::new(value))
-            })
+            Ok(if targets.is_empty() { value } else { Expression::Assignment(targets, Box::new(value)) })
         })
     }
 
@@ -447,10 +395,7 @@ impl Parser {
         if length <= MAX_CHAIN {
             return Ok(());
         }
-        self.error(
-            self.pos(),
-            format!("this expression chains more than {MAX_CHAIN} messages"),
-        )
+        self.error(self.pos(), format!("this expression chains more than {MAX_CHAIN} messages"))
     }
 
     fn primary(&mut self) -> Parsed<Expression> {
@@ -458,11 +403,7 @@ impl Parser {
         match self.token().clone() {
             Token::Identifier(name) => {
                 self.advance();
-                Ok(if &*name == "super" {
-                    Expression::Super(pos)
-                } else {
-                    Expression::Variable(name, pos)
-                })
+                Ok(if &*name == "super" { Expression::Super(pos) } else { Expression::Variable(name, pos) })
             }
             Token::OpenParen => {
                 self.advance();
@@ -497,23 +438,14 @@ impl Parser {
                 return self.unexpected("':' and an argument, or '|'");
             }
         }
-        let body = if empty_locals {
-            self.body_after_bar()?
-        } else {
-            self.body()?
-        };
+        let body = if empty_locals { self.body_after_bar()? } else { self.body()? };
         for name in &body.locals {
             if arguments.contains(name) {
                 return self.error(pos, format!("there is an argument '{name}' already"));
             }
         }
         self.expect(&Token::CloseBracket, "an operator, '.' or ']'")?;
-        Ok(Expression::Block(Rc::new(BlockDef {
-            id,
-            pos,
-            arguments,
-            body,
-        })))
+        Ok(Expression::Block(Rc::new(BlockDef { id, pos, arguments, body })))
     }
 
     /// A body whose first `|` has been read already as half of `||`.
@@ -589,12 +521,7 @@ impl Parser {
             Token::Keyword(text) => {
                 self.advance();
                 let mut selector = text.to_string();
-                while let Lexeme {
-                    token: Token::Keyword(more),
-                    adjacent: true,
-                    ..
-                } = &self.lexemes[self.at]
-                {
+                while let Lexeme { token: Token::Keyword(more), adjacent: true, .. } = &self.lexemes[self.at] {
                     selector.push_str(more);
                     self.advance();
                 }
@@ -605,18 +532,8 @@ impl Parser {
     }
 }
 
-fn send(
-    pos: Pos,
-    receiver: Expression,
-    selector: Rc<str>,
-    arguments: Vec<Expression>,
-) -> Expression {
-    Expression::Send(Box::new(Send {
-        pos,
-        receiver,
-        selector,
-        arguments,
-    }))
+fn send(pos: Pos, receiver: Expression, selector: Rc<str>, arguments: Vec<Expression>) -> Expression {
+    Expression::Send(Box::new(Send { pos, receiver, selector, arguments }))
 }
 
 fn integer(digits: &str) -> BigInt {

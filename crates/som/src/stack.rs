@@ -27,15 +27,12 @@ fn here() -> usize {
 pub fn on_large_stack<R: Send + 'static>(
     f: impl FnOnce() -> R + Send + 'static,
 ) -> std::io::Result<std::thread::Result<R>> {
-    let thread = std::thread::Builder::new()
-        .name("som".to_owned())
-        .stack_size(STACK_BYTES)
-        .spawn(move || {
-            let base = here();
-            BASE.set(base);
-            set_stack_limit(base - STACK_BYTES + STACK_RESERVE);
-            f()
-        })?;
+    let thread = std::thread::Builder::new().name("som".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+        let base = here();
+        BASE.set(base);
+        set_stack_limit(base - STACK_BYTES + STACK_RESERVE);
+        f()
+    })?;
     Ok(thread.join())
 }
 

@@ -35,10 +35,7 @@ fn figures(vm: &Vm) -> Vec<(String, u64)> {
 #[cfg(feature = "jit")]
 fn jit_figures(figures: &mut Vec<(String, u64)>) {
     let jit = metajit::driver::statistics().fields();
-    figures.extend(
-        jit.into_iter()
-            .map(|(name, figure)| (format!("jit_{name}"), figure)),
-    );
+    figures.extend(jit.into_iter().map(|(name, figure)| (format!("jit_{name}"), figure)));
 }
 
 #[cfg(not(feature = "jit"))]
@@ -55,10 +52,7 @@ pub fn render(vm: &Vm, form: Form) -> String {
             }
         }
         Form::Json => {
-            let fields: Vec<String> = figures
-                .iter()
-                .map(|(name, figure)| format!("\"{name}\":{figure}"))
-                .collect();
+            let fields: Vec<String> = figures.iter().map(|(name, figure)| format!("\"{name}\":{figure}")).collect();
             let _ = writeln!(text, "{{{}}}", fields.join(","));
         }
     }

@@ -11,31 +11,19 @@ use crate::vm::{TraceEntry, Vm, text, with_vm};
 fn name(method: Method) -> String {
     let place = if method.is_block() { "block in " } else { "" };
     let holder = method.holder();
-    let class = if holder.is_null() {
-        "?".to_owned()
-    } else {
-        text(holder.name())
-    };
+    let class = if holder.is_null() { "?".to_owned() } else { text(holder.name()) };
     format!("{place}{class}>>#{}", text(method.signature()))
 }
 
 fn line(vm: &Vm, entry: &TraceEntry) -> String {
     let file = vm.source(entry.method).map_or("?", |source| &source.file);
-    format!(
-        "  {} ({file}:{})\n",
-        name(entry.method),
-        vm.line(entry.method, entry.pc)
-    )
+    format!("  {} ({file}:{})\n", name(entry.method), vm.line(entry.method, entry.pc))
 }
 
 /// The trace that the last error left, innermost activation first.
 pub fn gathered(vm: &Vm) -> String {
     let mut shown = String::new();
-    let split = if vm.trace_omitted > 0 {
-        vm.trace.len() / 2
-    } else {
-        vm.trace.len()
-    };
+    let split = if vm.trace_omitted > 0 { vm.trace.len() / 2 } else { vm.trace.len() };
     for entry in &vm.trace[..split] {
         shown.push_str(&line(vm, entry));
     }
@@ -50,9 +38,7 @@ pub fn gathered(vm: &Vm) -> String {
 
 /// Whether the last exit came out of `error:`.
 pub fn is_error(vm: &Vm) -> bool {
-    vm.trace
-        .iter()
-        .any(|entry| text(entry.method.signature()) == "error:")
+    vm.trace.iter().any(|entry| text(entry.method.signature()) == "error:")
 }
 
 /// The code of the current activations, innermost first.

@@ -94,11 +94,7 @@ pub fn set_universe(universe: Universe) {
 #[jit]
 #[inline(always)]
 pub fn class_of(value: Value) -> Class {
-    if value.is_object() {
-        value.as_object().class()
-    } else {
-        class_of_immediate(value)
-    }
+    if value.is_object() { value.as_object().class() } else { class_of_immediate(value) }
 }
 
 #[jit]

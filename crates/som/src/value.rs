@@ -61,11 +61,7 @@ pub fn from_integer(integer: i64) -> Value {
 // Only a NaN differs from itself; this is a comparison in traced code too.
 #[allow(clippy::eq_op)]
 pub fn from_double(double: f64) -> Value {
-    let bits = if double == double {
-        double.to_bits()
-    } else {
-        CANONICAL_NAN
-    };
+    let bits = if double == double { double.to_bits() } else { CANONICAL_NAN };
     Value::from_bits(bits.wrapping_add(DOUBLE_ZERO))
 }
 

@@ -215,8 +215,7 @@ impl Vm {
     /// Keeps a value alive as long as the VM.
     pub fn pin(&mut self, value: Value) {
         if self.pinned_count == PINNED_ITEMS {
-            self.pinned
-                .set(Pinned::alloc(self.pinned.get(), PINNED_ITEMS, value::NIL));
+            self.pinned.set(Pinned::alloc(self.pinned.get(), PINNED_ITEMS, value::NIL));
             self.pinned_count = 0;
         }
         self.pinned.get().set_items(self.pinned_count, value);
@@ -428,9 +427,7 @@ pub fn new_string_of(class: Class, length: i64, first: &[u8], second: &[u8]) -> 
         let address = string.bytes_slice().as_ptr().expose_provenance();
         let bytes = std::ptr::with_exposed_provenance_mut::<u8>(address);
         bytes.copy_from_nonoverlapping(first.as_ptr(), first.len());
-        bytes
-            .add(first.len())
-            .copy_from_nonoverlapping(second.as_ptr(), second.len());
+        bytes.add(first.len()).copy_from_nonoverlapping(second.as_ptr(), second.len());
     }
     string
 }
@@ -438,9 +435,7 @@ pub fn new_string_of(class: Class, length: i64, first: &[u8], second: &[u8]) -> 
 const HASH_BEGIN: u64 = 0xCBF2_9CE4_8422_2325;
 
 fn hash(begin: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(begin, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3)
-    })
+    bytes.iter().fold(begin, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3))
 }
 
 /// The text of a string or symbol.

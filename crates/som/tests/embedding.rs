@@ -11,10 +11,7 @@ struct Kept(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0
-            .lock()
-            .expect("no writer panics")
-            .extend_from_slice(bytes);
+        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {
@@ -32,11 +29,8 @@ impl Kept {
 fn run(name: &str, body: &str) -> (i32, String, String) {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("embedding-{name}"));
     std::fs::create_dir_all(&directory).expect("a directory for the program");
-    std::fs::write(
-        directory.join(format!("{name}.som")),
-        format!("{name} = ( {body} )"),
-    )
-    .expect("the program is written");
+    std::fs::write(directory.join(format!("{name}.som")), format!("{name} = ( {body} )"))
+        .expect("the program is written");
     let (out, err) = (Kept::default(), Kept::default());
     let status = som::run(Options {
         class_path: vec![directory],
@@ -61,19 +55,13 @@ fn two_vms_live_side_by_side() {
         .collect();
     for (number, thread) in threads.into_iter().enumerate() {
         let (status, out, err) = thread.join().expect("the VM does not panic");
-        assert_eq!(
-            (status, out.as_str(), err.as_str()),
-            (0, format!("{number}\n").as_str(), "")
-        );
+        assert_eq!((status, out.as_str(), err.as_str()), (0, format!("{number}\n").as_str(), ""));
     }
 }
 
 #[test]
 fn arguments_and_status_pass_through() {
-    let (status, out, _) = run(
-        "Passing",
-        "run: args = ( (args at: 2) println. system exit: 300 )",
-    );
+    let (status, out, _) = run("Passing", "run: args = ( (args at: 2) println. system exit: 300 )");
     assert_eq!((status, out.as_str()), (44, "one\n"));
 }
 
@@ -82,20 +70,14 @@ fn an_error_shows_the_methods_and_lines_it_left() {
     let (status, out, err) = run("Failing", "run = ( self a )\n a = (\n #(1) at: 2 )");
     assert_eq!(status, 1);
     assert!(out.contains("ERROR: "), "{out}");
-    assert!(
-        err.contains("Failing>>#a (") && err.contains("Failing.som:3)"),
-        "{err}"
-    );
+    assert!(err.contains("Failing>>#a (") && err.contains("Failing.som:3)"), "{err}");
 }
 
 #[test]
 fn endless_recursion_ends() {
     let (status, out, err) = run("Endless", "run = ( 'before' println. self run )");
     assert_eq!((status, out.lines().next()), (1, Some("before")));
-    assert!(
-        err.contains("the stack is too deep") && err.contains("Endless>>#run"),
-        "{err}"
-    );
+    assert!(err.contains("the stack is too deep") && err.contains("Endless>>#run"), "{err}");
 }
 
 #[test]

@@ -35,10 +35,7 @@ fn every_benchmark_verifies_its_result() {
             continue;
         }
         count += 1;
-        let name = file
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .unwrap_or_default();
+        let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let arguments = ["Harness", name, "1", "1"].map(str::to_owned);
         let outcome = run(&arguments, &root);
         if outcome.status != Some(0) {

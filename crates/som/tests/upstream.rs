@@ -6,34 +6,21 @@ use std::path::Path;
 use support::{assert_none_failed, expectation, run, som_files, upstream};
 
 fn class_path(root: &Path, directories: &[&str]) -> String {
-    directories
-        .iter()
-        .map(|directory| root.join(directory).display().to_string())
-        .collect::<Vec<_>>()
-        .join(":")
+    directories.iter().map(|directory| root.join(directory).display().to_string()).collect::<Vec<_>>().join(":")
 }
 
 fn arguments(class_path: String, program: &[&str]) -> Vec<String> {
     let options = ["-cp".to_owned(), class_path];
-    options
-        .into_iter()
-        .chain(program.iter().map(|&argument| argument.to_owned()))
-        .collect()
+    options.into_iter().chain(program.iter().map(|&argument| argument.to_owned())).collect()
 }
 
 #[test]
 fn the_test_suite_passes() {
     let Some(root) = upstream() else { return };
-    let command = arguments(
-        class_path(&root, &["Smalltalk"]),
-        &["TestSuite/TestHarness.som"],
-    );
+    let command = arguments(class_path(&root, &["Smalltalk"]), &["TestSuite/TestHarness.som"]);
     let outcome = run(&command, &root);
     assert_eq!(outcome.status, Some(0), "{outcome:?}");
-    for line in [
-        "Total number of tests:           221",
-        "Number of successful tests:      221",
-    ] {
+    for line in ["Total number of tests:           221", "Number of successful tests:      221"] {
         assert!(outcome.out.contains(line), "{}", outcome.out);
     }
 }
@@ -112,16 +99,7 @@ const BASIC: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("MethodCall", &[("test", "42"), ("test2", "42")]),
-    (
-        "NonLocalReturn",
-        &[
-            ("test1", "42"),
-            ("test2", "43"),
-            ("test3", "3"),
-            ("test4", "42"),
-            ("test5", "22"),
-        ],
-    ),
+    ("NonLocalReturn", &[("test1", "42"), ("test2", "43"), ("test3", "3"), ("test4", "42"), ("test5", "22")]),
     ("NonLocalVars", &[("testWriteDifferentTypes", "3.75")]),
     ("ObjectCreation", &[("test", "1000000")]),
     (
@@ -185,27 +163,15 @@ fn the_basic_interpreter_tests_pass_hot() {
 
 /// Integration tests that this VM does not pass, and why.
 const OTHERWISE: &[(&str, &str)] = &[
-    (
-        "vector_core_atput_err",
-        "expects success, but `error:` ends a program with status 1",
-    ),
-    (
-        "vector_core_err",
-        "expects success, but `error:` ends a program with status 1",
-    ),
+    ("vector_core_atput_err", "expects success, but `error:` ends a program with status 1"),
+    ("vector_core_err", "expects success, but `error:` ends a program with status 1"),
     ("arbint_double_div_err", "prescribes the text of an error"),
-    (
-        "arbint_double_div_zero_err",
-        "division by zero with // is an infinity here",
-    ),
+    ("arbint_double_div_zero_err", "division by zero with // is an infinity here"),
     ("arbint_modulus_err", "prescribes the text of an error"),
     ("array_at_idx0_err", "prescribes the text of an error"),
     ("array_at_idx2_err", "prescribes the text of an error"),
     ("array_at_idx_err", "prescribes the text of an error"),
-    (
-        "array_at_negative_idx_err",
-        "prescribes the text of an error",
-    ),
+    ("array_at_negative_idx_err", "prescribes the text of an error"),
     ("array_at_put_idx0_err", "prescribes the text of an error"),
     ("array_at_put_idx2_err", "prescribes the text of an error"),
     ("call2", "prescribes the text of an error"),
@@ -218,41 +184,20 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("double8", "prescribes the text of an error"),
     ("double9", "prescribes the text of an error"),
     ("double_double_div_err", "prescribes the text of an error"),
-    (
-        "double_double_div_zero_err1",
-        "division by zero with // is an infinity here",
-    ),
-    (
-        "double_double_div_zero_err2",
-        "division by zero with // is an infinity here",
-    ),
-    (
-        "double_double_div_zero_err3",
-        "division by zero with // is an infinity here",
-    ),
-    (
-        "double_double_div_zero_err4",
-        "division by zero with // is an infinity here",
-    ),
+    ("double_double_div_zero_err1", "division by zero with // is an infinity here"),
+    ("double_double_div_zero_err2", "division by zero with // is an infinity here"),
+    ("double_double_div_zero_err3", "division by zero with // is an infinity here"),
+    ("double_double_div_zero_err4", "division by zero with // is an infinity here"),
     ("double_modulus_err", "prescribes the text of an error"),
     ("exit_double", "prescribes the text of an error"),
     ("exit_int_too_big", "prescribes the text of an error"),
     ("exit_string", "prescribes the text of an error"),
-    (
-        "fromstring_double_err",
-        "what is no Double is NaN, as the library says",
-    ),
+    ("fromstring_double_err", "what is no Double is NaN, as the library says"),
     ("fromstring_err", "prescribes the text of an error"),
     ("inst_var_at_bad_idx", "prescribes the text of an error"),
     ("inst_var_at_put_bad_idx", "prescribes the text of an error"),
-    (
-        "instance_fields_overlap/test",
-        "a field may hide an inherited one here",
-    ),
-    (
-        "instance_fields_overlap2",
-        "prescribes the text of an error",
-    ),
+    ("instance_fields_overlap/test", "a field may hide an inherited one here"),
+    ("instance_fields_overlap2", "prescribes the text of an error"),
     ("int10", "prescribes the text of an error"),
     ("int11", "prescribes the text of an error"),
     ("int12", "prescribes the text of an error"),
@@ -273,42 +218,24 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("int8", "prescribes the text of an error"),
     ("int9", "prescribes the text of an error"),
     ("int_double_div_err", "prescribes the text of an error"),
-    (
-        "int_double_div_zero_err",
-        "division by zero with // is an infinity here",
-    ),
+    ("int_double_div_zero_err", "division by zero with // is an infinity here"),
     ("int_modulus_err", "prescribes the text of an error"),
     ("load_string", "prescribes the text of an error"),
-    (
-        "mutate_methods",
-        "changing the array of methods changes no class here",
-    ),
-    (
-        "mutate_superclass_method/test",
-        "changing the array of methods changes no class here",
-    ),
+    ("mutate_methods", "changing the array of methods changes no class here"),
+    ("mutate_superclass_method/test", "changing the array of methods changes no class here"),
     ("nested_backtrace1", "prescribes the form of a stack trace"),
     ("nested_backtrace2", "prescribes the form of a stack trace"),
     ("obj2", "a Double and an Integer are not identical here"),
     ("perform_string", "prescribes the text of an error"),
-    (
-        "perform_witharguments_wrong",
-        "prescribes the text of an error",
-    ),
+    ("perform_witharguments_wrong", "prescribes the text of an error"),
     ("remainder_zero", "prescribes the text of an error"),
     ("shift_right_too_big", "its class has another name"),
     ("shift_right_type_err", "prescribes the text of an error"),
     ("str_escape_unknown", "prescribes the text of an error"),
     ("system2", "prescribes the text of an error"),
     ("system_global", "nil, true and false are literals here"),
-    (
-        "system_global_lookup_string",
-        "prescribes the text of an error",
-    ),
-    (
-        "system_global_put_string",
-        "prescribes the text of an error",
-    ),
+    ("system_global_lookup_string", "prescribes the text of an error"),
+    ("system_global_put_string", "prescribes the text of an error"),
     ("test_literals_limit_1", "prescribes another VM's limit"),
     ("test_literals_limit_2", "prescribes another VM's limit"),
     ("unknown_field_write", "prescribes the text of an error"),
@@ -323,8 +250,7 @@ fn the_integration_tests_pass() {
     std::fs::create_dir_all(&directory).expect("a working directory");
     #[cfg(unix)]
     if !directory.join("core-lib").exists() {
-        std::os::unix::fs::symlink(&root, directory.join("core-lib"))
-            .expect("a link to the checkout");
+        std::os::unix::fs::symlink(&root, directory.join("core-lib")).expect("a link to the checkout");
     }
     let (mut failures, mut count, mut passed) = (Vec::new(), 0, 0);
     for file in som_files(&tests) {
@@ -332,10 +258,7 @@ fn the_integration_tests_pass() {
         let Some(expectation) = expectation(&source) else {
             continue;
         };
-        let name = file
-            .strip_prefix(&tests)
-            .unwrap_or(&file)
-            .with_extension("");
+        let name = file.strip_prefix(&tests).unwrap_or(&file).with_extension("");
         let name = name.display().to_string();
         count += 1;
         let mut path = class_path(&root, &["Smalltalk"]);
@@ -356,10 +279,7 @@ fn the_integration_tests_pass() {
             }
         }
     }
-    println!(
-        "{passed} of {count} integration tests pass; {} have reasons not to",
-        OTHERWISE.len()
-    );
+    println!("{passed} of {count} integration tests pass; {} have reasons not to", OTHERWISE.len());
     assert_none_failed(&failures, count);
 }
 
@@ -381,11 +301,7 @@ fn som_in_som_passes_its_tests() {
     );
     let outcome = run(&arguments(path, &["SomSom/tests/SomSomTests.som"]), &root);
     assert_eq!(outcome.status, Some(0), "{outcome:?}");
-    assert!(
-        outcome.out.contains("Number of successful tests:      116"),
-        "{}",
-        outcome.out
-    );
+    assert!(outcome.out.contains("Number of successful tests:      116"), "{}", outcome.out);
 }
 
 #[test]
@@ -491,21 +407,13 @@ fn the_benchmarks_verify_their_results() {
     ];
     let mut programs: Vec<(&str, &str)> = once.iter().map(|name| (*name, "1")).collect();
     programs.push(("PageRank", "2"));
-    check_programs(
-        &root,
-        &path,
-        "Examples/Benchmarks/BenchmarkHarness.som",
-        &programs,
-    );
+    check_programs(&root, &path, "Examples/Benchmarks/BenchmarkHarness.som", &programs);
 }
 
 fn check_programs(root: &Path, path: &str, harness: &str, programs: &[(&str, &str)]) {
     let mut failures = Vec::new();
     for (program, inner) in programs {
-        let outcome = run(
-            &arguments(path.to_owned(), &[harness, program, "1", inner]),
-            root,
-        );
+        let outcome = run(&arguments(path.to_owned(), &[harness, program, "1", inner]), root);
         if outcome.status != Some(0) {
             failures.push(format!("{program}: {outcome:?}"));
         }

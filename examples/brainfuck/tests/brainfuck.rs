@@ -2,7 +2,8 @@
 
 use brainfuck::{Fault, Program, Run, Unbalanced, run};
 
-const HELLO: &str = "++++++++[>++++[>++>+++>+++>+<<<<-]>+>+>->>+[<]<-]>>.>---.+++++++..+++.>>.<-.<.+++.------.--------.>>+.>++.";
+const HELLO: &str =
+    "++++++++[>++++[>++>+++>+++>+<<<<-]>+>+>->>+[<]<-]>>.>---.+++++++..+++.>>.<-.<.+++.------.--------.>>+.>++.";
 
 /// Prints the squares up to 10000.
 const SQUARES: &str = "++++[>+++++<-]>[<+++++>-]+<+[>[>+>+<<-]++>>[<<+>>-]>>>[-]++>[-]+>>>+[[-]++++++>>>]<<<[[<++++++++<++>>-]+<.<[>----<-]<]<<[>>>>>[>>>[-]+++++++++<[>-<-]+++++++++>[-[<->-]+[<<<]]<[>+<-]>]<<-]<<-]";
@@ -19,10 +20,7 @@ fn it_greets() {
 #[test]
 fn it_counts_squares() {
     let expected: String = (0..=100).map(|n| format!("{}\n", n * n)).collect();
-    assert_eq!(
-        String::from_utf8(go(SQUARES, b"").output).unwrap(),
-        expected
-    );
+    assert_eq!(String::from_utf8(go(SQUARES, b"").output).unwrap(), expected);
 }
 
 #[test]

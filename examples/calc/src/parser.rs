@@ -15,16 +15,8 @@ use metajit::gc::Root;
 use std::collections::HashMap;
 
 /// The operators, from loosest to tightest binding, and how tightly.
-pub const OPERATORS: [(&str, u32); 8] = [
-    ("<", 1),
-    ("<=", 1),
-    ("==", 1),
-    ("+", 2),
-    ("-", 2),
-    ("*", 3),
-    ("/", 3),
-    ("%", 3),
-];
+pub const OPERATORS: [(&str, u32); 8] =
+    [("<", 1), ("<=", 1), ("==", 1), ("+", 2), ("-", 2), ("*", 3), ("/", 3), ("%", 3)];
 
 /// The functions of the language.
 pub const BUILTINS: [&str; 6] = ["sqrt", "floor", "int", "abs", "sin", "fail"];
@@ -88,11 +80,7 @@ fn tokens(text: &str) -> Vec<(usize, &str)> {
             match rest[digits..].chars().next() {
                 Some('+' | '-') if rest[..digits].ends_with('e') => {
                     let more = &rest[digits + 1..];
-                    digits
-                        + 1
-                        + more
-                            .find(|c: char| !c.is_ascii_digit())
-                            .unwrap_or(more.len())
+                    digits + 1 + more.find(|c: char| !c.is_ascii_digit()).unwrap_or(more.len())
                 }
                 _ => digits,
             }
@@ -116,9 +104,7 @@ impl<'a> Parser<'a> {
         self.tokens.get(self.next).map_or("", |token| token.1)
     }
     fn offset(&self) -> usize {
-        self.tokens
-            .get(self.next)
-            .map_or(self.text.len(), |token| token.0)
+        self.tokens.get(self.next).map_or(self.text.len(), |token| token.0)
     }
     fn take(&mut self) -> &'a str {
         let token = self.peek();
@@ -126,10 +112,7 @@ impl<'a> Parser<'a> {
         token
     }
     fn mistake<T>(&self, message: impl Into<String>) -> Result<T, Mistake> {
-        Err(Mistake {
-            offset: self.offset(),
-            message: message.into(),
-        })
+        Err(Mistake { offset: self.offset(), message: message.into() })
     }
     fn accept(&mut self, token: &str) -> bool {
         let found = self.peek() == token;
@@ -143,10 +126,7 @@ impl<'a> Parser<'a> {
         self.mistake(format!("`{token}` was expected, not `{}`", self.peek()))
     }
     fn name(&mut self) -> Result<&'a str, Mistake> {
-        if self
-            .peek()
-            .starts_with(|c: char| c.is_alphabetic() || c == '_')
-        {
+        if self.peek().starts_with(|c: char| c.is_alphabetic() || c == '_') {
             return Ok(self.take());
         }
         self.mistake("a name was expected")
@@ -155,22 +135,8 @@ impl<'a> Parser<'a> {
     fn node(&mut self, kind: i64, number: i64, children: &[Node]) -> Node {
         self.full_node(kind, number, Value::ZERO, Function::null(), children)
     }
-    fn full_node(
-        &mut self,
-        kind: i64,
-        number: i64,
-        constant: Value,
-        function: Function,
-        children: &[Node],
-    ) -> Node {
-        let node = Node::alloc(
-            kind,
-            number,
-            constant,
-            function,
-            children.len() as i64,
-            Node::null(),
-        );
+    fn full_node(&mut self, kind: i64, number: i64, constant: Value, function: Function, children: &[Node]) -> Node {
+        let node = Node::alloc(kind, number, constant, function, children.len() as i64, Node::null());
         for (index, &child) in children.iter().enumerate() {
             // SAFETY: nothing has seen the node yet.
             unsafe { node.set_children(index as i64, child) };
@@ -226,11 +192,7 @@ impl<'a> Parser<'a> {
                 self.expect(",")?;
             }
         }
-        let function = Root::new(Function::alloc(
-            self.variables.len() as i64,
-            0,
-            Node::null(),
-        ));
+        let function = Root::new(Function::alloc(self.variables.len() as i64, 0, Node::null()));
         let handle = function.get();
         self.functions.insert(name, function);
         let body = self.block()?;
@@ -328,9 +290,7 @@ impl<'a> Parser<'a> {
             return Ok(self.full_node(kind::CALL, 0, Value::ZERO, function, &arguments));
         }
         match BUILTINS.iter().position(|&builtin| builtin == name) {
-            Some(number) if arguments.len() == 1 => {
-                Ok(self.node(kind::BUILTIN, number as i64, &arguments))
-            }
+            Some(number) if arguments.len() == 1 => Ok(self.node(kind::BUILTIN, number as i64, &arguments)),
             Some(_) => self.mistake(format!("`{name}` takes one argument")),
             None => self.mistake(format!("there is no function `{name}`")),
         }

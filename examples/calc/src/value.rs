@@ -64,20 +64,12 @@ impl Value {
 
     /// The float that it is or converts to.
     pub fn as_float(self) -> f64 {
-        if self.is_int() {
-            self.as_int() as f64
-        } else {
-            f64::from_bits(self.bits().wrapping_sub(FLOATS))
-        }
+        if self.is_int() { self.as_int() as f64 } else { f64::from_bits(self.bits().wrapping_sub(FLOATS)) }
     }
 
     /// What it counts for in a condition.
     pub fn is_true(self) -> bool {
-        if self.is_int() {
-            self.as_int() != 0
-        } else {
-            self.as_float() != 0.0
-        }
+        if self.is_int() { self.as_int() != 0 } else { self.as_float() != 0.0 }
     }
 
     /// Sum.
@@ -164,10 +156,6 @@ impl Value {
 
 impl std::fmt::Display for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.is_int() {
-            write!(f, "{}", self.as_int())
-        } else {
-            write!(f, "{:?}", self.as_float())
-        }
+        if self.is_int() { write!(f, "{}", self.as_int()) } else { write!(f, "{:?}", self.as_float()) }
     }
 }

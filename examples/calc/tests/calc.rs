@@ -15,10 +15,7 @@ fn arithmetic() {
     assert_eq!(go("1 / 0"), Err(Error::DivisionByZero));
     assert_eq!(go("1.0 / 0"), Ok("inf".to_owned()));
     assert_eq!(go("fail(4)"), Err(Error::Failed(4)));
-    assert_eq!(
-        go("(0.0 / 0.0 == 0.0) + sqrt(16) + abs(-3)"),
-        Ok("7.0".to_owned())
-    );
+    assert_eq!(go("(0.0 / 0.0 == 0.0) + sqrt(16) + abs(-3)"), Ok("7.0".to_owned()));
 }
 
 #[test]
@@ -58,18 +55,9 @@ fn functions() {
 #[test]
 fn mistakes_are_named() {
     let mistake = |text: &str| parser::parse(text).err().map(|mistake| mistake.to_string());
-    assert_eq!(
-        mistake("1 +").as_deref(),
-        Some("at byte 3: a name was expected")
-    );
-    assert_eq!(
-        mistake("let x = 1 2").as_deref(),
-        Some("at byte 10: `;` was expected, not `2`")
-    );
-    assert_eq!(
-        mistake("f(1)").as_deref(),
-        Some("at byte 4: there is no function `f`")
-    );
+    assert_eq!(mistake("1 +").as_deref(), Some("at byte 3: a name was expected"));
+    assert_eq!(mistake("let x = 1 2").as_deref(), Some("at byte 10: `;` was expected, not `2`"));
+    assert_eq!(mistake("f(1)").as_deref(), Some("at byte 4: there is no function `f`"));
 }
 
 #[cfg(feature = "jit")]

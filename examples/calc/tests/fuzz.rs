@@ -40,9 +40,7 @@ impl Maker<'_, '_> {
             1 | 2 => {
                 let counters = self.loops.min(2);
                 let which = self.genes.below(4 + counters);
-                VARIABLES
-                    .get(which as usize)
-                    .map_or_else(|| format!("i{}", which - 4), |name| (*name).to_owned())
+                VARIABLES.get(which as usize).map_or_else(|| format!("i{}", which - 4), |name| (*name).to_owned())
             }
             3..=8 => {
                 let op = self.genes.pick(&["+", "-", "*", "<", "<=", "==", "/", "%"]);
@@ -60,25 +58,16 @@ impl Maker<'_, '_> {
             }
             10 => format!("-{}", self.value(depth - 1)),
             11 => {
-                let (c, a, b) = (
-                    self.value(depth - 1),
-                    self.value(depth - 1),
-                    self.value(depth - 1),
-                );
+                let (c, a, b) = (self.value(depth - 1), self.value(depth - 1), self.value(depth - 1));
                 format!("if {c} {{ {a} }} else {{ {b} }}")
             }
             _ => {
-                let choices: Vec<(String, u32, u64)> = self
-                    .known
-                    .iter()
-                    .filter(|known| self.cost + known.2 * self.times < LIMIT)
-                    .cloned()
-                    .collect();
+                let choices: Vec<(String, u32, u64)> =
+                    self.known.iter().filter(|known| self.cost + known.2 * self.times < LIMIT).cloned().collect();
                 if choices.is_empty() {
                     return self.number();
                 }
-                let (name, params, cost) =
-                    choices[self.genes.below(choices.len() as u32) as usize].clone();
+                let (name, params, cost) = choices[self.genes.below(choices.len() as u32) as usize].clone();
                 self.cost += cost * self.times;
                 let arguments: Vec<String> = (0..params).map(|_| self.value(depth - 1)).collect();
                 format!("{name}({})", arguments.join(", "))
@@ -131,33 +120,18 @@ impl Maker<'_, '_> {
 }
 
 fn make(genes: &mut Genes<'_>) -> String {
-    let mut maker = Maker {
-        genes,
-        known: Vec::new(),
-        loops: 0,
-        cost: 0,
-        times: 1,
-    };
+    let mut maker = Maker { genes, known: Vec::new(), loops: 0, cost: 0, times: 1 };
     let mut out = String::new();
     let functions = maker.genes.below(4);
     for number in 0..functions {
         (maker.loops, maker.cost, maker.times) = (0, 0, 1);
         let params = 1 + maker.genes.below(2);
         let name = format!("f{number}");
-        writeln!(
-            out,
-            "fn {name}(a{}) {{ x = 1; y = 2; b = a;",
-            if params == 2 { ", b0" } else { "" }
-        )
-        .expect("text");
+        writeln!(out, "fn {name}(a{}) {{ x = 1; y = 2; b = a;", if params == 2 { ", b0" } else { "" }).expect("text");
         if maker.genes.below(3) == 2 {
             let depth = 2 + maker.genes.below(8);
             let more = if params == 2 { ", x" } else { "" };
-            writeln!(
-                out,
-                "if 0 < a {{ if a < {depth} {{ y = {name}(a - 1{more}); }} }}"
-            )
-            .expect("text");
+            writeln!(out, "if 0 < a {{ if a < {depth} {{ y = {name}(a - 1{more}); }} }}").expect("text");
             maker.times = u64::from(depth);
         }
         maker.block(2, &mut out);

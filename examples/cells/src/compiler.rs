@@ -58,9 +58,7 @@ fn read(text: &str) -> Result<Vec<Form<'_>>, Mistake> {
             '(' | ')' => 1,
             ';' => rest.find('\n').unwrap_or(rest.len()),
             c if c.is_whitespace() => c.len_utf8(),
-            _ => rest
-                .find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ';'))
-                .unwrap_or(rest.len()),
+            _ => rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ';')).unwrap_or(rest.len()),
         };
         match first {
             '(' => open.push(Vec::new()),
@@ -179,10 +177,8 @@ impl<'a> Function<'a> {
                     self.form(operand)?;
                 }
                 let count = operands.len() as i64;
-                let (op, operand, takes) = match (
-                    self.known.get(name),
-                    BUILTINS.iter().position(|row| row.0 == *name),
-                ) {
+                let (op, operand, takes) = match (self.known.get(name), BUILTINS.iter().position(|row| row.0 == *name))
+                {
                     (Some(&(number, params)), _) => (op::CALL, number, params),
                     (None, Some(index)) => (op::BUILTIN + index as i64, 0, BUILTINS[index].1),
                     _ => return mistake(format!("there is no function `{name}`")),
@@ -233,13 +229,7 @@ pub fn compile(text: &str) -> Result<Root<Program>, Mistake> {
     bodies.push((Vec::new(), &main));
     let program = Root::new(Program::alloc(bodies.len() as i64, Code::null()));
     for (index, (params, body)) in bodies.iter().enumerate() {
-        let mut function = Function {
-            known: &known,
-            locals: params.clone(),
-            ops: Vec::new(),
-            height: 0,
-            greatest: 1,
-        };
+        let mut function = Function { known: &known, locals: params.clone(), ops: Vec::new(), height: 0, greatest: 1 };
         function.body(body)?;
         function.emit(op::RETURN, 0, -1);
         let locals = function.locals.len() as i64;

@@ -232,9 +232,7 @@ fn two(operation: i64, a: Value, b: Value) -> Result<Value, Fault> {
             Ok(b)
         }
         op::ARRAY => match a.as_int() {
-            Some(length) if 0 <= length && length <= MAX_LENGTH => {
-                Ok(Value::array(Array::alloc(length, b)))
-            }
+            Some(length) if 0 <= length && length <= MAX_LENGTH => Ok(Value::array(Array::alloc(length, b))),
             _ => Err(Fault::Kind { operation }),
         },
         op::GET => {

@@ -84,11 +84,7 @@ impl Value {
 
     /// The integer that it is.
     pub fn as_int(self) -> Option<i64> {
-        if self.is_int() {
-            Some((self.bits() as i64) >> 1)
-        } else {
-            None
-        }
+        if self.is_int() { Some((self.bits() as i64) >> 1) } else { None }
     }
 
     /// The pair that it is.

@@ -15,14 +15,8 @@ const LISTS: &str = "
 
 #[test]
 fn lists() {
-    assert_eq!(
-        go(&format!("{LISTS} (sum (range 1000))")),
-        Ok("500500".to_owned())
-    );
-    assert_eq!(
-        go(&format!("{LISTS} (reverse (range 4))")),
-        Ok("(4 3 2 1)".to_owned())
-    );
+    assert_eq!(go(&format!("{LISTS} (sum (range 1000))")), Ok("500500".to_owned()));
+    assert_eq!(go(&format!("{LISTS} (reverse (range 4))")), Ok("(4 3 2 1)".to_owned()));
     let text = format!(
         "{LISTS} (let i 0) (let s 0) (while (< i 100) (set s (+ s (sum (reverse (range i))))) (set i (+ i 1))) s"
     );
@@ -61,40 +55,19 @@ fn aliases() {
 
 #[test]
 fn faults() {
-    assert_eq!(
-        go("(head 1)"),
-        Err(Fault::Kind {
-            operation: op::HEAD
-        })
-    );
+    assert_eq!(go("(head 1)"), Err(Fault::Kind { operation: op::HEAD }));
     assert_eq!(go("(/ 1 0)"), Err(Fault::Zero));
     assert_eq!(go("(define (f n) (f n)) (f 1)"), Err(Fault::Depth));
     let text = "(let a (array 700 0)) (let i 0) (while 1 (put a i i) (set i (+ i 1)))";
-    assert_eq!(
-        go(text),
-        Err(Fault::Index {
-            index: 700,
-            length: 700
-        })
-    );
+    assert_eq!(go(text), Err(Fault::Index { index: 700, length: 700 }));
 }
 
 #[test]
 fn mistakes_are_named() {
-    let mistake = |text: &str| {
-        compiler::compile(text)
-            .err()
-            .map(|mistake| mistake.to_string())
-    };
+    let mistake = |text: &str| compiler::compile(text).err().map(|mistake| mistake.to_string());
     assert_eq!(mistake("(+ 1").as_deref(), Some("a `)` is missing"));
-    assert_eq!(
-        mistake("(+ 1 x)").as_deref(),
-        Some("there is no variable `x`")
-    );
-    assert_eq!(
-        mistake("(head 1 2)").as_deref(),
-        Some("`head` takes 1 operands, not 2")
-    );
+    assert_eq!(mistake("(+ 1 x)").as_deref(), Some("there is no variable `x`"));
+    assert_eq!(mistake("(head 1 2)").as_deref(), Some("`head` takes 1 operands, not 2"));
 }
 
 #[cfg(feature = "jit")]

@@ -27,26 +27,16 @@ impl Maker<'_, '_> {
         self.cost += self.times;
         match self.genes.below(if depth == 0 { 4 } else { 15 }) {
             0 => self.genes.below(16).to_string(),
-            1 if self.genes.once_in(6) => self
-                .genes
-                .pick(&[
-                    "4611686018427387903",
-                    "-1",
-                    "-7",
-                    "1000003",
-                    "1099511627776",
-                ])
-                .to_owned(),
+            1 if self.genes.once_in(6) => {
+                self.genes.pick(&["4611686018427387903", "-1", "-7", "1000003", "1099511627776"]).to_owned()
+            }
             1..=3 => {
                 let counters = self.loops.min(2);
                 let which = self.genes.below(3 + counters);
-                INTS.get(which as usize)
-                    .map_or_else(|| format!("n{}", which - 3), |name| (*name).to_owned())
+                INTS.get(which as usize).map_or_else(|| format!("n{}", which - 3), |name| (*name).to_owned())
             }
             4..=8 => {
-                let op = self
-                    .genes
-                    .pick(&["+", "-", "*", "and", "xor", "shift", "mod", "/"]);
+                let op = self.genes.pick(&["+", "-", "*", "and", "xor", "shift", "mod", "/"]);
                 let a = self.int(depth - 1);
                 let b = if matches!(op, "mod" | "/") && !self.genes.once_in(12) {
                     (1 + self.genes.below(9)).to_string()
@@ -66,30 +56,18 @@ impl Maker<'_, '_> {
                 format!("(if (pair? {list}) (head {list}) {})", self.int(depth - 1))
             }
             12 => {
-                let (c, a, b) = (
-                    self.condition(depth - 1),
-                    self.int(depth - 1),
-                    self.int(depth - 1),
-                );
+                let (c, a, b) = (self.condition(depth - 1), self.int(depth - 1), self.int(depth - 1));
                 format!("(if {c} {a} {b})")
             }
             _ => {
-                let choices: Vec<(String, u64)> = self
-                    .known
-                    .iter()
-                    .filter(|known| self.cost + known.1 * self.times < LIMIT)
-                    .cloned()
-                    .collect();
+                let choices: Vec<(String, u64)> =
+                    self.known.iter().filter(|known| self.cost + known.1 * self.times < LIMIT).cloned().collect();
                 if choices.is_empty() {
                     return "1".to_owned();
                 }
                 let (name, cost) = choices[self.genes.below(choices.len() as u32) as usize].clone();
                 self.cost += cost * self.times;
-                let (i, p, a) = (
-                    self.int(depth - 1),
-                    self.list(depth - 1),
-                    self.array(depth - 1),
-                );
+                let (i, p, a) = (self.int(depth - 1), self.list(depth - 1), self.array(depth - 1));
                 format!("({name} {i} {p} {a})")
             }
         }
@@ -102,10 +80,7 @@ impl Maker<'_, '_> {
         if self.genes.below(2) == 0 {
             return self.genes.below(3).to_string();
         }
-        format!(
-            "(mod {} (length {array}))",
-            self.int(depth.saturating_sub(1))
-        )
+        format!("(mod {} (length {array}))", self.int(depth.saturating_sub(1)))
     }
 
     fn condition(&mut self, depth: u32) -> String {
@@ -158,11 +133,8 @@ impl Maker<'_, '_> {
             }
             7 => {
                 let list = self.genes.pick(&LISTS);
-                let (op, value) = if self.genes.below(2) == 0 {
-                    ("set-head", self.int(2))
-                } else {
-                    ("set-tail", self.list(2))
-                };
+                let (op, value) =
+                    if self.genes.below(2) == 0 { ("set-head", self.int(2)) } else { ("set-tail", self.list(2)) };
                 writeln!(out, "(if (pair? {list}) ({op} {list} {value}) nil)").expect("text");
             }
             8 if self.times < 50 => {
@@ -206,29 +178,15 @@ impl Maker<'_, '_> {
 }
 
 fn make(genes: &mut Genes<'_>) -> String {
-    let mut maker = Maker {
-        genes,
-        known: Vec::new(),
-        loops: 0,
-        cost: 0,
-        times: 1,
-    };
+    let mut maker = Maker { genes, known: Vec::new(), loops: 0, cost: 0, times: 1 };
     let mut out = String::new();
     for number in 0..maker.genes.below(3) {
         (maker.loops, maker.cost, maker.times) = (0, 0, 1);
         let name = format!("f{number}");
-        writeln!(
-            out,
-            "(define ({name} i p a) (let j 1) (let k 2) (let q nil) (let b (array 4 i))"
-        )
-        .expect("text");
+        writeln!(out, "(define ({name} i p a) (let j 1) (let k 2) (let q nil) (let b (array 4 i))").expect("text");
         if maker.genes.below(3) == 2 {
             let depth = 2 + maker.genes.below(8);
-            writeln!(
-                out,
-                "(if (< 0 i) (if (< i {depth}) (set j ({name} (- i 1) p b)) nil) nil)"
-            )
-            .expect("text");
+            writeln!(out, "(if (< 0 i) (if (< i {depth}) (set j ({name} (- i 1) p b)) nil) nil)").expect("text");
             maker.times = u64::from(depth);
         }
         maker.block(2, &mut out);
@@ -238,7 +196,9 @@ fn make(genes: &mut Genes<'_>) -> String {
         maker.known.push((name, cost));
     }
     (maker.loops, maker.cost, maker.times) = (0, 0, 1);
-    out.push_str("(let i 1) (let j 2) (let k 3) (let p (pair 1 (pair 2 nil))) (let q nil) (let a (array 5 0)) (let b a)\n");
+    out.push_str(
+        "(let i 1) (let j 2) (let k 3) (let p (pair 1 (pair 2 nil))) (let q nil) (let a (array 5 0)) (let b a)\n",
+    );
     loop {
         maker.block(3, &mut out);
         if maker.genes.is_empty() {

@@ -19,8 +19,5 @@ fn its_loop_is_compiled_once() {
     run(program(), 100_000);
     let statistics = metajit::driver::statistics();
     assert_eq!(statistics.loops_recorded, 1, "{statistics:?}");
-    assert!(
-        statistics.compilations >= 1 && statistics.exits <= 2,
-        "{statistics:?}"
-    );
+    assert!(statistics.compilations >= 1 && statistics.exits <= 2, "{statistics:?}");
 }

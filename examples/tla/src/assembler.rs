@@ -59,10 +59,7 @@ struct Function<'a> {
 }
 
 fn mistake<T>(line: usize, message: impl Into<String>) -> Result<T, Mistake> {
-    Err(Mistake {
-        line,
-        message: message.into(),
-    })
+    Err(Mistake { line, message: message.into() })
 }
 
 /// Makes a program of its text.
@@ -80,10 +77,7 @@ pub fn assemble(text: &str) -> Result<Root<Program>, Mistake> {
         }
         if let ["fn", name, params, locals] = words[..] {
             let (Ok(params), Ok(locals)) = (params.parse(), locals.parse()) else {
-                return mistake(
-                    number,
-                    "a function has two numbers, its parameters and its locals",
-                );
+                return mistake(number, "a function has two numbers, its parameters and its locals");
             };
             functions.push(Function {
                 name,
@@ -101,9 +95,7 @@ pub fn assemble(text: &str) -> Result<Root<Program>, Mistake> {
         if let [label] = words[..]
             && let Some(label) = label.strip_suffix(':')
         {
-            function
-                .labels
-                .insert(label, 2 * function.lines.len() as i64);
+            function.labels.insert(label, 2 * function.lines.len() as i64);
             continue;
         }
         if let ["try", from, to, handler] = words[..] {
@@ -117,11 +109,7 @@ pub fn assemble(text: &str) -> Result<Root<Program>, Mistake> {
         if words.len() != 1 + takes {
             return mistake(number, format!("`{}` takes {takes} operands", words[0]));
         }
-        function.lines.push(Line {
-            number,
-            op,
-            operand: words.get(1).copied().unwrap_or_default(),
-        });
+        function.lines.push(Line { number, op, operand: words.get(1).copied().unwrap_or_default() });
     }
     if functions.is_empty() {
         return mistake(1, "there is no function");
@@ -156,11 +144,7 @@ fn constant(text: &str) -> Option<Value> {
     text.parse().ok().map(Value::float)
 }
 
-fn translate(
-    functions: &[Function<'_>],
-    function: &Function<'_>,
-    program: Program,
-) -> Result<Code, Mistake> {
+fn translate(functions: &[Function<'_>], function: &Function<'_>, program: Program) -> Result<Code, Mistake> {
     let label = |line: usize, name: &str| match function.labels.get(name) {
         Some(&place) => Ok(place),
         None => mistake(line, format!("there is no label `{name}`")),
@@ -183,30 +167,18 @@ fn translate(
                 index as i64
             }
             Operand::Label => label(line.number, line.operand)?,
-            Operand::Function => {
-                match functions
-                    .iter()
-                    .position(|other| other.name == line.operand)
-                {
-                    Some(position) => position as i64,
-                    None => {
-                        return mistake(
-                            line.number,
-                            format!("there is no function `{}`", line.operand),
-                        );
-                    }
+            Operand::Function => match functions.iter().position(|other| other.name == line.operand) {
+                Some(position) => position as i64,
+                None => {
+                    return mistake(line.number, format!("there is no function `{}`", line.operand));
                 }
-            }
+            },
         };
         ops.push((line.op as i64, operand));
     }
     let mut handlers = vec![-1; ops.len()];
     for &(number, [from, to, handler]) in &function.tries {
-        let (from, to, handler) = (
-            label(number, from)?,
-            label(number, to)?,
-            label(number, handler)?,
-        );
+        let (from, to, handler) = (label(number, from)?, label(number, to)?, label(number, handler)?);
         for place in from / 2..to / 2 {
             let at = &mut handlers[place as usize];
             // The first that is written is the innermost.
@@ -262,10 +234,7 @@ fn heights(
         };
         if let Some(before) = known[place] {
             if before != height {
-                return mistake(
-                    line.number,
-                    format!("the stack is {before} high on one way and {height} on another"),
-                );
+                return mistake(line.number, format!("the stack is {before} high on one way and {height} on another"));
             }
             continue;
         }
@@ -275,14 +244,10 @@ fn heights(
         if kind == Operand::Function {
             pops = functions[operand as usize].params;
         }
-        if matches!(op, crate::op::LOAD | crate::op::STORE)
-            && !(0..function.locals).contains(&operand)
-        {
+        if matches!(op, crate::op::LOAD | crate::op::STORE) && !(0..function.locals).contains(&operand) {
             return mistake(line.number, "there is no such local");
         }
-        if matches!(op, crate::op::GLOBAL | crate::op::SET_GLOBAL)
-            && !(0..GLOBALS).contains(&operand)
-        {
+        if matches!(op, crate::op::GLOBAL | crate::op::SET_GLOBAL) && !(0..GLOBALS).contains(&operand) {
             return mistake(line.number, "there is no such global");
         }
         let after = height - pops + pushes;

@@ -324,10 +324,7 @@ pub fn interpret(code: Code, frame: Frame) -> Result<Value, Value> {
             }
             op::SET_GLOBAL => {
                 sp -= 1;
-                code.program()
-                    .globals()
-                    .at(operand)
-                    .set_value(frame.slots(sp));
+                code.program().globals().at(operand).set_value(frame.slots(sp));
                 None
             }
             op::PRINT => {

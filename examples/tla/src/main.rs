@@ -6,9 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().ok_or("usage: tla FILE ARGUMENT...")?;
     let program = assembler::assemble(&std::fs::read_to_string(file)?)?;
-    let numbers: Vec<Value> = arguments
-        .map(|text| text.parse().map(Value::int))
-        .collect::<Result<_, _>>()?;
+    let numbers: Vec<Value> = arguments.map(|text| text.parse().map(Value::int)).collect::<Result<_, _>>()?;
     let result = run(program.get(), &numbers);
     for line in take_output() {
         println!("{line}");

@@ -60,11 +60,7 @@ impl Value {
 
     /// An integer if it is small, a float otherwise.
     pub fn number(n: i64) -> Value {
-        if (n << 1) >> 1 == n {
-            Value::int(n)
-        } else {
-            Value::float(n as f64)
-        }
+        if (n << 1) >> 1 == n { Value::int(n) } else { Value::float(n as f64) }
     }
 
     /// A boxed float.

@@ -68,9 +68,7 @@ impl Maker<'_, '_> {
                 self.op(format!("global {global}"));
             }
             4..=9 => {
-                let op = self
-                    .genes
-                    .pick(&["add", "add", "sub", "mul", "lt", "eq", "rem", "div", "pow"]);
+                let op = self.genes.pick(&["add", "add", "sub", "mul", "lt", "eq", "rem", "div", "pow"]);
                 self.value(depth - 1);
                 // What throws for most operands gets one for which it does not, most of the time.
                 if matches!(op, "rem" | "div" | "pow") && !self.genes.once_in(8) {
@@ -125,17 +123,12 @@ impl Maker<'_, '_> {
                 self.place(&end);
             }
             _ => {
-                let choices: Vec<(String, u32, u64)> = self
-                    .known
-                    .iter()
-                    .filter(|(_, _, cost)| self.cost + cost * self.times < LIMIT)
-                    .cloned()
-                    .collect();
+                let choices: Vec<(String, u32, u64)> =
+                    self.known.iter().filter(|(_, _, cost)| self.cost + cost * self.times < LIMIT).cloned().collect();
                 if choices.is_empty() {
                     return self.constant();
                 }
-                let (name, params, cost) =
-                    choices[self.genes.below(choices.len() as u32) as usize].clone();
+                let (name, params, cost) = choices[self.genes.below(choices.len() as u32) as usize].clone();
                 for _ in 0..params {
                     self.value(depth - 1);
                 }
@@ -272,17 +265,9 @@ fn make(genes: &mut Genes<'_>) -> String {
     for number in (0..count).rev() {
         maker.text.clear();
         (maker.cost, maker.times, maker.loops) = (0, 1, 0);
-        maker.params = if number == 0 {
-            0
-        } else {
-            1 + maker.genes.below(2)
-        };
+        maker.params = if number == 0 { 0 } else { 1 + maker.genes.below(2) };
         maker.locals = maker.params + 2;
-        let name = if number == 0 {
-            "main".to_owned()
-        } else {
-            format!("f{number}")
-        };
+        let name = if number == 0 { "main".to_owned() } else { format!("f{number}") };
         // Some functions call themselves with a smaller argument first.
         if number > 0 && maker.genes.below(3) == 2 {
             let depth = 2 + maker.genes.below(8);
@@ -327,10 +312,7 @@ fn make(genes: &mut Genes<'_>) -> String {
             maker.text = "    push 1\n    return\n".to_owned();
             maker.tries.clear();
         }
-        let (text, tries) = (
-            std::mem::take(&mut maker.text),
-            std::mem::take(&mut maker.tries),
-        );
+        let (text, tries) = (std::mem::take(&mut maker.text), std::mem::take(&mut maker.tries));
         let (params, locals) = (maker.params, maker.locals + LOOPS);
         functions.push(format!("fn {name} {params} {locals}\n{text}{tries}"));
         let (params, cost) = (maker.params, maker.cost);
@@ -346,9 +328,7 @@ fn go(text: &str) -> (Result<String, String>, Vec<String>, Vec<String>) {
         Ok(value) => Ok(value.to_string()),
         Err(thrown) => Err(thrown.to_string()),
     };
-    let globals = (0..3)
-        .map(|index| program.get().globals().at(index).value().to_string())
-        .collect();
+    let globals = (0..3).map(|index| program.get().globals().at(index).value().to_string()).collect();
     (result, take_output(), globals)
 }
 

@@ -204,23 +204,10 @@ same:
 
 #[test]
 fn mistakes_are_named() {
-    let mistake = |text: &str| {
-        assembler::assemble(text)
-            .err()
-            .map(|mistake| mistake.to_string())
-    };
-    assert_eq!(
-        mistake("fn main 0 0\n push 1\n jump nowhere").as_deref(),
-        Some("line 3: there is no label `nowhere`")
-    );
-    assert_eq!(
-        mistake("fn main 0 0\n add\n return").as_deref(),
-        Some("line 2: there is too little on the stack")
-    );
-    assert_eq!(
-        mistake("fn main 0 0\n push 1\n load 2\n return").as_deref(),
-        Some("line 3: there is no such local")
-    );
+    let mistake = |text: &str| assembler::assemble(text).err().map(|mistake| mistake.to_string());
+    assert_eq!(mistake("fn main 0 0\n push 1\n jump nowhere").as_deref(), Some("line 3: there is no label `nowhere`"));
+    assert_eq!(mistake("fn main 0 0\n add\n return").as_deref(), Some("line 2: there is too little on the stack"));
+    assert_eq!(mistake("fn main 0 0\n push 1\n load 2\n return").as_deref(), Some("line 3: there is no such local"));
 }
 
 #[cfg(feature = "jit")]
@@ -281,14 +268,8 @@ round:
     fn a_call_that_turns_out_to_loop_is_no_longer_inlined() {
         assert_eq!(go(GROWING, &[20_000]), Ok("20000".to_owned()));
         let statistics = metajit::driver::statistics();
-        let loops_in_calls = statistics
-            .fields()
-            .into_iter()
-            .find(|field| field.0 == "abort_loop_in_call");
-        assert!(
-            loops_in_calls.is_some_and(|field| field.1 <= 2),
-            "{statistics:?}"
-        );
+        let loops_in_calls = statistics.fields().into_iter().find(|field| field.0 == "abort_loop_in_call");
+        assert!(loops_in_calls.is_some_and(|field| field.1 <= 2), "{statistics:?}");
     }
 
     /// Runs a program until all its bridges are compiled and it leaves its code no more, which must happen.

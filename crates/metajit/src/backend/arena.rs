@@ -60,10 +60,7 @@ impl Arena {
         Ok(Arc::new(Arena {
             mapping,
             process: std::process::id(),
-            free: Mutex::new(Free {
-                runs: BTreeMap::from([(0, bytes)]),
-                used: 0,
-            }),
+            free: Mutex::new(Free { runs: BTreeMap::from([(0, bytes)]), used: 0 }),
         }))
     }
 
@@ -78,9 +75,7 @@ impl Arena {
     }
 
     fn free(&self) -> MutexGuard<'_, Free> {
-        self.free
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Copies code into the arena. `relocate` may then change it, and is told the address at which it will run.
@@ -93,18 +88,10 @@ impl Arena {
             return Err(CompileError::Forked);
         }
         let len = code.len().next_multiple_of(GRAIN).max(GRAIN);
-        let offset = self
-            .free()
-            .take(len)
-            .ok_or(CompileError::ArenaFull(self.capacity()))?;
-        let piece = Piece {
-            arena: self.clone(),
-            offset,
-            len,
-        };
+        let offset = self.free().take(len).ok_or(CompileError::ArenaFull(self.capacity()))?;
+        let piece = Piece { arena: self.clone(), offset, len };
         // SAFETY: the run was free and is now this piece's alone (invariants 2 and 3); it is mapped writable.
-        let memory =
-            unsafe { std::slice::from_raw_parts_mut(self.mapping.write.add(offset), code.len()) };
+        let memory = unsafe { std::slice::from_raw_parts_mut(self.mapping.write.add(offset), code.len()) };
         memory.copy_from_slice(code);
         relocate(memory, piece.address() as usize)?;
         Ok(piece)
@@ -158,11 +145,7 @@ impl Drop for Piece {
         if cfg!(debug_assertions) {
             // SAFETY: the piece is still ours (invariant 3) and mapped writable.
             unsafe {
-                self.arena
-                    .mapping
-                    .write
-                    .add(self.offset)
-                    .write_bytes(POISON, self.len);
+                self.arena.mapping.write.add(self.offset).write_bytes(POISON, self.len);
             }
         }
         self.arena.free().give_back(self.offset, self.len);
@@ -217,11 +200,7 @@ mod mapping {
                     libc::munmap(write, len);
                     return Err(error);
                 }
-                let mapping = Mapping {
-                    write: write.cast(),
-                    execute: execute.cast(),
-                    len,
-                };
+                let mapping = Mapping { write: write.cast(), execute: execute.cast(), len };
                 if libc::mprotect(execute, len, libc::PROT_READ | libc::PROT_EXEC) != 0 {
                     return Err(refused("mprotect"));
                 }
@@ -260,9 +239,7 @@ mod mapping {
 
     impl Mapping {
         pub(super) fn new(_: usize) -> Result<Mapping, CompileError> {
-            Err(CompileError::Unsupported(
-                "machine code is made on x86-64 Linux only",
-            ))
+            Err(CompileError::Unsupported("machine code is made on x86-64 Linux only"))
         }
     }
 }
@@ -280,13 +257,8 @@ mod tests {
         let arena = Arena::new(3 * GRAIN).unwrap();
         assert_eq!(arena.capacity(), PAGE);
         let whole = PAGE / GRAIN;
-        let mut pieces: Vec<Piece> = (0..whole)
-            .map(|_| arena.install(&[0x90; GRAIN], keep).unwrap())
-            .collect();
-        assert!(matches!(
-            arena.install(&[0x90], keep),
-            Err(CompileError::ArenaFull(_))
-        ));
+        let mut pieces: Vec<Piece> = (0..whole).map(|_| arena.install(&[0x90; GRAIN], keep).unwrap()).collect();
+        assert!(matches!(arena.install(&[0x90], keep), Err(CompileError::ArenaFull(_))));
         // Every other piece first: the rest then join with a neighbour on either side.
         let mut i = 0;
         pieces.retain(|_| {

@@ -71,10 +71,8 @@ impl Options {
             valid: None,
             name: "metajit".to_owned(),
             dump: None,
-            window: crate::gc::inline_allocation(GROUP_BYTES).map(|inline| Window {
-                cursor: inline.cursor as usize,
-                limit: inline.limit as usize,
-            }),
+            window: crate::gc::inline_allocation(GROUP_BYTES)
+                .map(|inline| Window { cursor: inline.cursor as usize, limit: inline.limit as usize }),
         }
     }
 }
@@ -185,9 +183,7 @@ pub struct Compiler {
 
 impl fmt::Debug for Compiler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Compiler")
-            .field("arena", &self.arena)
-            .finish_non_exhaustive()
+        f.debug_struct("Compiler").field("arena", &self.arena).finish_non_exhaustive()
     }
 }
 
@@ -196,62 +192,33 @@ impl Compiler {
     pub fn new(arena: Arc<Arena>) -> Result<Compiler, CompileError> {
         let quick = target(Quality::Quick)?;
         let full = target(Quality::Full)?;
-        let features = Features {
-            rounds: has_feature("has_sse41"),
-        };
+        let features = Features { rounds: has_feature("has_sse41") };
         let stubs = Arc::new(Stubs::new(&arena, &*quick)?);
-        Ok(Compiler {
-            arena,
-            stubs,
-            quick,
-            full,
-            features,
-            context: cranelift_codegen::Context::new(),
-        })
+        Ok(Compiler { arena, stubs, quick, full, features, context: cranelift_codegen::Context::new() })
     }
 
     /// Compiles `code` and installs it.
     pub fn compile(&mut self, code: &Code, options: &Options) -> Result<Machine, CompileError> {
         let start = thread_time();
         self.context.clear();
-        let requests = lower::lower(
-            code,
-            options,
-            self.features,
-            &self.stubs,
-            &mut self.context.func,
-        )?;
+        let requests = lower::lower(code, options, self.features, &self.stubs, &mut self.context.func)?;
         let path = dump_path(options);
         dump(&path, "clif", || self.context.func.to_string().into_bytes());
         let isa = match options.quality {
             Quality::Quick => &self.quick,
             Quality::Full => &self.full,
         };
-        let compiled = self
-            .context
-            .compile(&**isa, &mut ControlPlane::default())
-            .map_err(|error| codegen_error(&error))?;
+        let compiled =
+            self.context.compile(&**isa, &mut ControlPlane::default()).map_err(|error| codegen_error(&error))?;
         dump(&path, "bin", || compiled.code_buffer().to_vec());
-        let piece = self
-            .arena
-            .install(compiled.code_buffer(), |memory, address| {
-                relocate(compiled, memory, address)
-            })?;
+        let piece =
+            self.arena.install(compiled.code_buffer(), |memory, address| relocate(compiled, memory, address))?;
         let address = piece.address() as usize;
         let bytes = compiled.code_buffer().len();
         let unwind = unwind::register(compiled, &**isa, address);
-        symbols::publish(
-            address,
-            bytes,
-            &format!("metajit:{:?}:{}", options.quality, options.name),
-        );
+        symbols::publish(address, bytes, &format!("metajit:{:?}:{}", options.quality, options.name));
         let ops = code.blocks.iter().map(|block| block.insts.len()).sum();
-        let stats = Stats {
-            time: thread_time().saturating_sub(start),
-            ops,
-            exits: code.exits.len(),
-            bytes,
-        };
+        let stats = Stats { time: thread_time().saturating_sub(start), ops, exits: code.exits.len(), bytes };
         Ok(Machine {
             _unwind: unwind,
             piece,
@@ -269,33 +236,24 @@ pub(super) fn codegen_error(error: &cranelift_codegen::CompileError<'_>) -> Comp
 }
 
 /// Puts addresses where the code wants them.
-fn relocate(
-    compiled: &CompiledCode,
-    memory: &mut [u8],
-    address: usize,
-) -> Result<(), CompileError> {
+fn relocate(compiled: &CompiledCode, memory: &mut [u8], address: usize) -> Result<(), CompileError> {
     for reloc in compiled.buffer.relocs() {
         let at = reloc.offset as usize;
         // Callees are called by address, so the only names left are places in the function itself.
         let FinalizedRelocTarget::Func(target) = &reloc.target else {
-            return Err(CompileError::Codegen(format!(
-                "unknown name {:?}",
-                reloc.target
-            )));
+            return Err(CompileError::Codegen(format!("unknown name {:?}", reloc.target)));
         };
         let value = (address as i64 + *target as i64).wrapping_add(reloc.addend);
         match reloc.kind {
             Reloc::Abs8 => memory[at..at + 8].copy_from_slice(&value.to_le_bytes()),
             Reloc::X86PCRel4 | Reloc::X86CallPCRel4 => {
                 let distance = value - (address + at) as i64;
-                let distance = i32::try_from(distance)
-                    .map_err(|_| CompileError::Codegen(format!("{distance} is too far")))?;
+                let distance =
+                    i32::try_from(distance).map_err(|_| CompileError::Codegen(format!("{distance} is too far")))?;
                 memory[at..at + 4].copy_from_slice(&distance.to_le_bytes());
             }
             kind => {
-                return Err(CompileError::Codegen(format!(
-                    "unknown relocation {kind:?}"
-                )));
+                return Err(CompileError::Codegen(format!("unknown relocation {kind:?}")));
             }
         }
     }
@@ -336,11 +294,7 @@ fn target(quality: Quality) -> Result<OwnedTargetIsa, CompileError> {
         Quality::Quick => ("none", "single_pass"),
         Quality::Full => ("speed", "backtracking"),
     };
-    let verify = if cfg!(debug_assertions) {
-        "true"
-    } else {
-        "false"
-    };
+    let verify = if cfg!(debug_assertions) { "true" } else { "false" };
     for (name, value) in [
         ("opt_level", optimize),
         ("regalloc_algorithm", registers),
@@ -361,8 +315,7 @@ fn target(quality: Quality) -> Result<OwnedTargetIsa, CompileError> {
             isa.enable(name).map_err(|error| refused(&error))?;
         }
     }
-    isa.finish(settings::Flags::new(flags))
-        .map_err(|error| refused(&error))
+    isa.finish(settings::Flags::new(flags)).map_err(|error| refused(&error))
 }
 
 /// Where this compilation is dumped, if it is: `DIRECTORY/NAME-QUALITY-NUMBER`, the directory being the option's or
@@ -387,10 +340,7 @@ fn dump(path: &Option<PathBuf>, extension: &str, contents: impl FnOnce() -> Vec<
 
 /// Processor time that this thread has used.
 fn thread_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a local.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

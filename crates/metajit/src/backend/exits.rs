@@ -37,16 +37,8 @@ struct Node {
 
 impl SlotLists {
     fn new() -> SlotLists {
-        let empty = Node {
-            parent: 0,
-            slot: OpRef(0),
-            depth: 0,
-            users: 0,
-        };
-        SlotLists {
-            nodes: vec![empty],
-            children: HashMap::new(),
-        }
+        let empty = Node { parent: 0, slot: OpRef(0), depth: 0, users: 0 };
+        SlotLists { nodes: vec![empty], children: HashMap::new() }
     }
 
     /// The node of a list.
@@ -58,12 +50,7 @@ impl SlotLists {
                 new if new == next => {
                     self.nodes[at].users += 1;
                     let depth = self.nodes[at].depth + 1;
-                    self.nodes.push(Node {
-                        parent: at,
-                        slot,
-                        depth,
-                        users: 0,
-                    });
+                    self.nodes.push(Node { parent: at, slot, depth, users: 0 });
                     next
                 }
                 known => known,
@@ -94,10 +81,7 @@ impl Lowering<'_> {
         let code = self.code;
         let mut lists = SlotLists::new();
         let exits = std::mem::take(&mut self.exits_to_do);
-        let ends: Vec<usize> = exits
-            .iter()
-            .map(|exit| lists.add(&code.exits[exit.0 as usize].slots))
-            .collect();
+        let ends: Vec<usize> = exits.iter().map(|exit| lists.add(&code.exits[exit.0 as usize].slots)).collect();
         let mut shared: Vec<(usize, Block, Value)> = Vec::new();
         let mut block_of = vec![None; lists.nodes.len()];
         for (&exit, &end) in exits.iter().zip(&ends) {
@@ -160,12 +144,7 @@ impl Lowering<'_> {
         if node == 0 {
             return Ok(0);
         }
-        let Node {
-            parent,
-            slot,
-            depth,
-            ..
-        } = lists.nodes[node];
+        let Node { parent, slot, depth, .. } = lists.nodes[node];
         if let Held::Nothing = self.values[slot.0 as usize] {
             return Err(malformed(slot, "is handed over by an exit and not defined"));
         }

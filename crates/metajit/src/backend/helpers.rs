@@ -26,11 +26,7 @@ pub(super) struct Request {
 ///
 /// # Safety
 /// `context` must be the thread's; at `requests` there must be `count` of them, at most as many as there are results.
-pub(super) unsafe extern "C" fn new_objects(
-    context: *mut Context,
-    requests: *const Request,
-    count: u64,
-) -> u64 {
+pub(super) unsafe extern "C" fn new_objects(context: *mut Context, requests: *const Request, count: u64) -> u64 {
     let mut objects = [std::ptr::null_mut(); MAX_RESULTS];
     // SAFETY: the caller's contract.
     let requests = unsafe { std::slice::from_raw_parts(requests, count as usize) };
@@ -69,12 +65,7 @@ unsafe fn out_of_memory(context: *mut Context, error: gc::OutOfMemory) {
 ///
 /// # Safety
 /// `context` must be the thread's, and the shape a shape.
-pub(super) unsafe extern "C" fn new_filled(
-    context: *mut Context,
-    shape: *const Shape,
-    len: u64,
-    fill: u64,
-) -> u64 {
+pub(super) unsafe extern "C" fn new_filled(context: *mut Context, shape: *const Shape, len: u64, fill: u64) -> u64 {
     // SAFETY: the caller's contract; shapes live for ever.
     let shape: &'static Shape = unsafe { &*shape };
     let object = match gc::try_alloc(shape, len as usize) {

@@ -44,8 +44,7 @@ use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::Ieee64;
 use cranelift_codegen::ir::types::{F64, I8, I16, I32, I64};
 use cranelift_codegen::ir::{
-    AbiParam, Block, BlockArg, Function, InstBuilder, InstructionData, MemFlagsData, SigRef,
-    Signature, Value,
+    AbiParam, Block, BlockArg, Function, InstBuilder, InstructionData, MemFlagsData, SigRef, Signature, Value,
 };
 use cranelift_codegen::isa::CallConv;
 use std::collections::HashMap;
@@ -184,10 +183,8 @@ fn reverse_postorder(code: &Code) -> Vec<BlockId> {
         let block = &code.blocks[block.0 as usize];
         let bridge = |exit: ExitId| code.exits[exit.0 as usize].bridge;
         let guards = block.insts.iter().map(|&op| code.inst(op));
-        let mut out: Vec<BlockId> = guards
-            .filter(|inst| is_guard(inst.op))
-            .filter_map(|inst| bridge(ExitId(inst.index())))
-            .collect();
+        let mut out: Vec<BlockId> =
+            guards.filter(|inst| is_guard(inst.op)).filter_map(|inst| bridge(ExitId(inst.index()))).collect();
         match &block.end {
             End::Jump(target, _) => out.push(*target),
             End::Exit(exit) => out.extend(bridge(*exit)),
@@ -217,10 +214,7 @@ fn reverse_postorder(code: &Code) -> Vec<BlockId> {
 }
 
 pub(super) fn is_guard(op: Op) -> bool {
-    matches!(
-        op,
-        Op::GuardTrue | Op::GuardFalse | Op::GuardValue | Op::GuardValid
-    )
+    matches!(op, Op::GuardTrue | Op::GuardFalse | Op::GuardValue | Op::GuardValid)
 }
 
 /// The operation whose overflow `op` tells.
@@ -239,22 +233,14 @@ fn pair_key(op: Op, inst: &Inst) -> PairKey {
         Arg::Op(op) => (0, op.0 as u64),
         Arg::Const(bits) => (1, bits),
     };
-    if matches!(op, Op::Sub | Op::SubOvf) || rank(a) <= rank(b) {
-        (op, a, b)
-    } else {
-        (op, b, a)
-    }
+    if matches!(op, Op::Sub | Op::SubOvf) || rank(a) <= rank(b) { (op, a, b) } else { (op, b, a) }
 }
 
 impl Lowering<'_> {
     fn run(&mut self) -> Result<(), CompileError> {
         let code = self.code;
         let order = reverse_postorder(code);
-        self.enter(
-            order
-                .iter()
-                .any(|&b| matches!(&code.blocks[b.0 as usize].end, End::Jump(to, _) if to.0 == 0)),
-        );
+        self.enter(order.iter().any(|&b| matches!(&code.blocks[b.0 as usize].end, End::Jump(to, _) if to.0 == 0)));
         for &id in &order {
             if let Some(block) = self.blocks[id.0 as usize] {
                 self.at.insert_block(block);
@@ -445,20 +431,12 @@ impl Lowering<'_> {
         let pair = match (overflow, b.as_const()) {
             (Op::AddOvf, Some(constant)) => {
                 let sum = ins.iadd(x, y);
-                let condition = if (constant as i64) < 0 {
-                    IntCC::SignedGreaterThan
-                } else {
-                    IntCC::SignedLessThan
-                };
+                let condition = if (constant as i64) < 0 { IntCC::SignedGreaterThan } else { IntCC::SignedLessThan };
                 (sum, self.at.ins().icmp(condition, sum, x))
             }
             (Op::SubOvf, Some(constant)) => {
                 let difference = ins.isub(x, y);
-                let condition = if (constant as i64) < 0 {
-                    IntCC::SignedLessThan
-                } else {
-                    IntCC::SignedGreaterThan
-                };
+                let condition = if (constant as i64) < 0 { IntCC::SignedLessThan } else { IntCC::SignedGreaterThan };
                 (difference, self.at.ins().icmp(condition, difference, x))
             }
             (Op::AddOvf, None) => ins.sadd_overflow(x, y),
@@ -492,9 +470,7 @@ impl Lowering<'_> {
                     }
                 })
             }
-            Op::AddOvf | Op::SubOvf | Op::MulOvf | Op::UmulOvf => {
-                Held::Bool(self.pair(inst.op, inst).1)
-            }
+            Op::AddOvf | Op::SubOvf | Op::MulOvf | Op::UmulOvf => Held::Bool(self.pair(inst.op, inst).1),
             Op::And | Op::Or | Op::Xor => self.bitwise(inst),
             Op::Div | Op::Rem | Op::Udiv | Op::Urem | Op::Shl | Op::Shr | Op::Ushr | Op::Rotl => {
                 let (x, y) = (self.word(a), self.word(b));
@@ -518,9 +494,7 @@ impl Lowering<'_> {
                     _ => self.at.ins().popcnt(x),
                 })
             }
-            Op::Sext8 | Op::Sext16 | Op::Sext32 | Op::Zext8 | Op::Zext16 | Op::Zext32 => {
-                Held::Word(self.extend(inst))
-            }
+            Op::Sext8 | Op::Sext16 | Op::Sext32 | Op::Zext8 | Op::Zext16 | Op::Zext32 => Held::Word(self.extend(inst)),
             Op::Eq | Op::Ne | Op::Lt | Op::Le | Op::Ult | Op::Ule => self.compare(inst),
 
             Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv => {
@@ -633,11 +607,7 @@ impl Lowering<'_> {
             Op::Or => ins.bor(x, y),
             _ => ins.bxor(x, y),
         };
-        if both.is_some() {
-            Held::Bool(value)
-        } else {
-            Held::Word(value)
-        }
+        if both.is_some() { Held::Bool(value) } else { Held::Word(value) }
     }
 
     fn compare(&mut self, inst: &Inst) -> Held {
@@ -676,11 +646,7 @@ impl Lowering<'_> {
             _ => (I32, false),
         };
         let low = self.at.ins().ireduce(narrow, x);
-        if signed {
-            self.at.ins().sextend(I64, low)
-        } else {
-            self.at.ins().uextend(I64, low)
-        }
+        if signed { self.at.ins().sextend(I64, low) } else { self.at.ins().uextend(I64, low) }
     }
 
     fn round(&mut self, inst: &Inst) -> Value {
@@ -703,12 +669,7 @@ impl Lowering<'_> {
         self.at.ins().bitcast(F64, MemFlagsData::new(), bits)
     }
 
-    fn call(
-        &mut self,
-        op: OpRef,
-        callee: &'static Callee,
-        args: &[Arg],
-    ) -> Result<Value, CompileError> {
+    fn call(&mut self, op: OpRef, callee: &'static Callee, args: &[Arg]) -> Result<Value, CompileError> {
         if args.len() >= MAX_ARGUMENTS || callee.results as usize > MAX_RESULTS + 1 {
             return Err(malformed(op, "passes too many words"));
         }
@@ -810,9 +771,7 @@ impl Lowering<'_> {
             }
             Op::GuardValue => match (self.as_bool(a), b.as_const()) {
                 (Some(condition), Some(0)) => self.branch(condition, Branch::OnZero, exit, place),
-                (Some(condition), Some(1)) => {
-                    self.branch(condition, Branch::OnNotZero, exit, place)
-                }
+                (Some(condition), Some(1)) => self.branch(condition, Branch::OnNotZero, exit, place),
                 _ => {
                     let (x, y) = (self.word(a), self.word(b));
                     let equal = self.at.ins().icmp(IntCC::Equal, x, y);

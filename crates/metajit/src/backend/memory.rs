@@ -18,9 +18,7 @@
 
 use super::compiler::CompileError;
 use super::helpers::{self, Request};
-use super::lower::{
-    Branch, Held, Lowering, MEMORY, Place, clif_type, is_guard, malformed, result_offset,
-};
+use super::lower::{Branch, Held, Lowering, MEMORY, Place, clif_type, is_guard, malformed, result_offset};
 use super::stubs::Stub;
 use crate::context::MAX_RESULTS;
 use crate::gc::BARRIER_BIT;
@@ -196,9 +194,7 @@ impl Lowering<'_> {
                 Op::Call => break,
                 op if is_guard(op) => break,
                 Op::New if !self.heap.allocated.contains_key(&op) => break,
-                Op::StoreItem
-                    if inst.args[0] == object && needs_barrier(inst.field(), inst.args[2]) =>
-                {
+                Op::StoreItem if inst.args[0] == object && needs_barrier(inst.field(), inst.args[2]) => {
                     if let Some(index) = inst.args[1].as_const()
                         && index <= u8::MAX as u64
                         && !indexes.contains(&index)
@@ -268,15 +264,10 @@ impl Lowering<'_> {
                     let (Aux::Shape(shape), Some(len)) = (inst.aux, inst.args[0].as_const()) else {
                         break;
                     };
-                    if len as usize > GROUP_BYTES || bytes + shape.bytes(len as usize) > GROUP_BYTES
-                    {
+                    if len as usize > GROUP_BYTES || bytes + shape.bytes(len as usize) > GROUP_BYTES {
                         break;
                     }
-                    parts.push(Part {
-                        op,
-                        request: Request { shape, len },
-                        offset: bytes,
-                    });
+                    parts.push(Part { op, request: Request { shape, len }, offset: bytes });
                     bytes += shape.bytes(len as usize);
                     if parts.len() == GROUP_OBJECTS {
                         break;
@@ -325,9 +316,7 @@ impl Lowering<'_> {
             self.at.ins().store(MEMORY, header, object, 0);
             if let Some(array) = part.request.shape.array {
                 let len = self.word_const(part.request.len);
-                self.at
-                    .ins()
-                    .store(MEMORY, len, object, array.offset as i32 - 8);
+                self.at.ins().store(MEMORY, len, object, array.offset as i32 - 8);
             }
             objects.push(BlockArg::Value(object));
         }

@@ -47,40 +47,22 @@ pub struct Queue<T: Send + 'static> {
 
 #[derive(Debug)]
 enum Worker<T: Send + 'static> {
-    Here {
-        compiler: Box<Compiler>,
-        done: VecDeque<Finished<T>>,
-    },
-    Thread {
-        jobs: Option<Sender<Job<T>>>,
-        done: Receiver<Finished<T>>,
-        thread: Option<JoinHandle<()>>,
-    },
+    Here { compiler: Box<Compiler>, done: VecDeque<Finished<T>> },
+    Thread { jobs: Option<Sender<Job<T>>>, done: Receiver<Finished<T>>, thread: Option<JoinHandle<()>> },
 }
 
 fn run<T>(compiler: &mut Compiler, job: Job<T>) -> Finished<T> {
-    let Job {
-        token,
-        code,
-        options,
-    } = job;
+    let Job { token, code, options } = job;
     // After a panic the compiler's tables are in any state; `compile` clears them before it uses them.
     let result = catch_unwind(AssertUnwindSafe(|| compiler.compile(&code, &options)))
         .unwrap_or_else(|_| Err(CompileError::Codegen("the code generator panicked".into())));
-    Finished {
-        token,
-        code,
-        result,
-    }
+    Finished { token, code, result }
 }
 
 impl<T: Send + 'static> Queue<T> {
     /// Compiles whatever is submitted at once.
     pub fn synchronous(compiler: Compiler) -> Queue<T> {
-        let worker = Worker::Here {
-            compiler: Box::new(compiler),
-            done: VecDeque::new(),
-        };
+        let worker = Worker::Here { compiler: Box::new(compiler), done: VecDeque::new() };
         Queue { worker, pending: 0 }
     }
 
@@ -89,26 +71,20 @@ impl<T: Send + 'static> Queue<T> {
         let (send_job, jobs) = channel::<Job<T>>();
         let (send_done, done) = channel();
         let (send_compiler, receive_compiler) = channel::<Compiler>();
-        let spawned = std::thread::Builder::new()
-            .name("metajit-compiler".into())
-            .spawn(move || {
-                let Ok(mut compiler) = receive_compiler.recv() else {
+        let spawned = std::thread::Builder::new().name("metajit-compiler".into()).spawn(move || {
+            let Ok(mut compiler) = receive_compiler.recv() else {
+                return;
+            };
+            for job in jobs {
+                if send_done.send(run(&mut compiler, job)).is_err() {
                     return;
-                };
-                for job in jobs {
-                    if send_done.send(run(&mut compiler, job)).is_err() {
-                        return;
-                    }
                 }
-            });
+            }
+        });
         if let Ok(thread) = spawned {
             match send_compiler.send(compiler) {
                 Ok(()) => {
-                    let worker = Worker::Thread {
-                        jobs: Some(send_job),
-                        done,
-                        thread: Some(thread),
-                    };
+                    let worker = Worker::Thread { jobs: Some(send_job), done, thread: Some(thread) };
                     return Queue { worker, pending: 0 };
                 }
                 Err(refused) => compiler = refused.0,
@@ -124,10 +100,7 @@ impl<T: Send + 'static> Queue<T> {
             Worker::Here { compiler, done } => done.push_back(run(compiler, job)),
             Worker::Thread { jobs, .. } => {
                 let sent = jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
-                assert!(
-                    sent,
-                    "the compiler's thread catches its panics and ends with its queue"
-                );
+                assert!(sent, "the compiler's thread catches its panics and ends with its queue");
             }
         }
     }

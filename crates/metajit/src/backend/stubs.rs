@@ -60,27 +60,18 @@ impl Stubs {
     }
 }
 
-fn make(
-    arena: &Arc<Arena>,
-    isa: &dyn TargetIsa,
-    helper: u64,
-    args: usize,
-) -> Result<Piece, CompileError> {
+fn make(arena: &Arc<Arena>, isa: &dyn TargetIsa, helper: u64, args: usize) -> Result<Piece, CompileError> {
     let mut context = cranelift_codegen::Context::new();
     let func = &mut context.func;
     func.signature = call_signature(CallConv::PreserveAll, args);
     let block = func.dfg.make_block();
-    let args: Vec<Value> = (0..args)
-        .map(|_| func.dfg.append_block_param(block, I64))
-        .collect();
+    let args: Vec<Value> = (0..args).map(|_| func.dfg.append_block_param(block, I64)).collect();
     let signature = func.import_signature(call_signature(CallConv::SystemV, args.len()));
     let mut at = FuncCursor::new(func);
     at.insert_block(block);
     let helper = at.ins().iconst(I64, helper as i64);
     at.ins().call_indirect(signature, helper, &args);
     at.ins().return_(&[]);
-    let compiled = context
-        .compile(isa, &mut ControlPlane::default())
-        .map_err(|error| codegen_error(&error))?;
+    let compiled = context.compile(isa, &mut ControlPlane::default()).map_err(|error| codegen_error(&error))?;
     arena.install(compiled.code_buffer(), |_, _| Ok(()))
 }

@@ -31,11 +31,7 @@ mod platform {
         fn __deregister_frame(section: *const u8);
     }
 
-    pub(super) fn register(
-        compiled: &CompiledCode,
-        isa: &dyn TargetIsa,
-        address: usize,
-    ) -> Option<Registration> {
+    pub(super) fn register(compiled: &CompiledCode, isa: &dyn TargetIsa, address: usize) -> Option<Registration> {
         let Ok(Some(UnwindInfo::SystemV(info))) = compiled.create_unwind_info(isa) else {
             return None;
         };
@@ -63,20 +59,12 @@ mod platform {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 mod platform {
-    pub(super) fn register(
-        _: &super::CompiledCode,
-        _: &dyn super::TargetIsa,
-        _: usize,
-    ) -> Option<super::Registration> {
+    pub(super) fn register(_: &super::CompiledCode, _: &dyn super::TargetIsa, _: usize) -> Option<super::Registration> {
         None
     }
 }
 
 /// Registers the code that runs at `address`. `None` where that is not possible: backtraces end there then.
-pub(super) fn register(
-    compiled: &CompiledCode,
-    isa: &dyn TargetIsa,
-    address: usize,
-) -> Option<Registration> {
+pub(super) fn register(compiled: &CompiledCode, isa: &dyn TargetIsa, address: usize) -> Option<Registration> {
     platform::register(compiled, isa, address)
 }

@@ -50,9 +50,7 @@ pub(crate) fn keep_constant(bits: u64) {
         return;
     }
     CONSTANTS.with_borrow_mut(|constants| {
-        constants
-            .entry(bits)
-            .or_insert_with(|| Root::new(Anything(bits)));
+        constants.entry(bits).or_insert_with(|| Root::new(Anything(bits)));
     });
 }
 

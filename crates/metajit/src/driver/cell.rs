@@ -21,17 +21,8 @@ pub struct CallCell {
 
 impl CallCell {
     /// A cell without code, for a place. It lives for ever.
-    pub(super) fn leak(
-        driver: &'static Driver,
-        greens: &[u64],
-        place: PlaceId,
-    ) -> &'static CallCell {
-        Box::leak(Box::new(CallCell {
-            driver,
-            greens: greens.into(),
-            place,
-            code: Cell::new(None),
-        }))
+    pub(super) fn leak(driver: &'static Driver, greens: &[u64], place: PlaceId) -> &'static CallCell {
+        Box::leak(Box::new(CallCell { driver, greens: greens.into(), place, code: Cell::new(None) }))
     }
 
     /// The word that names the cell in traces.
@@ -55,8 +46,7 @@ impl CallCell {
 
     /// Says what code there is; whoever gives some keeps it alive until it says something else.
     pub(super) fn publish(&self, code: Option<&Rc<Compiled>>) {
-        self.code
-            .set(code.and_then(|code| Some((code.machine.as_ref()?.entry(), Rc::as_ptr(code)))));
+        self.code.set(code.and_then(|code| Some((code.machine.as_ref()?.entry(), Rc::as_ptr(code)))));
     }
 
     /// Whose cell it is.
@@ -80,12 +70,7 @@ impl CallCell {
     /// # Safety
     /// `out` must have room for the result words after the first; the reds must be the portal's.
     #[inline]
-    pub unsafe fn call<const R: usize>(
-        &self,
-        reds: [u64; R],
-        results: usize,
-        out: *mut u64,
-    ) -> Option<u64> {
+    pub unsafe fn call<const R: usize>(&self, reds: [u64; R], results: usize, out: *mut u64) -> Option<u64> {
         let (entry, _) = self.code.get()?;
         let compiled = self.compiled()?;
         let context = context();

@@ -2,8 +2,7 @@
 
 use super::alive::Kept;
 use super::runtime::{
-    Compiled, EXIT_COST, call_cell, Outcome, PlaceId, Runtime, complete, context, outcome_of, thread_time,
-    with,
+    Compiled, EXIT_COST, Outcome, PlaceId, Runtime, call_cell, complete, context, outcome_of, thread_time, with,
 };
 use super::{Driver, Validity, holds};
 use crate::gc;
@@ -80,24 +79,16 @@ impl Values<'_> {
 
 /// Builds an exit's virtual objects and does its stores.
 fn rebuild<'a>(exit: &Exit, slots: &'a [u64]) -> Values<'a> {
-    let mut values = Values {
-        slots,
-        virtuals: Vec::with_capacity(exit.virtuals.len()),
-    };
+    let mut values = Values { slots, virtuals: Vec::with_capacity(exit.virtuals.len()) };
     for object in &exit.virtuals {
-        values
-            .virtuals
-            .push(gc::alloc(object.shape, object.len as usize) as u64);
+        values.virtuals.push(gc::alloc(object.shape, object.len as usize) as u64);
     }
     for (object, &address) in exit.virtuals.iter().zip(&values.virtuals) {
         // SAFETY: the object was just made with this shape and length.
         unsafe {
             if let Some(array) = object.shape.array {
                 let header = address as *mut Header;
-                *header
-                    .cast::<u8>()
-                    .add(array.offset as usize - 8)
-                    .cast::<u64>() = u64::from(object.len);
+                *header.cast::<u8>().add(array.offset as usize - 8).cast::<u64>() = u64::from(object.len);
                 let fill = values.get(object.fill);
                 if fill != 0 {
                     let items = header.cast::<u8>().add(array.offset as usize);
@@ -113,13 +104,7 @@ fn rebuild<'a>(exit: &Exit, slots: &'a [u64]) -> Values<'a> {
     }
     for store in &exit.stores {
         // SAFETY: the trace stored there.
-        unsafe {
-            write(
-                values.get(store.object),
-                store.place,
-                values.get(store.value),
-            )
-        };
+        unsafe { write(values.get(store.object), store.place, values.get(store.value)) };
     }
     values
 }
@@ -135,14 +120,8 @@ fn symbolic(tree: &Tree, node: LogId) -> &[Arg] {
 }
 
 /// Writes down what replay is to consume; with a tree and a guard of it, the operands that recording goes on with, too.
-fn fill(
-    replay: &mut Replay,
-    exit: &Exit,
-    values: &Values<'_>,
-    recording: Option<(&Tree, GuardId)>,
-) {
-    let path =
-        recording.map(|(tree, guard)| tree.path(tree.guards[guard.0 as usize].snapshot.node));
+fn fill(replay: &mut Replay, exit: &Exit, values: &Values<'_>, recording: Option<(&Tree, GuardId)>) {
+    let path = recording.map(|(tree, guard)| tree.path(tree.guards[guard.0 as usize].snapshot.node));
     replay.begin(exit.ticks);
     for (index, step) in exit.resume.iter().enumerate() {
         let node = path.as_ref().map(|path| path[index]);
@@ -164,40 +143,22 @@ fn fill(
                 let words = greens_first.chain(reds.iter().enumerate().map(raw));
                 replay.push(node, StepKind::Merge(greens.len() as u32), words);
             }
-            ResumeStep::Words(words) => {
-                replay.push(node, StepKind::Words, words.iter().enumerate().map(raw))
-            }
+            ResumeStep::Words(words) => replay.push(node, StepKind::Words, words.iter().enumerate().map(raw)),
             ResumeStep::Collapsed(words) => {
                 let at = values.get(words[0]) as u32;
-                replay.push(
-                    node,
-                    StepKind::Collapsed(at),
-                    words[1..].iter().enumerate().map(raw),
-                );
+                replay.push(node, StepKind::Collapsed(at), words[1..].iter().enumerate().map(raw));
             }
         }
     }
 }
 
 /// Whether a bridge is to be recorded from this exit now.
-fn wants_bridge(
-    runtime: &mut Runtime,
-    place: PlaceId,
-    exit: &Exit,
-    validity: &Validity,
-) -> Option<GuardId> {
+fn wants_bridge(runtime: &mut Runtime, place: PlaceId, exit: &Exit, validity: &Validity) -> Option<GuardId> {
     runtime.statistics.exits += 1;
-    let (eagerness, patience) = (
-        runtime.parameters.trace_eagerness,
-        runtime.parameters.compile_patience,
-    );
+    let (eagerness, patience) = (runtime.parameters.trace_eagerness, runtime.parameters.compile_patience);
     let guard = exit.guard?;
     // Another tree may have taken the place of the one that was left.
-    let live = runtime
-        .at(place)
-        .live
-        .as_mut()
-        .filter(|live| Arc::ptr_eq(&live.validity, validity))?;
+    let live = runtime.at(place).live.as_mut().filter(|live| Arc::ptr_eq(&live.validity, validity))?;
     let key = (guard, exit.instance);
     if live.attached.contains_key(&key) {
         live.lost += 1;
@@ -219,11 +180,7 @@ fn wants_bridge(
     }
     *failures = 0;
     // Another instance of the guard may have its bridge already: the same one serves here.
-    let bridge = live
-        .tree
-        .fragments
-        .iter()
-        .position(|fragment| fragment.parent == Some(guard));
+    let bridge = live.tree.fragments.iter().position(|fragment| fragment.parent == Some(guard));
     if let Some(bridge) = bridge {
         live.attached.insert(key, FragmentId(bridge as u32));
         live.pending += 1;
@@ -234,12 +191,7 @@ fn wants_bridge(
 
 /// Takes the exit with this number.
 #[inline(never)]
-pub(super) fn leave(
-    place: PlaceId,
-    driver: &'static Driver,
-    compiled: &Compiled,
-    number: u64,
-) -> Outcome {
+pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled, number: u64) -> Outcome {
     let exit = &compiled.code.exits[number as usize];
     let mut slots = [0u64; FEW_SLOTS];
     let count = exit.slots.len();
@@ -254,16 +206,11 @@ pub(super) fn leave(
         &many
     };
     let values = if exit.virtuals.is_empty() && exit.stores.is_empty() {
-        Values {
-            slots,
-            virtuals: Vec::new(),
-        }
+        Values { slots, virtuals: Vec::new() }
     } else {
         gc::without_collection(|| rebuild(exit, slots))
     };
-    if let (None, 0, [ResumeStep::Merge { greens, reds, .. }]) =
-        (exit.guard, exit.ticks, &exit.resume[..])
-    {
+    if let (None, 0, [ResumeStep::Merge { greens, reds, .. }]) = (exit.guard, exit.ticks, &exit.resume[..]) {
         // The fragment ended at a merge point: there is nothing to do again.
         let cell = *compiled.links.borrow_mut().entry(number).or_insert_with(|| call_cell(driver, greens));
         let reds = reds.iter().map(|&recipe| values.get(recipe));
@@ -297,10 +244,7 @@ pub(super) fn leave(
     fill(&mut replay, exit, &values, Some((&live.tree, guard)));
     let empty = Tree::new(live.tree.portal, Vec::new());
     let tree = std::mem::replace(&mut live.tree, empty);
-    let mut putting_back = PuttingBack {
-        place,
-        live: Some(live),
-    };
+    let mut putting_back = PuttingBack { place, live: Some(live) };
     let recorder = Recorder::bridge(tree, guard, driver, limits, compiled.validity.clone());
     let (outcome, words, recorder) = resume(driver, replay, Some(recorder));
     let (Some(mut recorder), Some(mut live)) = (recorder, putting_back.live.take()) else {
@@ -317,9 +261,7 @@ pub(super) fn leave(
             live.attached.insert((guard, exit.instance), fragment);
             live.pending += 1;
         } else {
-            runtime
-                .statistics
-                .count_abort(recorder.aborted.unwrap_or(Abort::TooLong));
+            runtime.statistics.count_abort(recorder.aborted.unwrap_or(Abort::TooLong));
             recorder.roll_back();
             live.aborts += 1;
             live.full |= live.aborts > 4 * runtime.parameters.max_aborts;
@@ -332,11 +274,7 @@ pub(super) fn leave(
         let at = runtime.at(place);
         // Written meanwhile, a quasi-immutable field has made the whole tree invalid.
         let valid = holds(&live.validity);
-        let dropped = if valid {
-            at.live.replace(live)
-        } else {
-            at.live.take().or(Some(live))
-        };
+        let dropped = if valid { at.live.replace(live) } else { at.live.take().or(Some(live)) };
         at.busy = false;
         runtime.publish(place);
         drop(dropped);

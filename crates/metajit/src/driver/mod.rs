@@ -29,8 +29,7 @@ pub(crate) use depend::{Validity, depend, holds, new_validity, written};
 pub use parameters::{BadParameter, Parameters};
 pub(crate) use runtime::call_cell;
 pub use runtime::{
-    Entered, enter, has_code, never_inlines, parameters, residual, set_parameters, statistics,
-    why_not_compiled,
+    Entered, enter, has_code, never_inlines, parameters, residual, set_parameters, statistics, why_not_compiled,
 };
 pub use statistics::Statistics;
 
@@ -72,9 +71,7 @@ thread_local! {
 fn slot<const G: usize>(greens: &[u64; G], function: bool) -> usize {
     let mut hash = function as u64;
     for &green in greens {
-        hash = (hash ^ green)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(23);
+        hash = (hash ^ green).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
     }
     (hash >> 7) as usize % COUNTERS
 }
@@ -113,7 +110,6 @@ fn reset_counter(greens: &[u64], function: bool) {
 /// Whether a place was visited less often than the thresholds say.
 fn is_early(greens: &[u64], function: bool) -> bool {
     let (back_edge, entry) = THRESHOLDS.get();
-    let count =
-        slot_of(greens, function).map_or(u32::MAX, |index| TABLE.with(|table| table[index].get()));
+    let count = slot_of(greens, function).map_or(u32::MAX, |index| TABLE.with(|table| table[index].get()));
     count < if function { entry } else { back_edge }
 }

@@ -124,11 +124,9 @@ impl Parameters {
     pub fn set(&mut self, text: &str) -> Result<(), BadParameter> {
         for part in text.split(',').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, "1"));
-            let number: u64 = value.parse().map_err(|_| {
-                BadParameter(format!(
-                    "the parameter {name} takes a number, not '{value}'"
-                ))
-            })?;
+            let number: u64 = value
+                .parse()
+                .map_err(|_| BadParameter(format!("the parameter {name} takes a number, not '{value}'")))?;
             let small = u32::try_from(number).unwrap_or(u32::MAX);
             match name {
                 "off" => self.enabled = number == 0,

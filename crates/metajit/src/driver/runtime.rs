@@ -3,8 +3,8 @@
 use super::parameters::Parameters;
 use super::statistics::Statistics;
 use super::{CallCell, Driver, THRESHOLDS, Validity, exit, holds, reset_counter};
-use crate::backend::{self, Arena, CompileError, Compiler, Machine, Quality};
 use crate::backend::OUT_OF_MEMORY;
+use crate::backend::{self, Arena, CompileError, Compiler, Machine, Quality};
 use crate::context::{Context, FINISH, PANICKED};
 use crate::gc;
 use crate::ir::code::Code;
@@ -113,13 +113,9 @@ thread_local! {
 }
 
 fn hash(driver: &'static Driver, greens: &[u64]) -> u64 {
-    greens
-        .iter()
-        .fold(std::ptr::from_ref(driver) as u64, |hash, &green| {
-            (hash ^ green)
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                .rotate_left(29)
-        })
+    greens.iter().fold(std::ptr::from_ref(driver) as u64, |hash, &green| {
+        (hash ^ green).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    })
 }
 
 /// Runs `f` on the thread's runtime. `f` must not run the interpreter.
@@ -134,11 +130,7 @@ pub(super) fn with<R>(f: impl FnOnce(&mut Runtime) -> R) -> R {
 #[inline]
 pub(super) fn context() -> *mut Context {
     let context = CONTEXT.get();
-    if context.is_null() {
-        new_context()
-    } else {
-        context
-    }
+    if context.is_null() { new_context() } else { context }
 }
 
 #[cold]
@@ -158,10 +150,7 @@ pub(crate) fn call_cell(driver: &'static Driver, greens: &[u64]) -> &'static Cal
 
 /// Processor time of this thread, in nanoseconds.
 pub(super) fn thread_time() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a valid timespec.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -192,19 +181,11 @@ pub fn why_not_compiled(driver: &'static Driver, greens: &[u64]) -> Option<Strin
             return Some("it was never hot".to_owned());
         };
         let place = &runtime.places[place];
-        if place
-            .live
-            .as_ref()
-            .is_some_and(|live| live.compiled.is_some())
-        {
+        if place.live.as_ref().is_some_and(|live| live.compiled.is_some()) {
             return None;
         }
         Some(match place.given_up {
-            Some(reason) => format!(
-                "it was given up after {} aborted recordings: {}",
-                place.aborts,
-                reason.name()
-            ),
+            Some(reason) => format!("it was given up after {} aborted recordings: {}", place.aborts, reason.name()),
             None if place.busy => "it is being recorded".to_owned(),
             None if place.aborts > 0 => format!("{} recordings were aborted", place.aborts),
             None => "it was not hot for long enough".to_owned(),
@@ -215,22 +196,15 @@ pub fn why_not_compiled(driver: &'static Driver, greens: &[u64]) -> Option<Strin
 /// Whether the place has code that can be entered.
 pub fn has_code(driver: &'static Driver, greens: &[u64]) -> bool {
     with(|runtime| {
-        runtime.find(driver, greens).is_some_and(|place| {
-            runtime.places[place]
-                .live
-                .as_ref()
-                .is_some_and(|live| live.compiled.is_some())
-        })
+        runtime
+            .find(driver, greens)
+            .is_some_and(|place| runtime.places[place].live.as_ref().is_some_and(|live| live.compiled.is_some()))
     })
 }
 
 /// Whether calls of this place are never inlined.
 pub fn never_inlines(driver: &'static Driver, greens: &[u64]) -> bool {
-    with(|runtime| {
-        runtime
-            .find(driver, greens)
-            .is_some_and(|place| runtime.places[place].never_inline)
-    })
+    with(|runtime| runtime.find(driver, greens).is_some_and(|place| runtime.places[place].never_inline))
 }
 
 impl Drop for Runtime {
@@ -258,20 +232,14 @@ impl Runtime {
                     if live.full { ", full" } else { "" }
                 ),
                 (None, Some(reason)) => format!("given up: {}", reason.name()),
-                (None, None) => format!(
-                    "{} aborts, never inlined: {}",
-                    place.aborts, place.never_inline
-                ),
+                (None, None) => format!("{} aborts, never inlined: {}", place.aborts, place.never_inline),
             };
             text.push_str(&format!("metajit: {}: {state}\n", self.location(number)));
             let Some(live) = &place.live else { continue };
             let mut failures: Vec<_> = live.failures.iter().collect();
             failures.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
             for ((guard, instance), count) in failures.iter().take(3) {
-                text.push_str(&format!(
-                    "metajit:    g{}#{instance} failed {count} times\n",
-                    guard.0
-                ));
+                text.push_str(&format!("metajit:    g{}#{instance} failed {count} times\n", guard.0));
             }
         }
         text
@@ -331,10 +299,7 @@ impl Runtime {
             never_inline: false,
             cell: CallCell::leak(driver, greens, place),
         });
-        self.index
-            .entry(hash(driver, greens))
-            .or_default()
-            .push(place);
+        self.index.entry(hash(driver, greens)).or_default().push(place);
         place
     }
 
@@ -355,9 +320,7 @@ impl Runtime {
     /// Tells the place's call cell what code there is. To be called whenever that changes.
     pub(super) fn publish(&self, place: PlaceId) {
         let place = &self.places[place];
-        place
-            .cell
-            .publish(place.live.as_ref().and_then(|live| live.compiled.as_ref()));
+        place.cell.publish(place.live.as_ref().and_then(|live| live.compiled.as_ref()));
     }
 
     /// The compiled code of a place.
@@ -400,14 +363,9 @@ impl Runtime {
         };
         let start = thread_time();
         let (attached, validity) = (live.attached.clone(), live.validity.clone());
-        let options = if self.parameters.optimize {
-            opt::Options::default()
-        } else {
-            opt::Options::none()
-        };
-        let optimized = opt::optimize(&live.tree, &options, &|guard, instance| {
-            attached.get(&(guard, instance)).copied()
-        });
+        let options = if self.parameters.optimize { opt::Options::default() } else { opt::Options::none() };
+        let optimized =
+            opt::optimize(&live.tree, &options, &|guard, instance| attached.get(&(guard, instance)).copied());
         let middle = thread_time();
         self.statistics.optimize_ns += middle - start;
         let result = match optimized {
@@ -445,12 +403,7 @@ impl Runtime {
         }
     }
 
-    fn generate(
-        &mut self,
-        place: PlaceId,
-        mut code: Code,
-        validity: Validity,
-    ) -> Result<Compiled, Abort> {
+    fn generate(&mut self, place: PlaceId, mut code: Code, validity: Validity) -> Result<Compiled, Abort> {
         if self.parameters.fail_guard > 0 && force_guard(&mut code, self.parameters.fail_guard) {
             self.statistics.guards_forced += 1;
         }
@@ -460,24 +413,13 @@ impl Runtime {
         self.statistics.compilations += 1;
         self.statistics.ops_compiled += code.insts.len() as u64;
         self.statistics.guards_compiled += code.exits.len() as u64;
-        self.statistics.slots_compiled += code
-            .exits
-            .iter()
-            .map(|exit| exit.slots.len() as u64)
-            .sum::<u64>();
+        self.statistics.slots_compiled += code.exits.iter().map(|exit| exit.slots.len() as u64).sum::<u64>();
         if self.parameters.evaluate {
-            return Ok(Compiled {
-                code,
-                machine: None,
-                validity,
-                links: RefCell::default(),
-            });
+            return Ok(Compiled { code, machine: None, validity, links: RefCell::default() });
         }
         let name = self.location(place);
         let bytes = self.parameters.code_memory;
-        let compiler = self
-            .compiler
-            .get_or_insert_with(|| Arena::new(bytes).and_then(Compiler::new));
+        let compiler = self.compiler.get_or_insert_with(|| Arena::new(bytes).and_then(Compiler::new));
         let compiler = match compiler {
             Ok(compiler) => compiler,
             Err(error) => {
@@ -489,25 +431,12 @@ impl Runtime {
                 return Err(Abort::Backend);
             }
         };
-        let quality = if self.parameters.quick {
-            Quality::Quick
-        } else {
-            Quality::Full
-        };
-        let options = backend::Options {
-            valid: Some(validity.clone()),
-            name,
-            ..backend::Options::new(quality)
-        };
+        let quality = if self.parameters.quick { Quality::Quick } else { Quality::Full };
+        let options = backend::Options { valid: Some(validity.clone()), name, ..backend::Options::new(quality) };
         match compiler.compile(&code, &options) {
             Ok(machine) => {
                 self.statistics.code_bytes += machine.stats().bytes as u64;
-                Ok(Compiled {
-                    code,
-                    machine: Some(machine),
-                    validity,
-                    links: RefCell::default(),
-                })
+                Ok(Compiled { code, machine: Some(machine), validity, links: RefCell::default() })
             }
             Err(error) => {
                 if self.parameters.trace {
@@ -528,11 +457,7 @@ impl Runtime {
 pub(super) fn drop_invalid() {
     with(|runtime| {
         for place in &mut runtime.places {
-            if place
-                .live
-                .as_ref()
-                .is_some_and(|live| !holds(&live.validity))
-            {
+            if place.live.as_ref().is_some_and(|live| !holds(&live.validity)) {
                 place.cell.publish(None);
                 place.live = None;
                 runtime.statistics.invalidated += 1;
@@ -610,13 +535,7 @@ impl Drop for Recording {
     }
 }
 
-fn record(
-    place: PlaceId,
-    driver: &'static Driver,
-    greens: &[u64],
-    reds: &[u64],
-    function: bool,
-) -> Entered {
+fn record(place: PlaceId, driver: &'static Driver, greens: &[u64], reds: &[u64], function: bool) -> Entered {
     let guard = Recording(place);
     let limits = with(|runtime| {
         runtime.statistics.loops_recorded += 1;

@@ -25,10 +25,7 @@ pub struct Window {
 
 impl Window {
     pub(super) const fn new() -> Window {
-        Window {
-            cursor: Cell::new(0),
-            limit: Cell::new(0),
-        }
+        Window { cursor: Cell::new(0), limit: Cell::new(0) }
     }
     pub(super) fn close(&self) {
         self.cursor.set(0);

@@ -194,9 +194,7 @@ mod tests {
     #[test]
     fn the_list_sets_what_it_names() {
         let mut config = Config::default();
-        config
-            .apply("stress=1, limit=512M,verify=1,poison,nursery=64k")
-            .unwrap();
+        config.apply("stress=1, limit=512M,verify=1,poison,nursery=64k").unwrap();
         assert_eq!(config.stress, Stress::EveryAllocation);
         assert_eq!(config.limit, 512 << 20);
         assert!(config.verify && config.poison);

@@ -152,11 +152,7 @@ pub(super) struct Heap {
 impl Heap {
     pub(super) fn new(config: Config) -> Result<Heap, OutOfMemory> {
         let config = config.with_environment();
-        let wanted = if config.limit == 0 {
-            physical_memory()
-        } else {
-            config.limit
-        };
+        let wanted = if config.limit == 0 { physical_memory() } else { config.limit };
         let space = Space::reserve(wanted.saturating_add(RESERVE_BYTES))?;
         let mut heap = Heap {
             large: LargeSpace::new(&space),
@@ -204,11 +200,7 @@ impl Heap {
 
     /// Whether `bytes` more would be within the limit.
     fn within_limit(&self, bytes: usize) -> bool {
-        let limit = if self.without_collection > 0 {
-            self.limit + RESERVE_BYTES
-        } else {
-            self.limit
-        };
+        let limit = if self.without_collection > 0 { self.limit + RESERVE_BYTES } else { self.limit };
         self.committed().saturating_add(bytes) <= limit
     }
 
@@ -216,20 +208,13 @@ impl Heap {
     fn publish(&self, cursor: usize) {
         WINDOW.with(|window| {
             window.cursor.set(cursor);
-            window.limit.set(if self.config.stress == Stress::None {
-                self.run.cleared
-            } else {
-                0
-            });
+            window.limit.set(if self.config.stress == Stress::None { self.run.cleared } else { 0 });
         });
     }
 
     /// Refuses to go on with a heap that is half collected.
     fn check_whole(&self) {
-        assert!(
-            !self.collecting,
-            "a panic ended a collection: this thread's heap can't be used any more"
-        );
+        assert!(!self.collecting, "a panic ended a collection: this thread's heap can't be used any more");
     }
 
     fn stress_says_collect(&mut self) -> bool {
@@ -262,11 +247,7 @@ impl Heap {
                 continue;
             }
             let left = self.run.end - cursor;
-            let worth_keeping = if self.run.whole {
-                ABANDON_BYTES
-            } else {
-                MEDIUM_BYTES
-            };
+            let worth_keeping = if self.run.whole { ABANDON_BYTES } else { MEDIUM_BYTES };
             if bytes > MEDIUM_BYTES && left > worth_keeping {
                 return self.take_overflow(bytes, may_collect);
             }
@@ -317,11 +298,7 @@ impl Heap {
     }
 
     fn check_nursery_of(&self, may_collect: bool, more: usize) -> Result<(), Stop> {
-        if may_collect && self.young_bytes.saturating_add(more) >= self.nursery {
-            Err(Stop::Nursery)
-        } else {
-            Ok(())
-        }
+        if may_collect && self.young_bytes.saturating_add(more) >= self.nursery { Err(Stop::Nursery) } else { Ok(()) }
     }
 
     /// Leaves the current run and begins the next.
@@ -427,10 +404,7 @@ impl Heap {
     /// Ends allocation into the current runs, so that H4 holds for all young blocks.
     pub(super) fn flush(&mut self) {
         let cursor = WINDOW.with(|window| window.cursor.get());
-        let (run, overflow) = (
-            std::mem::take(&mut self.run),
-            std::mem::take(&mut self.overflow),
-        );
+        let (run, overflow) = (std::mem::take(&mut self.run), std::mem::take(&mut self.overflow));
         for (run, cursor) in [(run, cursor), (overflow, self.overflow_cursor)] {
             if run.block != 0 {
                 self.close(&run, cursor);
@@ -523,8 +497,8 @@ impl Heap {
         }
         // Old garbage that makes runs short is worth a major collection before memory asks for one.
         let old = used.saturating_sub(self.used_at_major);
-        self.major_due = used > self.major_threshold
-            || (self.fragmented && old > part.max(FRAGMENTED_NURSERIES * self.nursery));
+        self.major_due =
+            used > self.major_threshold || (self.fragmented && old > part.max(FRAGMENTED_NURSERIES * self.nursery));
         self.tune_nursery(kind, survived, root_words);
         Collection {
             kind,
@@ -548,10 +522,7 @@ impl Heap {
         // A word of a stack costs about as much as two bytes of survivors. A collection that scans a huge stack is
         // long anyway, so then the nursery may be as large as the stack.
         let cost = survived + root_words * 2;
-        let most = self
-            .config
-            .nursery_max
-            .max((root_words * 8).min(self.limit / 8));
+        let most = self.config.nursery_max.max((root_words * 8).min(self.limit / 8));
         if cost > self.nursery / 4 {
             self.nursery = (self.nursery * 2).min(most);
         } else if cost < self.nursery / 32 {
@@ -651,11 +622,7 @@ impl Collector for Heap {
             let every = self.config.stress_major;
             self.stress_count = self.stress_count.wrapping_add(1);
             let major = every != 0 && self.stress_count.is_multiple_of(every);
-            self.collect(
-                if major { Kind::Major } else { Kind::Minor },
-                Cause::Stress,
-                window,
-            );
+            self.collect(if major { Kind::Major } else { Kind::Minor }, Cause::Stress, window);
         }
         match self.take(bytes, self.without_collection == 0) {
             Ok(address) => return Ok(address),
@@ -680,10 +647,7 @@ impl Collector for Heap {
             }
         }
         self.statistics.out_of_memory += 1;
-        let error = OutOfMemory {
-            requested: bytes,
-            limit: self.limit,
-        };
+        let error = OutOfMemory { requested: bytes, limit: self.limit };
         super::event(&super::Event::OutOfMemory(error));
         Err(error)
     }
@@ -702,9 +666,7 @@ impl Collector for Heap {
         let noted = gc.load(Ordering::Relaxed) >> NOTED_SHIFT;
         match item {
             Some(index)
-                if len >= NOTED_BY_ITEM
-                    && (noted as usize) < len / NOTED_PART
-                    && noted < u32::MAX >> NOTED_SHIFT =>
+                if len >= NOTED_BY_ITEM && (noted as usize) < len / NOTED_PART && noted < u32::MAX >> NOTED_SHIFT =>
             {
                 gc.store((noted + 1) << NOTED_SHIFT | BARRIER_BIT, Ordering::Relaxed);
                 self.remembered.push(Noted::Item(address, index));
@@ -739,16 +701,10 @@ impl Collector for Heap {
 
     fn configure(&mut self, config: Config) {
         let capacity = self.space.small_bytes - RESERVE_BYTES;
-        self.limit = if config.limit == 0 {
-            capacity
-        } else {
-            config.limit.min(capacity)
-        };
+        self.limit = if config.limit == 0 { capacity } else { config.limit.min(capacity) };
         self.nursery = config.nursery.max(BLOCK_BYTES);
         self.random = config.seed | 1;
-        self.major_threshold = self
-            .major_threshold
-            .max(config.growth_min.max(config.nursery));
+        self.major_threshold = self.major_threshold.max(config.growth_min.max(config.nursery));
         self.config = config;
         self.publish(WINDOW.with(|window| window.cursor.get()));
     }
@@ -775,11 +731,7 @@ impl Collector for Heap {
 
 /// Makes more of a run zero, at least up to `end`.
 fn clear(run: &mut Run, end: usize) {
-    let to = if run.fresh {
-        run.end
-    } else {
-        run.end.min(end.max(run.cleared + CLEAR_BYTES))
-    };
+    let to = if run.fresh { run.end } else { run.end.min(end.max(run.cleared + CLEAR_BYTES)) };
     if !run.fresh {
         let bytes = to - run.cleared;
         // SAFETY: H2; nothing lies in the run beyond the cursor. A call would cost more than clearing a short run.
@@ -799,13 +751,6 @@ fn clear(run: &mut Run, end: usize) {
 /// Bytes of memory the machine has.
 fn physical_memory() -> usize {
     // SAFETY: asks for numbers.
-    let (pages, bytes) = unsafe {
-        (
-            libc::sysconf(libc::_SC_PHYS_PAGES),
-            libc::sysconf(libc::_SC_PAGESIZE),
-        )
-    };
-    (pages.max(0) as usize)
-        .saturating_mul(bytes.max(0) as usize)
-        .clamp(64 << 20, 1 << 40)
+    let (pages, bytes) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+    (pages.max(0) as usize).saturating_mul(bytes.max(0) as usize).clamp(64 << 20, 1 << 40)
 }

@@ -72,9 +72,7 @@ impl LargeSpace {
 
     /// Bytes of the pages that an object of this size takes.
     pub(super) fn footprint(&self, bytes: usize) -> usize {
-        bytes
-            .div_ceil(self.page_bytes)
-            .saturating_mul(self.page_bytes)
+        bytes.div_ceil(self.page_bytes).saturating_mul(self.page_bytes)
     }
 
     /// Zeroed memory for an object.
@@ -84,13 +82,7 @@ impl LargeSpace {
             Some((length, first)) => {
                 let run = self.remove_run(first, length);
                 if length > pages {
-                    self.insert_run(
-                        first + pages,
-                        FreeRun {
-                            length: length - pages,
-                            dirty: run.dirty,
-                        },
-                    );
+                    self.insert_run(first + pages, FreeRun { length: length - pages, dirty: run.dirty });
                 }
                 (first, run.dirty)
             }
@@ -108,11 +100,7 @@ impl LargeSpace {
             // SAFETY: H2; the pages are free.
             unsafe { (address as *mut u8).write_bytes(0, pages * self.page_bytes) };
         }
-        let object = Large {
-            address,
-            bytes,
-            marked: false,
-        };
+        let object = Large { address, bytes, marked: false };
         let number = match self.unused.pop() {
             Some(number) => {
                 self.objects[number as usize] = object;
@@ -179,13 +167,7 @@ impl LargeSpace {
         let first = (address - self.base) / self.page_bytes;
         self.set_table(first, length, 0);
         self.bytes -= length * self.page_bytes;
-        let mut run = (
-            first,
-            FreeRun {
-                length,
-                dirty: true,
-            },
-        );
+        let mut run = (first, FreeRun { length, dirty: true });
         if let Some((&before, &neighbour)) = self.free.range(..first).next_back()
             && before + neighbour.length == first
         {
@@ -197,10 +179,7 @@ impl LargeSpace {
             self.remove_run(first + length, neighbour.length);
             run.1.length += neighbour.length;
         }
-        let (begin, all) = (
-            self.base + run.0 * self.page_bytes,
-            run.1.length * self.page_bytes,
-        );
+        let (begin, all) = (self.base + run.0 * self.page_bytes, run.1.length * self.page_bytes);
         if let Some(byte) = poison {
             // SAFETY: H2; the pages are free.
             unsafe { (address as *mut u8).write_bytes(byte, bytes) };
@@ -217,10 +196,7 @@ impl LargeSpace {
 
     fn remove_run(&mut self, first: usize, length: usize) -> FreeRun {
         self.by_length.remove(&(length, first));
-        self.free.remove(&first).unwrap_or(FreeRun {
-            length,
-            dirty: true,
-        })
+        self.free.remove(&first).unwrap_or(FreeRun { length, dirty: true })
     }
 
     fn set_table(&self, first: usize, pages: usize, value: u32) {

@@ -73,9 +73,7 @@ impl Layout {
                 None => shape.bytes(0) as u32,
                 Some(array) => array.offset,
             },
-            item_shift: shape
-                .array
-                .map_or(0, |array| array.kind.bytes().trailing_zeros() as u8),
+            item_shift: shape.array.map_or(0, |array| array.kind.bytes().trailing_zeros() as u8),
             items,
             fields: shape
                 .fields
@@ -114,11 +112,7 @@ impl Layout {
     ///
     /// # Safety
     /// As [`Layout::item_count`].
-    pub(super) unsafe fn each_word(
-        &self,
-        address: usize,
-        mut visit: impl FnMut(u64, bool, Option<usize>),
-    ) {
+    pub(super) unsafe fn each_word(&self, address: usize, mut visit: impl FnMut(u64, bool, Option<usize>)) {
         for &field in &*self.fields {
             // SAFETY: H5: the object has the field.
             let word = unsafe { *((address + (field & !1) as usize) as *const u64) };
@@ -127,10 +121,7 @@ impl Layout {
         if matches!(self.items, Items::References | Items::Values) {
             // SAFETY: the caller's contract; H5.
             let items = unsafe {
-                std::slice::from_raw_parts(
-                    (address + self.bytes as usize) as *const u64,
-                    self.item_count(address),
-                )
+                std::slice::from_raw_parts((address + self.bytes as usize) as *const u64, self.item_count(address))
             };
             for (index, &word) in items.iter().enumerate() {
                 visit(word, self.items == Items::Values, Some(index));
@@ -231,9 +222,8 @@ impl<'h> Marker<'h> {
     #[inline(never)]
     fn large_reference(&mut self, word: u64) {
         let address = word as usize;
-        let found = (address.wrapping_sub(self.space.base) < self.space.heap_bytes)
-            .then(|| self.large.find(address))
-            .flatten();
+        let found =
+            (address.wrapping_sub(self.space.base) < self.space.heap_bytes).then(|| self.large.find(address)).flatten();
         let Some(number) = found else {
             not_an_object(address, 0);
         };
@@ -355,9 +345,7 @@ impl<'h> Marker<'h> {
         let layouts: &'h Layouts = self.layouts;
         // SAFETY: the caller's contract.
         unsafe {
-            (*(address as *const Header))
-                .gc
-                .store(BARRIER_BIT, Ordering::Relaxed);
+            (*(address as *const Header)).gc.store(BARRIER_BIT, Ordering::Relaxed);
             self.scan_fields(address, layouts.of(address));
         }
     }
@@ -370,9 +358,7 @@ impl<'h> Marker<'h> {
         let layouts: &'h Layouts = self.layouts;
         // SAFETY: the caller's contract.
         let (layout, word) = unsafe {
-            (*(address as *const Header))
-                .gc
-                .store(BARRIER_BIT, Ordering::Relaxed);
+            (*(address as *const Header)).gc.store(BARRIER_BIT, Ordering::Relaxed);
             let layout = layouts.of(address);
             let item = address + layout.bytes as usize + 8 * index;
             (layout, *(item as *const u64))
@@ -475,10 +461,8 @@ impl<'h> Marker<'h> {
         // SAFETY: the caller's contract; H5.
         let (layout, items) = unsafe {
             let layout = layouts.of(address);
-            let items = std::slice::from_raw_parts(
-                (address + layout.bytes as usize) as *const u64,
-                layout.item_count(address),
-            );
+            let items =
+                std::slice::from_raw_parts((address + layout.bytes as usize) as *const u64, layout.item_count(address));
             (layout, items)
         };
         let rest = items.get(index..).unwrap_or_default();

@@ -116,10 +116,7 @@ fn with_heap<R>(f: impl FnOnce(&mut dyn Collector) -> R) -> Result<R, OutOfMemor
     if HEAP.get().is_none() {
         make_heap()?;
     }
-    with_existing_heap(f).ok_or(OutOfMemory {
-        requested: 0,
-        limit: 0,
-    })
+    with_existing_heap(f).ok_or(OutOfMemory { requested: 0, limit: 0 })
 }
 
 #[cold]
@@ -141,10 +138,7 @@ fn own(heap: Box<RefCell<dyn Collector>>) {
 /// # Panics
 /// If the thread has allocated already.
 pub fn install(collector: impl Collector + 'static) {
-    assert!(
-        HEAP.get().is_none(),
-        "a collector must be installed before the thread's first allocation"
-    );
+    assert!(HEAP.get().is_none(), "a collector must be installed before the thread's first allocation");
     own(Box::new(RefCell::new(collector)));
 }
 
@@ -204,10 +198,7 @@ pub fn try_alloc(shape: &'static Shape, len: usize) -> Result<*mut Header, OutOf
     let object = address as *mut Header;
     // SAFETY: the memory is the object's, and has room for a header and the array's length.
     unsafe {
-        object.write(Header {
-            shape: shape.id(),
-            gc: AtomicU32::new(0),
-        });
+        object.write(Header { shape: shape.id(), gc: AtomicU32::new(0) });
         if let Some(array) = shape.array {
             *((address + array.offset as usize - 8) as *mut u64) = len as u64;
         }
@@ -226,8 +217,7 @@ fn alloc_slow(bytes: usize) -> Result<usize, OutOfMemory> {
 /// Runs the finalizers if some wait.
 fn after_collection() {
     if roots::finalizers_wait()
-        && with_existing_heap(|heap| heap.configuration().finalizers == Finalizers::AtCollection)
-            == Some(true)
+        && with_existing_heap(|heap| heap.configuration().finalizers == Finalizers::AtCollection) == Some(true)
     {
         run_finalizers();
     }
@@ -392,12 +382,8 @@ pub fn configure(config: Config) {
 
 /// This thread's configuration.
 pub fn configuration() -> Config {
-    with_existing_heap(|heap| heap.configuration()).unwrap_or_else(|| {
-        CONFIG
-            .with_borrow(Clone::clone)
-            .unwrap_or_default()
-            .with_environment()
-    })
+    with_existing_heap(|heap| heap.configuration())
+        .unwrap_or_else(|| CONFIG.with_borrow(Clone::clone).unwrap_or_default().with_environment())
 }
 
 /// This thread's figures.

@@ -30,10 +30,7 @@ pub(super) struct Slab<T> {
 
 impl<T> Slab<T> {
     const fn new() -> Slab<T> {
-        Slab {
-            items: Vec::new(),
-            unused: Vec::new(),
-        }
+        Slab { items: Vec::new(), unused: Vec::new() }
     }
     fn insert(&mut self, item: T) -> u32 {
         match self.unused.pop() {
@@ -76,19 +73,11 @@ struct Slots {
 
 impl Slots {
     const fn new() -> Slots {
-        Slots {
-            slots: Vec::new(),
-            unused: Vec::new(),
-            fresh: Vec::new(),
-        }
+        Slots { slots: Vec::new(), unused: Vec::new(), fresh: Vec::new() }
     }
     fn insert(&mut self, word: u64) -> u32 {
         let number = self.unused.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                word: 0,
-                fresh: false,
-                dead: false,
-            });
+            self.slots.push(Slot { word: 0, fresh: false, dead: false });
             self.slots.len() as u32 - 1
         });
         self.set(number, word);
@@ -178,11 +167,7 @@ impl<T: Item> Root<T> {
     /// Roots `handle`.
     pub fn new(handle: T) -> Root<T> {
         let number = with_tables(|tables| tables.roots.insert(handle.to_bits()));
-        Root {
-            value: Cell::new(handle),
-            number: number.unwrap_or(u32::MAX),
-            not_send: PhantomData,
-        }
+        Root { value: Cell::new(handle), number: number.unwrap_or(u32::MAX), not_send: PhantomData }
     }
     /// The rooted handle.
     pub fn get(&self) -> T {
@@ -235,10 +220,7 @@ impl RootRange {
         assert!(start.is_aligned(), "a root range begins at a whole word");
         let end = start.wrapping_add(words);
         let number = with_tables(|tables| tables.ranges.insert((start, end)));
-        RootRange {
-            number: number.unwrap_or(u32::MAX),
-            not_send: PhantomData,
-        }
+        RootRange { number: number.unwrap_or(u32::MAX), not_send: PhantomData }
     }
     /// Registers other words instead: to grow, to shrink to what is in use, or to follow a buffer that moved.
     ///
@@ -316,10 +298,7 @@ impl Drop for Roots {
 #[must_use = "the registration ends when this is dropped"]
 pub fn add_roots(visitor: Box<dyn Fn(&mut RootVisitor<'_>)>) -> Roots {
     let number = with_tables(|tables| tables.visitors.insert(visitor.into()));
-    Roots {
-        number: number.unwrap_or(u32::MAX),
-        not_send: PhantomData,
-    }
+    Roots { number: number.unwrap_or(u32::MAX), not_send: PhantomData }
 }
 
 /// A handle that does not keep its object alive.
@@ -336,10 +315,7 @@ impl<T: Item> Weak<T> {
     /// A weak handle on what `handle` names. A value that names no object is kept as it is.
     pub fn new(handle: T) -> Weak<T> {
         let number = with_tables(|tables| tables.weak.insert(handle.to_bits()));
-        Weak {
-            number: number.unwrap_or(u32::MAX),
-            kind: PhantomData,
-        }
+        Weak { number: number.unwrap_or(u32::MAX), kind: PhantomData }
     }
     /// The handle, unless its object is dead.
     pub fn get(&self) -> Option<T> {
@@ -369,10 +345,7 @@ impl<T: Item> Clone for Weak<T> {
             tables.weak.slots[number as usize].dead = dead;
             Some(number)
         });
-        Weak {
-            number: number.flatten().unwrap_or(u32::MAX),
-            kind: PhantomData,
-        }
+        Weak { number: number.flatten().unwrap_or(u32::MAX), kind: PhantomData }
     }
 }
 
@@ -422,13 +395,7 @@ pub(super) fn visit(all: bool, sink: &mut dyn RootSink) -> usize {
             unsafe { sink.words(from, to) };
             words += (to as usize - from as usize) / 8;
         }
-        tables
-            .visitors
-            .items
-            .iter()
-            .flatten()
-            .cloned()
-            .collect::<Vec<_>>()
+        tables.visitors.items.iter().flatten().cloned().collect::<Vec<_>>()
     });
     for visitor in visitors.into_iter().flatten() {
         visitor(&mut RootVisitor(sink));

@@ -170,10 +170,7 @@ impl Space {
             // Twice as much, as free pages between large objects may be of the wrong length.
             let large = 2 * small;
             let bitmap = round_up(small / 64, page_bytes);
-            let table = round_up(
-                small / BLOCK_BYTES * std::mem::size_of::<Block>(),
-                page_bytes,
-            );
+            let table = round_up(small / BLOCK_BYTES * std::mem::size_of::<Block>(), page_bytes);
             let pages = round_up(large / page_bytes * 4, page_bytes);
             let total = small + large + 2 * bitmap + table + pages + BLOCK_BYTES;
             // SAFETY: a new anonymous mapping, at an address the system chooses.
@@ -189,10 +186,7 @@ impl Space {
             };
             if memory == libc::MAP_FAILED {
                 if capacity / 2 < LEAST_CAPACITY {
-                    return Err(OutOfMemory {
-                        requested: total,
-                        limit: capacity,
-                    });
+                    return Err(OutOfMemory { requested: total, limit: capacity });
                 }
                 capacity /= 2;
                 continue;
@@ -237,8 +231,7 @@ impl Space {
     /// Where the marked lines of the object at `offset` are noted.
     #[inline(always)]
     pub(super) fn marked_lines_address(&self, offset: usize) -> usize {
-        let block = (self.blocks as usize)
-            .wrapping_add((offset >> BLOCK_SHIFT) * std::mem::size_of::<Block>());
+        let block = (self.blocks as usize).wrapping_add((offset >> BLOCK_SHIFT) * std::mem::size_of::<Block>());
         block.wrapping_add((offset & (BLOCK_BYTES - 1)) >> (LINE_SHIFT + 6) << 3)
     }
 
@@ -374,14 +367,7 @@ mod tests {
     use super::*;
 
     fn empty_block() -> Block {
-        Block {
-            lines: [0; LINE_WORDS],
-            marked: [0; LINE_WORDS],
-            young_end: 0,
-            parsed: 0,
-            used: 0,
-            runs: 0,
-        }
+        Block { lines: [0; LINE_WORDS], marked: [0; LINE_WORDS], young_end: 0, parsed: 0, used: 0, runs: 0 }
     }
 
     #[test]
@@ -415,18 +401,9 @@ mod tests {
         space.set_start(block + 512);
         assert_eq!(space.start_at_or_before(block + 8, true), Some(block + 8));
         assert_eq!(space.start_at_or_before(block + 7, true), None);
-        assert_eq!(
-            space.start_at_or_before(block + 600, true),
-            Some(block + 512)
-        );
-        assert_eq!(
-            space.start_at_or_before(block + 600, false),
-            Some(block + 8)
-        );
-        assert_eq!(
-            space.start_at_or_before(block + 3 * LARGE_BYTES, true),
-            None
-        );
+        assert_eq!(space.start_at_or_before(block + 600, true), Some(block + 512));
+        assert_eq!(space.start_at_or_before(block + 600, false), Some(block + 8));
+        assert_eq!(space.start_at_or_before(block + 3 * LARGE_BYTES, true), None);
         assert_eq!(space.start_at_or_before(block - 8, true), None);
     }
 }

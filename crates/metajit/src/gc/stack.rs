@@ -61,10 +61,7 @@ pub(super) fn with_registers<R>(then: impl FnOnce(usize) -> R) -> R {
 /// If that address is on no stack known.
 pub(super) fn parts(low: usize) -> Vec<(usize, usize)> {
     let base = base();
-    assert!(
-        low < base,
-        "the thread runs on a stack that the collector does not know: see gc::on_stack"
-    );
+    assert!(low < base, "the thread runs on a stack that the collector does not know: see gc::on_stack");
     let mut parts = SUSPENDED.with_borrow(Clone::clone);
     parts.push((low, base));
     parts
@@ -86,10 +83,7 @@ fn system_base() -> usize {
     unsafe {
         let mut attributes = std::mem::zeroed();
         let failed = libc::pthread_getattr_np(libc::pthread_self(), &mut attributes);
-        assert_eq!(
-            failed, 0,
-            "the system doesn't say where this thread's stack is"
-        );
+        assert_eq!(failed, 0, "the system doesn't say where this thread's stack is");
         let (mut address, mut bytes) = (std::ptr::null_mut(), 0);
         libc::pthread_attr_getstack(&attributes, &mut address, &mut bytes);
         libc::pthread_attr_destroy(&mut attributes);

@@ -40,11 +40,7 @@ fn place(heap: &Heap, address: usize, epoch: Option<u32>) -> Place {
     } else {
         match heap.large.find(address) {
             Some(number) if heap.large.objects[number as usize].address == address => {
-                if heap.large.objects[number as usize].marked {
-                    Place::Marked
-                } else {
-                    Place::Unmarked
-                }
+                if heap.large.objects[number as usize].marked { Place::Marked } else { Place::Unmarked }
             }
             _ => Place::Nothing,
         }
@@ -65,11 +61,7 @@ fn marked_objects(heap: &Heap) -> Vec<usize> {
         }
     }
     let large = heap.large.objects.iter();
-    found.extend(
-        large
-            .filter(|object| object.address != 0 && object.marked)
-            .map(|object| object.address),
-    );
+    found.extend(large.filter(|object| object.address != 0 && object.marked).map(|object| object.address));
     found
 }
 
@@ -136,12 +128,7 @@ pub(super) fn before(heap: &mut Heap, epoch: u32) {
 pub(super) fn after(heap: &Heap) {
     let mut lines = vec![[0u64; LINE_WORDS]; heap.block_count];
     for address in marked_objects(heap) {
-        assert_eq!(
-            barrier_bit(address),
-            BARRIER_BIT,
-            "{} survived and has no barrier bit",
-            describe(address)
-        );
+        assert_eq!(barrier_bit(address), BARRIER_BIT, "{} survived and has no barrier bit", describe(address));
         // SAFETY: H3: a marked object.
         let size = unsafe {
             let layout = heap.layouts.of(address);
@@ -169,10 +156,7 @@ pub(super) fn after(heap: &Heap) {
     for (number, lines) in lines.iter().enumerate() {
         let block = heap.space.block(number);
         assert_eq!(block.lines, *lines, "the lines of block {number}");
-        assert_eq!(
-            block.marked, [0; LINE_WORDS],
-            "the marked lines of block {number}"
-        );
+        assert_eq!(block.marked, [0; LINE_WORDS], "the marked lines of block {number}");
         let count: u32 = lines.iter().map(|word| word.count_ones()).sum();
         assert_eq!(block.used, count, "the count of lines of block {number}");
         used += count as usize;

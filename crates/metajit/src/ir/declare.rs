@@ -15,11 +15,7 @@ use std::fmt::Write;
 
 /// A name, quoted if it must be.
 pub(super) fn name(name: &str) -> String {
-    if is_plain_name(name) {
-        name.to_string()
-    } else {
-        format!("\"{name}\"")
-    }
+    if is_plain_name(name) { name.to_string() } else { format!("\"{name}\"") }
 }
 
 /// The text of a storage kind.
@@ -110,18 +106,12 @@ impl Declarations {
                 registered.insert(std::ptr::from_ref(field), shape);
             }
         }
-        Declarations {
-            registered,
-            ..Declarations::default()
-        }
+        Declarations { registered, ..Declarations::default() }
     }
 
     pub(super) fn add_shape(&mut self, shape: &'static Shape) -> usize {
-        let known = self.shapes.iter().position(|(_, declared)| {
-            declared
-                .shape
-                .is_some_and(|other| std::ptr::eq(other, shape))
-        });
+        let known =
+            self.shapes.iter().position(|(_, declared)| declared.shape.is_some_and(|other| std::ptr::eq(other, shape)));
         known.unwrap_or_else(|| {
             let spelled = unique(shape.name, self.shapes.iter().map(|(spelled, _)| spelled));
             let index = self.shapes.len();
@@ -154,22 +144,13 @@ impl Declarations {
             declared.shape.is_none()
                 && declared.spelled == field.shape
                 && !(field.is_array && declared.array.is_some())
-                && scalars
-                    .chain(declared.array)
-                    .all(|other| other.name != field.name)
+                && scalars.chain(declared.array).all(|other| other.name != field.name)
         };
         let known = self.shapes.iter().position(|(_, other)| fits(other));
         let index = known.unwrap_or_else(|| {
             let spelled = unique(field.shape, self.shapes.iter().map(|(spelled, _)| spelled));
-            self.shapes.push((
-                spelled,
-                Declared {
-                    spelled: field.shape,
-                    shape: None,
-                    fields: Vec::new(),
-                    array: None,
-                },
-            ));
+            self.shapes
+                .push((spelled, Declared { spelled: field.shape, shape: None, fields: Vec::new(), array: None }));
             self.shapes.len() - 1
         });
         let declared = &mut self.shapes[index].1;
@@ -183,11 +164,7 @@ impl Declarations {
     }
 
     pub(super) fn add_portal(&mut self, portal: &'static Portal) {
-        if self
-            .portals
-            .iter()
-            .any(|(_, other)| std::ptr::eq(*other, portal))
-        {
+        if self.portals.iter().any(|(_, other)| std::ptr::eq(*other, portal)) {
             return;
         }
         if let Some((_, shape)) = portal.virtualizable {
@@ -198,11 +175,7 @@ impl Declarations {
     }
 
     pub(super) fn add_callee(&mut self, callee: &'static Callee) {
-        if self
-            .callees
-            .iter()
-            .any(|(_, other)| std::ptr::eq(*other, callee))
-        {
+        if self.callees.iter().any(|(_, other)| std::ptr::eq(*other, callee)) {
             return;
         }
         let spelled = unique(callee.name, self.callees.iter().map(|(spelled, _)| spelled));
@@ -210,11 +183,8 @@ impl Declarations {
     }
 
     pub(super) fn shape(&self, shape: &'static Shape) -> String {
-        let found = self.shapes.iter().find(|(_, declared)| {
-            declared
-                .shape
-                .is_some_and(|other| std::ptr::eq(other, shape))
-        });
+        let found =
+            self.shapes.iter().find(|(_, declared)| declared.shape.is_some_and(|other| std::ptr::eq(other, shape)));
         found.map_or_else(|| format!("!{}", shape.name), |(spelled, _)| name(spelled))
     }
 
@@ -227,18 +197,12 @@ impl Declarations {
     }
 
     pub(super) fn portal(&self, portal: &'static Portal) -> String {
-        let found = self
-            .portals
-            .iter()
-            .find(|(_, other)| std::ptr::eq(*other, portal));
+        let found = self.portals.iter().find(|(_, other)| std::ptr::eq(*other, portal));
         found.map_or_else(|| format!("!{}", portal.name), |(spelled, _)| name(spelled))
     }
 
     pub(super) fn callee(&self, callee: &'static Callee) -> String {
-        let found = self
-            .callees
-            .iter()
-            .find(|(_, other)| std::ptr::eq(*other, callee));
+        let found = self.callees.iter().find(|(_, other)| std::ptr::eq(*other, callee));
         found.map_or_else(|| format!("!{}", callee.name), |(spelled, _)| name(spelled))
     }
 
@@ -248,12 +212,7 @@ impl Declarations {
             out.push('\n');
         }
         for (spelled, portal) in &self.portals {
-            let _ = write!(
-                out,
-                "portal {}(greens {}, reds",
-                name(spelled),
-                portal.greens
-            );
+            let _ = write!(out, "portal {}(greens {}, reds", name(spelled), portal.greens);
             for ty in portal.reds {
                 let _ = write!(out, " {}", type_name(*ty));
             }

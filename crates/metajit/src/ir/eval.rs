@@ -91,11 +91,7 @@ impl<'a> Evaluator<'a> {
     pub unsafe fn run(&mut self, context: *mut Context) -> u64 {
         let code = self.code;
         let params = &code.blocks[0].params;
-        assert!(
-            params.len() <= MAX_SLOTS,
-            "the entry has {} parameters",
-            params.len()
-        );
+        assert!(params.len() <= MAX_SLOTS, "the entry has {} parameters", params.len());
         for (index, &param) in params.iter().enumerate() {
             // SAFETY: the caller's contract; the index is in bounds.
             let bits = unsafe { (*context).slots[index] };
@@ -124,11 +120,7 @@ impl<'a> Evaluator<'a> {
         match arg {
             Arg::Const(bits) => bits,
             Arg::Op(op) => {
-                if !self
-                    .computed
-                    .get(op.0 as usize)
-                    .is_some_and(|&computed| computed)
-                {
+                if !self.computed.get(op.0 as usize).is_some_and(|&computed| computed) {
                     self.fault(op, "used before it is computed");
                 }
                 self.values[op.0 as usize].get()
@@ -203,11 +195,7 @@ impl<'a> Evaluator<'a> {
                 // All at once: a parameter may be among the arguments.
                 let args = self.args(args);
                 let params = &code.blocks[to.0 as usize].params;
-                assert_eq!(
-                    args.len(),
-                    params.len(),
-                    "evaluating: wrong number of arguments for {to}"
-                );
+                assert_eq!(args.len(), params.len(), "evaluating: wrong number of arguments for {to}");
                 for (&param, bits) in params.iter().zip(args) {
                     self.set(param, bits);
                 }
@@ -215,10 +203,7 @@ impl<'a> Evaluator<'a> {
             }
             End::Finish(words) => {
                 let words = self.args(words);
-                assert!(
-                    words.len() <= MAX_RESULTS,
-                    "evaluating: too many result words"
-                );
+                assert!(words.len() <= MAX_RESULTS, "evaluating: too many result words");
                 // SAFETY: the caller's contract.
                 let results = unsafe { &mut (*context).results };
                 results[..words.len()].copy_from_slice(&words);
@@ -247,10 +232,7 @@ impl<'a> Evaluator<'a> {
         if let Some(bridge) = exit.bridge {
             return Next::Block(bridge);
         }
-        assert!(
-            exit.slots.len() <= MAX_SLOTS,
-            "evaluating: {id} has too many slots"
-        );
+        assert!(exit.slots.len() <= MAX_SLOTS, "evaluating: {id} has too many slots");
         for (index, &op) in exit.slots.iter().enumerate() {
             let bits = self.arg(Arg::Op(op));
             // SAFETY: the caller's contract; the index is in bounds.
@@ -263,13 +245,7 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Safety
     /// As [`run`].
-    unsafe fn call(
-        &mut self,
-        op: OpRef,
-        callee: &Callee,
-        mut args: Vec<u64>,
-        context: *mut Context,
-    ) -> u64 {
+    unsafe fn call(&mut self, op: OpRef, callee: &Callee, mut args: Vec<u64>, context: *mut Context) -> u64 {
         if args.len() != callee.params as usize || args.len() > MAX_ARGUMENTS {
             self.fault(op, "passes a wrong number of words");
         }
@@ -310,10 +286,7 @@ impl<'a> Evaluator<'a> {
             None => false,
         };
         if !inside || field.offset < HEADER_BYTES {
-            self.fault(
-                op,
-                &format!("the object is a `{}`, which has no such field", shape.name),
-            );
+            self.fault(op, &format!("the object is a `{}`, which has no such field", shape.name));
         }
         let index = self.arg(inst.args[1]);
         let item = matches!(inst.op, Op::LoadItem | Op::StoreItem);
@@ -368,11 +341,7 @@ impl<'a> Evaluator<'a> {
         };
         let len = match shape.array {
             // SAFETY: an object of this shape has a length word there.
-            Some(array) => unsafe {
-                ((object + u64::from(array.offset)) as *const u64)
-                    .sub(1)
-                    .read()
-            },
+            Some(array) => unsafe { ((object + u64::from(array.offset)) as *const u64).sub(1).read() },
             None => 0,
         };
         (shape, len)
@@ -441,9 +410,7 @@ pub unsafe fn load_item(items: *const u8, kind: Kind, index: usize) -> u64 {
             Kind::U16 => items.cast::<u16>().add(index).read().into(),
             Kind::I32 => items.cast::<i32>().add(index).read() as u64,
             Kind::U32 => items.cast::<u32>().add(index).read().into(),
-            Kind::I64 | Kind::F64 | Kind::Ref | Kind::Value => {
-                items.cast::<u64>().add(index).read()
-            }
+            Kind::I64 | Kind::F64 | Kind::Ref | Kind::Value => items.cast::<u64>().add(index).read(),
         }
     }
 }

@@ -27,12 +27,7 @@ pub fn fold(op: Op, args: &[u64]) -> Option<u64> {
     if info.class != Class::Pure || op == Op::ResultWord {
         return None;
     }
-    assert!(
-        args.len() >= info.operands.len(),
-        "{} takes {} operands",
-        info.name,
-        info.operands.len()
-    );
+    assert!(args.len() >= info.operands.len(), "{} takes {} operands", info.name, info.operands.len());
     let a = args[0];
     let b = args.get(1).copied().unwrap_or(0);
     let (x, y) = (a as i64, b as i64);

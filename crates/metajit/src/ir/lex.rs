@@ -38,11 +38,7 @@ pub(super) struct Position {
 impl Position {
     /// An error here.
     pub(super) fn error(self, message: impl Into<String>) -> ParseError {
-        ParseError {
-            line: self.line,
-            column: self.column,
-            message: message.into(),
-        }
+        ParseError { line: self.line, column: self.column, message: message.into() }
     }
 }
 
@@ -53,16 +49,10 @@ pub(super) fn lex(text: &str) -> Result<Vec<(Token<'_>, Position)>, ParseError> 
     for (number, line) in text.lines().enumerate() {
         lines = number as u32 + 1;
         lex_line(line, lines, &mut tokens)?;
-        let end = Position {
-            line: lines,
-            column: line.chars().count() as u32 + 1,
-        };
+        let end = Position { line: lines, column: line.chars().count() as u32 + 1 };
         tokens.push((Token::Newline, end));
     }
-    let end = Position {
-        line: lines + 1,
-        column: 1,
-    };
+    let end = Position { line: lines + 1, column: 1 };
     tokens.push((Token::End, end));
     Ok(tokens)
 }
@@ -77,23 +67,13 @@ fn is_name_part(c: char) -> bool {
 
 /// Whether a name is printed without quotes.
 pub(super) fn is_plain_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .split("::")
-            .all(|part| part.starts_with(is_name_start) && part.chars().all(is_name_part))
+    !name.is_empty() && name.split("::").all(|part| part.starts_with(is_name_start) && part.chars().all(is_name_part))
 }
 
-fn lex_line<'a>(
-    line: &'a str,
-    number: u32,
-    tokens: &mut Vec<(Token<'a>, Position)>,
-) -> Result<(), ParseError> {
+fn lex_line<'a>(line: &'a str, number: u32, tokens: &mut Vec<(Token<'a>, Position)>) -> Result<(), ParseError> {
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
-        let position = Position {
-            line: number,
-            column: (line.chars().count() - rest.chars().count()) as u32 + 1,
-        };
+        let position = Position { line: number, column: (line.chars().count() - rest.chars().count()) as u32 + 1 };
         if c.is_whitespace() {
             rest = &rest[c.len_utf8()..];
             continue;
@@ -112,21 +92,14 @@ fn lex_line<'a>(
             (Token::Arrow, 2)
         } else if rest.starts_with("-inf") {
             (Token::Float(f64::NEG_INFINITY.to_bits()), 4)
-        } else if c.is_ascii_digit()
-            || c == '-' && rest[1..].starts_with(|d: char| d.is_ascii_digit())
-        {
+        } else if c.is_ascii_digit() || c == '-' && rest[1..].starts_with(|d: char| d.is_ascii_digit()) {
             number_token(rest, position)?
         } else if c == '@' && rest[1..].starts_with(|d: char| d.is_ascii_digit()) {
             let bytes = 1 + digits(&rest[1..]);
             let address = rest[1..bytes].parse().ok().filter(|&n| n < 1 << 20);
-            (
-                Token::Address(address.ok_or_else(|| position.error("this number is too big"))?),
-                bytes,
-            )
+            (Token::Address(address.ok_or_else(|| position.error("this number is too big"))?), bytes)
         } else if c == '"' {
-            let bytes = rest[1..]
-                .find('"')
-                .ok_or_else(|| position.error("this quote is not closed"))?;
+            let bytes = rest[1..].find('"').ok_or_else(|| position.error("this quote is not closed"))?;
             (Token::Quoted(&rest[1..1 + bytes]), bytes + 2)
         } else if "{}()[],.:=+#@-".contains(c) {
             (Token::Punct(c), 1)
@@ -149,8 +122,7 @@ fn name_bytes(text: &str) -> usize {
 }
 
 fn digits(text: &str) -> usize {
-    text.find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len())
+    text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len())
 }
 
 /// `nan`, or `nan:` and its pattern.
@@ -158,9 +130,7 @@ fn nan(text: &str, position: Position) -> Result<(Token<'static>, usize), ParseE
     let Some(pattern) = text.strip_prefix("nan:0x") else {
         return Ok((Token::Float(f64::NAN.to_bits()), 3));
     };
-    let bytes = pattern
-        .find(|c: char| !c.is_ascii_hexdigit())
-        .unwrap_or(pattern.len());
+    let bytes = pattern.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(pattern.len());
     match u64::from_str_radix(&pattern[..bytes], 16) {
         Ok(bits) if f64::from_bits(bits).is_nan() => Ok((Token::Float(bits), 6 + bytes)),
         _ => Err(position.error("expected the pattern of a NaN after `nan:`")),
@@ -172,9 +142,7 @@ fn number_token(text: &str, position: Position) -> Result<(Token<'static>, usize
     let sign = usize::from(text.starts_with('-'));
     if text[sign..].starts_with("0x") {
         let hex = &text[sign + 2..];
-        let bytes = hex
-            .find(|c: char| !c.is_ascii_hexdigit())
-            .unwrap_or(hex.len());
+        let bytes = hex.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(hex.len());
         let bits = u64::from_str_radix(&hex[..bytes], 16).map_err(|_| too_big())?;
         let bits = if sign == 1 { bits.wrapping_neg() } else { bits };
         return Ok((Token::Int(bits), sign + 2 + bytes));
@@ -195,15 +163,9 @@ fn number_token(text: &str, position: Position) -> Result<(Token<'static>, usize
     }
     let literal = &text[..bytes];
     if float {
-        let value: f64 = literal
-            .parse()
-            .map_err(|_| position.error("expected a number"))?;
+        let value: f64 = literal.parse().map_err(|_| position.error("expected a number"))?;
         return Ok((Token::Float(value.to_bits()), bytes));
     }
-    let bits = if sign == 1 {
-        literal.parse::<i64>().map(|value| value as u64)
-    } else {
-        literal.parse::<u64>()
-    };
+    let bits = if sign == 1 { literal.parse::<i64>().map(|value| value as u64) } else { literal.parse::<u64>() };
     Ok((Token::Int(bits.map_err(|_| too_big())?), bytes))
 }

@@ -57,9 +57,7 @@ use super::inst::{Arg, ArgRange, Aux, Callee, Inst, OpRef};
 use super::lex::{Position, Token, lex};
 use super::print::{SYMBOLIC_ADDRESSES, SYMBOLIC_STRIDE};
 use super::table::{Class, Op};
-use super::tree::{
-    Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Portal, Snapshot, Tree, TreeEnd,
-};
+use super::tree::{Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Portal, Snapshot, Tree, TreeEnd};
 use crate::object::{Field, Shape};
 use crate::word::Type;
 use std::collections::HashMap;
@@ -97,9 +95,7 @@ pub struct Bindings<'a> {
 
 impl fmt::Debug for Bindings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bindings")
-            .field("shapes", &self.shapes.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Bindings").field("shapes", &self.shapes.len()).finish_non_exhaustive()
     }
 }
 
@@ -269,9 +265,7 @@ impl<'a> Parser<'a> {
             Token::Newline => "the end of the line".to_string(),
             Token::End => "the end of the text".to_string(),
         };
-        Err(self
-            .position()
-            .error(format!("expected {what}, found {found}")))
+        Err(self.position().error(format!("expected {what}, found {found}")))
     }
 
     pub(super) fn eat(&mut self, c: char) -> bool {
@@ -283,11 +277,7 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn punct(&mut self, c: char) -> Result<()> {
-        if self.eat(c) {
-            Ok(())
-        } else {
-            self.expected(&format!("`{c}`"))
-        }
+        if self.eat(c) { Ok(()) } else { self.expected(&format!("`{c}`")) }
     }
 
     pub(super) fn eat_word(&mut self, word: &str) -> bool {
@@ -299,11 +289,7 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn word(&mut self, word: &str) -> Result<()> {
-        if self.eat_word(word) {
-            Ok(())
-        } else {
-            self.expected(&format!("`{word}`"))
-        }
+        if self.eat_word(word) { Ok(()) } else { self.expected(&format!("`{word}`")) }
     }
 
     pub(super) fn arrow(&mut self) -> Result<()> {
@@ -350,10 +336,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A list in parentheses.
-    pub(super) fn list<T>(
-        &mut self,
-        mut item: impl FnMut(&mut Self) -> Result<T>,
-    ) -> Result<Vec<T>> {
+    pub(super) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         self.punct('(')?;
         let mut items = Vec::new();
         if self.eat(')') {
@@ -371,10 +354,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A list to the end of the line.
-    pub(super) fn rest<T>(
-        &mut self,
-        mut item: impl FnMut(&mut Self) -> Result<T>,
-    ) -> Result<Vec<T>> {
+    pub(super) fn rest<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         let mut items = Vec::new();
         if self.peek() == Token::Newline {
             return Ok(items);
@@ -411,9 +391,7 @@ impl<'a> Parser<'a> {
                 self.advance();
                 Ok(0)
             }
-            None => Err(self
-                .position()
-                .error(format!("`{}{number}` is not defined", sort.letter()))),
+            None => Err(self.position().error(format!("`{}{number}` is not defined", sort.letter()))),
         }
     }
 
@@ -469,18 +447,12 @@ impl<'a> Parser<'a> {
 
     // Names that the header declared.
 
-    fn declared<T: Copy>(
-        &mut self,
-        of: fn(&Self) -> &HashMap<&'a str, T>,
-        what: &str,
-    ) -> Result<T> {
+    fn declared<T: Copy>(&mut self, of: fn(&Self) -> &HashMap<&'a str, T>, what: &str) -> Result<T> {
         let position = self.position();
         let spelled = self.name(what)?;
         match of(self).get(spelled) {
             Some(&found) => Ok(found),
-            None => {
-                Err(position.error(format!("expected {what}, but `{spelled}` is not declared")))
-            }
+            None => Err(position.error(format!("expected {what}, but `{spelled}` is not declared"))),
         }
     }
 
@@ -581,10 +553,7 @@ impl<'a> Parser<'a> {
     fn run(&mut self, args: Vec<Arg>) -> ArgRange {
         let start = self.args.len() as u32;
         self.args.extend(args);
-        ArgRange {
-            start,
-            len: self.args.len() as u32 - start,
-        }
+        ArgRange { start, len: self.args.len() as u32 - start }
     }
 
     // Instructions.
@@ -600,11 +569,7 @@ impl<'a> Parser<'a> {
                 Type::Int => Op::Param,
                 Type::Float => Op::FParam,
             };
-            parser.insts.push(Inst {
-                op: param,
-                args: [Arg::Const(0); 3],
-                aux: Aux::Index(index),
-            });
+            parser.insts.push(Inst { op: param, args: [Arg::Const(0); 3], aux: Aux::Index(index) });
             index += 1;
             Ok(op)
         })
@@ -632,10 +597,7 @@ impl<'a> Parser<'a> {
         let inst = Inst { op, args, aux };
         match (named, inst.result()) {
             (None, Some(_)) => {
-                return Err(position.error(format!(
-                    "expected a name for the result of `{}`",
-                    op.info().name
-                )));
+                return Err(position.error(format!("expected a name for the result of `{}`", op.info().name)));
             }
             (Some(position), None) => {
                 return Err(position.error(format!("`{}` has no result to name", op.info().name)));
@@ -739,17 +701,10 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn fragment(
-        &mut self,
-        number: usize,
-        guards: &mut Vec<Guard>,
-        log: &mut Vec<LogNode>,
-    ) -> Result<Fragment> {
+    fn fragment(&mut self, number: usize, guards: &mut Vec<Guard>, log: &mut Vec<LogNode>) -> Result<Fragment> {
         let position = self.position();
         if self.literal(Sort::Fragment)? as usize != number {
-            return Err(position.error(format!(
-                "expected `f{number}` (fragments are numbered in order)"
-            )));
+            return Err(position.error(format!("expected `f{number}` (fragments are numbered in order)")));
         }
         if self.peek() == Token::Punct('(') {
             self.params()?;
@@ -775,22 +730,14 @@ impl<'a> Parser<'a> {
                     parser.define(Sort::Guard, guards.len())?;
                     parser.word("at")?;
                     let snapshot = parser.snapshot()?;
-                    guards.push(Guard {
-                        inst,
-                        snapshot,
-                        fragment,
-                    });
+                    guards.push(Guard { inst, snapshot, fragment });
                     Ok(guards.len() as u32 - 1)
                 })?;
             }
             self.end_of_line()?;
         };
         self.end_of_line()?;
-        Ok(Fragment {
-            parent,
-            insts: (start, self.insts.len() as u32),
-            end,
-        })
+        Ok(Fragment { parent, insts: (start, self.insts.len() as u32), end })
     }
 
     fn tree_end(&mut self) -> Result<Option<TreeEnd>> {
@@ -816,11 +763,7 @@ impl<'a> Parser<'a> {
     }
 
     fn log_node(&mut self) -> Result<LogNode> {
-        let parent = if self.eat_word("root") {
-            None
-        } else {
-            Some(LogId(self.numbered(Sort::Node)?))
-        };
+        let parent = if self.eat_word("root") { None } else { Some(LogId(self.numbered(Sort::Node)?)) };
         self.punct(':')?;
         let entry = match self.peek() {
             Token::Name("enter") => {
@@ -835,17 +778,8 @@ impl<'a> Parser<'a> {
                 self.word("reds")?;
                 let reds = self.list(Self::arg)?;
                 let reds = self.run(reds);
-                let live = if self.eat_word("live") {
-                    self.number("the first dead item")?
-                } else {
-                    u32::MAX
-                };
-                LogEntry::Merge {
-                    portal,
-                    greens,
-                    reds,
-                    live,
-                }
+                let live = if self.eat_word("live") { self.number("the first dead item")? } else { u32::MAX };
+                LogEntry::Merge { portal, greens, reds, live }
             }
             Token::Name("words") => {
                 self.advance();
@@ -894,15 +828,9 @@ b0(v0: int):
         let none = Bindings::default();
         let (first, second) = (code(TEXT, &none), code(TEXT, &none));
         assert!(std::ptr::eq(first.portal, second.portal));
-        assert!(std::ptr::eq(
-            first.insts[1].field(),
-            second.insts[1].field()
-        ));
+        assert!(std::ptr::eq(first.insts[1].field(), second.insts[1].field()));
         let shapes = parse_shapes(TEXT, &none).expect("the header parses");
-        assert!(std::ptr::eq(
-            &shapes["Pair"].fields[0],
-            first.insts[1].field()
-        ));
+        assert!(std::ptr::eq(&shapes["Pair"].fields[0], first.insts[1].field()));
     }
 
     #[test]
@@ -916,13 +844,7 @@ b0(v0: int):
             is_array: false,
         };
         static FIELDS: [Field; 1] = [FIELD];
-        static ITEMS: Field = Field {
-            name: "items",
-            offset: 24,
-            kind: Kind::Value,
-            is_array: true,
-            ..FIELD
-        };
+        static ITEMS: Field = Field { name: "items", offset: 24, kind: Kind::Value, is_array: true, ..FIELD };
         static PAIR: Shape = Shape::new("Pair", &FIELDS, Some(&ITEMS));
         extern "C" fn f(word: u64) -> u64 {
             word
@@ -943,10 +865,7 @@ b0(v0: int):
         // As a log: addresses are numbered by appearance.
         let log = print::code(&code, Style::LOG);
         assert!(log.contains("v1 = load @0.Pair.left"), "{log}");
-        assert!(
-            log.contains("v2 = call f(@0)\n    v3 = call f(@1)"),
-            "{log}"
-        );
+        assert!(log.contains("v2 = call f(@0)\n    v3 = call f(@1)"), "{log}");
     }
 
     #[test]

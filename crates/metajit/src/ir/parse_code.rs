@@ -1,8 +1,6 @@
 //! Parsing the body of a `code`: blocks and exits. The grammar is in [`super::parse`].
 
-use super::code::{
-    Block, BlockId, Code, End, Exit, ExitId, PendingStore, Place, Recipe, ResumeStep, Virtual,
-};
+use super::code::{Block, BlockId, Code, End, Exit, ExitId, PendingStore, Place, Recipe, ResumeStep, Virtual};
 use super::lex::Token;
 use super::parse::{Parser, Result, Sort};
 use super::tree::GuardId;
@@ -30,13 +28,7 @@ impl Parser<'_> {
         if !self.eat('}') {
             return self.expected("a block (`b0`), `exit` or `}`");
         }
-        Ok(Code {
-            portal,
-            insts: std::mem::take(&mut self.insts),
-            args: std::mem::take(&mut self.args),
-            blocks,
-            exits,
-        })
+        Ok(Code { portal, insts: std::mem::take(&mut self.insts), args: std::mem::take(&mut self.args), blocks, exits })
     }
 
     fn block(&mut self) -> Result<Block> {
@@ -106,9 +98,7 @@ impl Parser<'_> {
             let position = self.position();
             let number = exit.virtuals.len();
             if self.literal(Sort::Object)? as usize != number {
-                return Err(position.error(format!(
-                    "expected `o{number}` (objects are numbered in order)"
-                )));
+                return Err(position.error(format!("expected `o{number}` (objects are numbered in order)")));
             }
             self.punct('=')?;
             let object = self.object()?;
@@ -118,10 +108,7 @@ impl Parser<'_> {
         let Token::Name(word) = self.peek() else {
             return Ok(false);
         };
-        if !matches!(
-            word,
-            "slots" | "store" | "enter" | "merge" | "words" | "collapsed" | "ticks"
-        ) {
+        if !matches!(word, "slots" | "store" | "enter" | "merge" | "words" | "collapsed" | "ticks") {
             return Ok(false);
         }
         self.advance();
@@ -148,11 +135,7 @@ impl Parser<'_> {
                 let greens = self.list(Self::word_constant)?;
                 self.word("reds")?;
                 let reds = self.list(|parser| parser.recipe(None))?;
-                ResumeStep::Merge {
-                    portal,
-                    greens,
-                    reds,
-                }
+                ResumeStep::Merge { portal, greens, reds }
             }
             "words" => ResumeStep::Words(self.list(|parser| parser.recipe(None))?),
             _ => ResumeStep::Collapsed(self.list(|parser| parser.recipe(None))?),
@@ -189,12 +172,7 @@ impl Parser<'_> {
 
     fn object(&mut self) -> Result<Virtual> {
         let shape = self.shape()?;
-        let mut object = Virtual {
-            shape,
-            len: 0,
-            fill: Recipe::Const(0),
-            contents: Vec::new(),
-        };
+        let mut object = Virtual { shape, len: 0, fill: Recipe::Const(0), contents: Vec::new() };
         if self.eat('(') {
             self.word("len")?;
             object.len = self.number("a length")?;
@@ -223,10 +201,6 @@ impl Parser<'_> {
         let place = self.place(field)?;
         self.punct(',')?;
         let value = self.recipe(Some(field.ty()))?;
-        Ok(PendingStore {
-            object,
-            place,
-            value,
-        })
+        Ok(PendingStore { object, place, value })
     }
 }

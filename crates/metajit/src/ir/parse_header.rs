@@ -23,12 +23,8 @@ fn interned<T>(
     declaration: String,
     make: impl FnOnce() -> T,
 ) -> &'static T {
-    let mut all = all
-        .get_or_init(Default::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    all.entry(declaration)
-        .or_insert_with(|| Box::leak(Box::new(make())))
+    let mut all = all.get_or_init(Default::default).lock().unwrap_or_else(PoisonError::into_inner);
+    all.entry(declaration).or_insert_with(|| Box::leak(Box::new(make())))
 }
 
 fn leaked(name: &str) -> &'static str {
@@ -121,14 +117,7 @@ impl Parser<'_> {
         if self.eat('@') {
             offset = self.number("an offset")?;
         }
-        let field = Field {
-            shape,
-            name,
-            offset,
-            kind,
-            mutability,
-            is_array,
-        };
+        let field = Field { shape, name, offset, kind, mutability, is_array };
         Ok((field, offset + 8))
     }
 
@@ -219,18 +208,10 @@ impl Parser<'_> {
             _ => return self.expected("`any` or `elidable`"),
         };
         self.advance();
-        let address = self
-            .bindings
-            .callee
-            .map_or(std::ptr::null(), |callee| callee(spelled));
+        let address = self.bindings.callee.map_or(std::ptr::null(), |callee| callee(spelled));
         let declaration = format!("{spelled} {params} {results} {effect:?} {address:?}");
-        let callee = interned(&CALLEES, declaration, || Callee {
-            name: leaked(spelled),
-            address,
-            params,
-            results,
-            effect,
-        });
+        let callee =
+            interned(&CALLEES, declaration, || Callee { name: leaked(spelled), address, params, results, effect });
         if self.callees.insert(spelled, callee).is_some() {
             return Err(position.error(format!("`{spelled}` is declared twice")));
         }

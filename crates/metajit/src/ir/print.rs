@@ -14,9 +14,7 @@ use super::code::{BlockId, Code, End, Exit, ExitId, Place, Recipe, ResumeStep};
 use super::declare::{Declarations, name, type_name};
 use super::inst::{Arg, ArgRange, Aux, Inst, OpRef};
 use super::table::{Class, Op};
-use super::tree::{
-    Fragment, FragmentId, GuardId, LogEntry, LogId, Portal, Snapshot, Tree, TreeEnd,
-};
+use super::tree::{Fragment, FragmentId, GuardId, LogEntry, LogId, Portal, Snapshot, Tree, TreeEnd};
 use crate::object::Shape;
 use crate::word::Type;
 use std::cell::RefCell;
@@ -31,8 +29,7 @@ pub const SYMBOLIC_STRIDE: u64 = 4096;
 /// The number of a symbolic address.
 fn symbolic_address(bits: u64) -> Option<u64> {
     let distance = bits.checked_sub(SYMBOLIC_ADDRESSES)?;
-    (distance % SYMBOLIC_STRIDE == 0 && distance / SYMBOLIC_STRIDE < 1 << 20)
-        .then_some(distance / SYMBOLIC_STRIDE)
+    (distance % SYMBOLIC_STRIDE == 0 && distance / SYMBOLIC_STRIDE < 1 << 20).then_some(distance / SYMBOLIC_STRIDE)
 }
 
 /// How to print.
@@ -46,10 +43,7 @@ pub struct Style<'a> {
 
 impl Style<'static> {
     /// For logs: whatever [`looks_like_address`] is taken as one, so that texts of two runs are the same.
-    pub const LOG: Style<'static> = Style {
-        own_numbers: false,
-        is_address: Some(&looks_like_address),
-    };
+    pub const LOG: Style<'static> = Style { own_numbers: false, is_address: Some(&looks_like_address) };
 }
 
 /// Whether a word could be an object's address: a multiple of eight that a process of this machine could have.
@@ -59,9 +53,7 @@ pub fn looks_like_address(bits: u64) -> bool {
 
 impl fmt::Debug for Style<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Style")
-            .field("own_numbers", &self.own_numbers)
-            .finish_non_exhaustive()
+        f.debug_struct("Style").field("own_numbers", &self.own_numbers).finish_non_exhaustive()
     }
 }
 
@@ -125,11 +117,7 @@ pub fn float_literal(bits: u64) -> String {
 /// The literal of a word: decimal if it is small.
 pub fn word_literal(bits: u64) -> String {
     let value = bits as i64;
-    if i32::try_from(value).is_ok() {
-        value.to_string()
-    } else {
-        format!("{bits:#x}")
-    }
+    if i32::try_from(value).is_ok() { value.to_string() } else { format!("{bits:#x}") }
 }
 
 /// What printing a tree and printing code have in common.
@@ -178,10 +166,7 @@ impl<'a> Printer<'a> {
                 self.declared.add_shape(shape);
             }
             for arg in inst.operands() {
-                if let Some(shape) = arg
-                    .as_const()
-                    .and_then(|bits| self.shape_number(inst, bits))
-                {
+                if let Some(shape) = arg.as_const().and_then(|bits| self.shape_number(inst, bits)) {
                     self.declared.add_shape(shape);
                 }
             }
@@ -198,10 +183,7 @@ impl<'a> Printer<'a> {
     /// The shape that a constant operand stands for, when it is compared with a `shape_of`.
     fn shape_number(&self, inst: &Inst, bits: u64) -> Option<&'static Shape> {
         let is_shape_of = |arg: &Arg| match arg {
-            Arg::Op(op) => self
-                .insts
-                .get(op.0 as usize)
-                .is_some_and(|i| i.op == Op::ShapeOf),
+            Arg::Op(op) => self.insts.get(op.0 as usize).is_some_and(|i| i.op == Op::ShapeOf),
             Arg::Const(_) => false,
         };
         let compares = matches!(inst.op, Op::Eq | Op::Ne | Op::GuardValue);
@@ -222,11 +204,7 @@ impl<'a> Printer<'a> {
         if let Some(number) = symbolic_address(bits) {
             return format!("@{number}");
         }
-        if self
-            .style
-            .is_address
-            .is_some_and(|is_address| is_address(bits))
-        {
+        if self.style.is_address.is_some_and(|is_address| is_address(bits)) {
             let mut addresses = self.addresses.borrow_mut();
             let next = addresses.len();
             return format!("@{}", addresses.entry(bits).or_insert(next));
@@ -296,12 +274,7 @@ impl<'a> Printer<'a> {
                 format!("{}.{}, {value}", self.arg(a), self.declared.field(field))
             }
             (Op::LoadItem, Aux::Field(field)) => {
-                format!(
-                    "{}.{}[{}]",
-                    self.arg(a),
-                    self.declared.field(field),
-                    self.arg(b)
-                )
+                format!("{}.{}[{}]", self.arg(a), self.declared.field(field), self.arg(b))
             }
             (Op::StoreItem, Aux::Field(field)) => {
                 let value = self.typed(c, field.ty());
@@ -376,20 +349,14 @@ struct TreePrinter<'a> {
 /// The log nodes that something names, and their parents.
 fn needed_nodes(tree: &Tree) -> Vec<bool> {
     let guards = tree.guards.iter().map(|guard| guard.snapshot.node.0);
-    let marks = tree
-        .insts
-        .iter()
-        .filter_map(|inst| match (inst.op, inst.aux) {
-            (Op::Merge, Aux::Index(node)) => Some(node),
-            _ => None,
-        });
-    let ends = tree
-        .fragments
-        .iter()
-        .filter_map(|fragment| match fragment.end {
-            TreeEnd::Close { node } | TreeEnd::Leave(Snapshot { node, .. }) => Some(node.0),
-            TreeEnd::Finish(_) => None,
-        });
+    let marks = tree.insts.iter().filter_map(|inst| match (inst.op, inst.aux) {
+        (Op::Merge, Aux::Index(node)) => Some(node),
+        _ => None,
+    });
+    let ends = tree.fragments.iter().filter_map(|fragment| match fragment.end {
+        TreeEnd::Close { node } | TreeEnd::Leave(Snapshot { node, .. }) => Some(node.0),
+        TreeEnd::Finish(_) => None,
+    });
     let mut needed = vec![false; tree.log.len()];
     for node in std::iter::once(0).chain(guards).chain(marks).chain(ends) {
         let mut at = Some(node as usize);
@@ -413,14 +380,9 @@ impl<'a> TreePrinter<'a> {
         let mut next = 0;
         let needed = needed_nodes(tree).into_iter().enumerate();
         for (index, _) in needed.filter(|(_, needed)| *needed) {
-            nodes[index] = Some(if style.own_numbers {
-                index as u32
-            } else {
-                next
-            });
+            nodes[index] = Some(if style.own_numbers { index as u32 } else { next });
             next += 1;
-            if let LogEntry::Enter(portal) | LogEntry::Merge { portal, .. } = tree.log[index].entry
-            {
+            if let LogEntry::Enter(portal) | LogEntry::Merge { portal, .. } = tree.log[index].entry {
                 common.declared.add_portal(portal);
             }
         }
@@ -436,12 +398,7 @@ impl<'a> TreePrinter<'a> {
                 next += 1;
             }
         }
-        TreePrinter {
-            tree,
-            common,
-            guards,
-            nodes,
-        }
+        TreePrinter { tree, common, guards, nodes }
     }
 
     fn node(&self, node: LogId) -> String {
@@ -526,14 +483,7 @@ impl<'a> TreePrinter<'a> {
         out
     }
 
-    fn fragment(
-        &self,
-        index: usize,
-        fragment: &Fragment,
-        last: bool,
-        logged: &mut u32,
-        out: &mut String,
-    ) {
+    fn fragment(&self, index: usize, fragment: &Fragment, last: bool, logged: &mut u32, out: &mut String) {
         let params = if index == 0 { self.params() } else { 0 };
         let _ = write!(out, "f{index}");
         if params > 0 {
@@ -587,8 +537,7 @@ impl<'a> TreePrinter<'a> {
     fn params(&self) -> u32 {
         let insts = self.tree.insts.iter().zip(0..);
         let params = insts.take_while(|&(inst, index)| {
-            inst.op.info().class == Class::Input
-                && matches!(inst.aux, Aux::Index(param) if param == index)
+            inst.op.info().class == Class::Input && matches!(inst.aux, Aux::Index(param) if param == index)
         });
         params.count() as u32
     }
@@ -603,18 +552,11 @@ impl<'a> TreePrinter<'a> {
             if self.nodes[id.0 as usize].is_none() {
                 continue;
             }
-            let parent = node
-                .parent
-                .map_or("root".to_string(), |parent| self.node(parent));
+            let parent = node.parent.map_or("root".to_string(), |parent| self.node(parent));
             let _ = write!(out, "    {} = {parent}: ", self.node(id));
             let text = match node.entry {
                 LogEntry::Enter(portal) => format!("enter {}", self.common.declared.portal(portal)),
-                LogEntry::Merge {
-                    portal,
-                    greens,
-                    reds,
-                    live,
-                } => {
+                LogEntry::Merge { portal, greens, reds, live } => {
                     let mut text = format!(
                         "merge {}({}) reds({})",
                         self.common.declared.portal(portal),
@@ -643,9 +585,7 @@ impl<'a> CodePrinter<'a> {
     fn new(code: &'a Code, style: Style<'a>) -> CodePrinter<'a> {
         let mut common = Printer::new(&code.insts, &code.args, style);
         let blocks = code.blocks.iter();
-        let ops: Vec<OpRef> = blocks
-            .flat_map(|block| block.params.iter().chain(&block.insts).copied())
-            .collect();
+        let ops: Vec<OpRef> = blocks.flat_map(|block| block.params.iter().chain(&block.insts).copied()).collect();
         common.number(ops.iter().copied());
         common.declared.add_portal(code.portal);
         for exit in &code.exits {
@@ -686,11 +626,7 @@ impl<'a> CodePrinter<'a> {
     fn print(self) -> String {
         let mut out = String::new();
         self.common.declared.print(&mut out);
-        let _ = writeln!(
-            out,
-            "code {} {{",
-            self.common.declared.portal(self.code.portal)
-        );
+        let _ = writeln!(out, "code {} {{", self.common.declared.portal(self.code.portal));
         for (index, block) in self.code.blocks.iter().enumerate() {
             let _ = writeln!(out, "b{index}({}):", self.common.params(&block.params));
             for &op in &block.insts {
@@ -723,11 +659,7 @@ impl<'a> CodePrinter<'a> {
     }
 
     fn jump_args(&self, to: BlockId, args: &[Arg]) -> String {
-        let params = self
-            .code
-            .blocks
-            .get(to.0 as usize)
-            .map_or(&[][..], |block| &block.params);
+        let params = self.code.blocks.get(to.0 as usize).map_or(&[][..], |block| &block.params);
         let types = params.iter().map(|&param| {
             let inst = self.code.insts.get(param.0 as usize);
             inst.and_then(Inst::result).unwrap_or(Type::Int)
@@ -771,12 +703,7 @@ impl<'a> CodePrinter<'a> {
             let shape = self.common.declared.shape(object.shape);
             let _ = write!(out, "    o{number} = {shape}");
             if object.shape.array.is_some() || object.len != 0 {
-                let _ = write!(
-                    out,
-                    "(len {}, fill {})",
-                    object.len,
-                    self.recipe(object.fill)
-                );
+                let _ = write!(out, "(len {}, fill {})", object.len, self.recipe(object.fill));
             }
             let contents = object.contents.iter();
             let contents = join(contents.map(|(place, recipe)| {
@@ -800,22 +727,14 @@ impl<'a> CodePrinter<'a> {
                 }
             };
             let value = self.typed_recipe(store.place, store.value);
-            let _ = writeln!(
-                out,
-                "    store {}.{place}, {value}",
-                self.recipe(store.object)
-            );
+            let _ = writeln!(out, "    store {}.{place}, {value}", self.recipe(store.object));
         }
         for step in &exit.resume {
             let text = match step {
                 ResumeStep::Enter(portal) => {
                     format!("enter {}", self.common.declared.portal(portal))
                 }
-                ResumeStep::Merge {
-                    portal,
-                    greens,
-                    reds,
-                } => format!(
+                ResumeStep::Merge { portal, greens, reds } => format!(
                     "merge {}({}) reds({})",
                     self.common.declared.portal(portal),
                     self.common.words(greens),
@@ -853,16 +772,8 @@ impl<'a> CodePrinter<'a> {
     }
 
     fn reds(&self, portal: &Portal, reds: &[Recipe]) -> String {
-        let types = portal
-            .reds
-            .iter()
-            .copied()
-            .chain(std::iter::repeat(Type::Int));
-        join(
-            reds.iter()
-                .zip(types)
-                .map(|(&recipe, ty)| self.typed(recipe, ty)),
-        )
+        let types = portal.reds.iter().copied().chain(std::iter::repeat(Type::Int));
+        join(reds.iter().zip(types).map(|(&recipe, ty)| self.typed(recipe, ty)))
     }
 
     fn recipes(&self, recipes: &[Recipe]) -> String {

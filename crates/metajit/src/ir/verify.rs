@@ -91,9 +91,7 @@ impl Scope<'_> {
         let inst = inst.ok_or_else(|| format!("{} does not exist", what()))?;
         let found = inst.result();
         ensure(found.is_some(), || format!("{} is no value", what()))?;
-        ensure((self.known)(op), || {
-            format!("{} is not computed on every way here", what())
-        })?;
+        ensure((self.known)(op), || format!("{} is not computed on every way here", what()))?;
         ensure(ty.is_none() || found == ty, || {
             let wanted = ty.map_or("", super::declare::type_name);
             format!("{} must be {wanted}", what())
@@ -117,24 +115,11 @@ impl Scope<'_> {
     /// The greens and reds of a merge point.
     fn merge(&self, portal: &Portal, greens: &[Arg], reds: &[Arg]) -> Check {
         ensure(greens.len() == portal.greens, || {
-            format!(
-                "`{}` has {} greens, not {}",
-                portal.name,
-                portal.greens,
-                greens.len()
-            )
+            format!("`{}` has {} greens, not {}", portal.name, portal.greens, greens.len())
         })?;
-        ensure(
-            greens.iter().all(|green| green.as_const().is_some()),
-            || "a green is not a constant".to_string(),
-        )?;
+        ensure(greens.iter().all(|green| green.as_const().is_some()), || "a green is not a constant".to_string())?;
         ensure(reds.len() == portal.reds.len(), || {
-            format!(
-                "`{}` has {} reds, not {}",
-                portal.name,
-                portal.reds.len(),
-                reds.len()
-            )
+            format!("`{}` has {} reds, not {}", portal.name, portal.reds.len(), reds.len())
         })?;
         for (index, (&red, &ty)) in reds.iter().zip(portal.reds).enumerate() {
             self.arg(red, Some(ty), &|| format!("red {index}"))?;
@@ -147,9 +132,7 @@ impl Scope<'_> {
         let info = inst.op.info();
         for (index, (&arg, &ty)) in inst.args.iter().zip(info.operands).enumerate() {
             let ty = match (inst.op, inst.aux, index) {
-                (Op::Store, Aux::Field(field), 1) | (Op::StoreItem, Aux::Field(field), 2) => {
-                    field.ty()
-                }
+                (Op::Store, Aux::Field(field), 1) | (Op::StoreItem, Aux::Field(field), 2) => field.ty(),
                 _ => ty,
             };
             self.arg(arg, Some(ty), &|| format!("operand {}", index + 1))?;
@@ -165,30 +148,21 @@ impl Scope<'_> {
             }
             (Op::New, Aux::Shape(shape)) => {
                 let len = inst.args[0].as_const();
-                ensure(shape.array.is_some() || len == Some(0), || {
-                    format!("`{}` has no array", shape.name)
-                })?;
+                ensure(shape.array.is_some() || len == Some(0), || format!("`{}` has no array", shape.name))?;
                 whole_shape(shape)
             }
             (Op::Call, Aux::Call(callee, range)) => {
                 let args = self.args(range)?;
                 ensure(args.len() == callee.params as usize, || {
-                    format!(
-                        "`{}` takes {} words, not {}",
-                        callee.name,
-                        callee.params,
-                        args.len()
-                    )
+                    format!("`{}` takes {} words, not {}", callee.name, callee.params, args.len())
                 })?;
-                ensure(callee.results as usize <= MAX_RESULTS, || {
-                    format!("`{}` returns too many words", callee.name)
-                })?;
+                ensure(callee.results as usize <= MAX_RESULTS, || format!("`{}` returns too many words", callee.name))?;
                 self.words(args)
             }
             (Op::ResultWord, Aux::Index(index)) => self.result_word(index, before),
-            (Op::GuardValue, Aux::Index(_)) => ensure(inst.args[1].as_const().is_some(), || {
-                "operand 2 must be a constant".to_string()
-            }),
+            (Op::GuardValue, Aux::Index(_)) => {
+                ensure(inst.args[1].as_const().is_some(), || "operand 2 must be a constant".to_string())
+            }
             (Op::Param | Op::FParam | Op::Merge, Aux::Index(_)) => Ok(()),
             (_, Aux::Index(_)) if info.class == Class::Guard => Ok(()),
             (_, Aux::None) if info.class == Class::Pure && inst.op != Op::ResultWord => Ok(()),
@@ -200,11 +174,9 @@ impl Scope<'_> {
     /// A `result_word` stands after its call, or after another of its words; `call` is what stands before all these.
     fn result_word(&self, index: u32, call: Option<&Inst>) -> Check {
         match call.map(|call| (call.op, call.aux)) {
-            Some((Op::Call, Aux::Call(callee, _))) => {
-                ensure(index >= 1 && index < u32::from(callee.results), || {
-                    format!("`{}` returns {} words", callee.name, callee.results)
-                })
-            }
+            Some((Op::Call, Aux::Call(callee, _))) => ensure(index >= 1 && index < u32::from(callee.results), || {
+                format!("`{}` returns {} words", callee.name, callee.results)
+            }),
             _ => Err("it must stand directly after its call".to_string()),
         }
     }
@@ -216,10 +188,9 @@ fn before<'a>(insts: impl DoubleEndedIterator<Item = &'a Inst>) -> Option<&'a In
 }
 
 fn field_offset(field: &Field) -> Check {
-    ensure(
-        field.offset >= HEADER_BYTES && field.offset.is_multiple_of(8),
-        || format!("`{}` can't be at offset {}", field.name, field.offset),
-    )
+    ensure(field.offset >= HEADER_BYTES && field.offset.is_multiple_of(8), || {
+        format!("`{}` can't be at offset {}", field.name, field.offset)
+    })
 }
 
 /// Whether all fields of a shape are known, so that objects of it can be made.
@@ -230,15 +201,8 @@ fn whole_shape(shape: &Shape) -> Check {
         whole &= field.offset == expected && !field.is_array;
         expected += 8;
     }
-    whole &= shape
-        .array
-        .is_none_or(|array| array.is_array && array.offset == expected + 8);
-    ensure(whole, || {
-        format!(
-            "`{}` is only known in part, so none can be made",
-            shape.name
-        )
-    })
+    whole &= shape.array.is_none_or(|array| array.is_array && array.offset == expected + 8);
+    ensure(whole, || format!("`{}` is only known in part, so none can be made", shape.name))
 }
 
 struct TreeVerifier<'a> {
@@ -250,27 +214,15 @@ type Limits = Vec<u32>;
 
 impl TreeVerifier<'_> {
     fn scope<'s>(&'s self, known: &'s dyn Fn(OpRef) -> bool) -> Scope<'s> {
-        Scope {
-            insts: &self.tree.insts,
-            pool: &self.tree.args,
-            known,
-        }
+        Scope { insts: &self.tree.insts, pool: &self.tree.args, known }
     }
 
     fn error(&self, place: String, message: String) -> VerifyError {
-        VerifyError {
-            place,
-            line: String::new(),
-            message,
-        }
+        VerifyError { place, line: String::new(), message }
     }
 
     fn at(&self, fragment: usize, op: OpRef, message: String) -> VerifyError {
-        VerifyError {
-            place: FragmentId(fragment as u32).to_string(),
-            line: tree_line(self.tree, op),
-            message,
-        }
+        VerifyError { place: FragmentId(fragment as u32).to_string(), line: tree_line(self.tree, op), message }
     }
 
     fn run(&self) -> Result<(), VerifyError> {
@@ -278,22 +230,17 @@ impl TreeVerifier<'_> {
         self.shape().map_err(whole)?;
         for index in 0..self.tree.log.len() {
             let place = LogId(index as u32).to_string();
-            self.node(index)
-                .map_err(|message| self.error(place, message))?;
+            self.node(index).map_err(|message| self.error(place, message))?;
         }
         let mut limits: Vec<Limits> = Vec::new();
         for (index, fragment) in self.tree.fragments.iter().enumerate() {
             let place = || FragmentId(index as u32).to_string();
-            let limit = self
-                .limits(index, &limits)
-                .map_err(|m| self.error(place(), m))?;
+            let limit = self.limits(index, &limits).map_err(|m| self.error(place(), m))?;
             for number in fragment.insts.0..fragment.insts.1 {
                 let op = OpRef(number);
-                self.inst(index, op, &limit)
-                    .map_err(|message| self.at(index, op, message))?;
+                self.inst(index, op, &limit).map_err(|message| self.at(index, op, message))?;
             }
-            self.end(index, &limit)
-                .map_err(|m| self.error(format!("end of {}", place()), m))?;
+            self.end(index, &limit).map_err(|m| self.error(format!("end of {}", place()), m))?;
             limits.push(limit);
         }
         Ok(())
@@ -303,12 +250,7 @@ impl TreeVerifier<'_> {
     fn shape(&self) -> Check {
         let tree = self.tree;
         ensure(tree.greens.len() == tree.portal.greens, || {
-            format!(
-                "`{}` has {} greens, not {}",
-                tree.portal.name,
-                tree.portal.greens,
-                tree.greens.len()
-            )
+            format!("`{}` has {} greens, not {}", tree.portal.name, tree.portal.greens, tree.greens.len())
         })?;
         for (index, ty) in tree.portal.reds.iter().enumerate() {
             let matches = tree.insts.get(index).is_some_and(|inst| {
@@ -316,34 +258,20 @@ impl TreeVerifier<'_> {
                     && inst.result() == Some(*ty)
                     && matches!(inst.aux, Aux::Index(i) if i as usize == index)
             });
-            ensure(matches, || {
-                format!("instruction {index} must be the parameter of red {index}")
-            })?;
+            ensure(matches, || format!("instruction {index} must be the parameter of red {index}"))?;
         }
         // The reds are before the first fragment, or its first instructions.
-        let first = tree
-            .fragments
-            .first()
-            .map_or(0, |fragment| fragment.insts.0);
-        let mut next = if first == 0 {
-            0
-        } else {
-            tree.portal.reds.len() as u32
-        };
+        let first = tree.fragments.first().map_or(0, |fragment| fragment.insts.0);
+        let mut next = if first == 0 { 0 } else { tree.portal.reds.len() as u32 };
         for (index, fragment) in tree.fragments.iter().enumerate() {
             let (start, end) = fragment.insts;
-            ensure(
-                start == next && end >= start && end as usize <= tree.insts.len(),
-                || format!("the instructions of f{index} don't follow those before"),
-            )?;
+            ensure(start == next && end >= start && end as usize <= tree.insts.len(), || {
+                format!("the instructions of f{index} don't follow those before")
+            })?;
             next = end;
         }
-        ensure(!tree.fragments.is_empty(), || {
-            "it has no fragment".to_string()
-        })?;
-        ensure(next as usize == tree.insts.len(), || {
-            "some instructions are in no fragment".to_string()
-        })?;
+        ensure(!tree.fragments.is_empty(), || "it has no fragment".to_string())?;
+        ensure(next as usize == tree.insts.len(), || "some instructions are in no fragment".to_string())?;
         let root = tree.log.first().map(|node| (node.parent, node.entry));
         ensure(matches!(root, Some((None, LogEntry::Merge { .. }))), || {
             "n0 must be the root's merge point".to_string()
@@ -351,8 +279,7 @@ impl TreeVerifier<'_> {
         for (index, guard) in tree.guards.iter().enumerate() {
             let inst = tree.insts.get(guard.inst.0 as usize);
             let named = inst.is_some_and(|inst| {
-                inst.op.info().class == Class::Guard
-                    && matches!(inst.aux, Aux::Index(i) if i as usize == index)
+                inst.op.info().class == Class::Guard && matches!(inst.aux, Aux::Index(i) if i as usize == index)
             });
             ensure(named, || format!("no instruction is guard {index}"))?;
         }
@@ -364,9 +291,7 @@ impl TreeVerifier<'_> {
         let node = &self.tree.log[index];
         let parent = match node.parent {
             Some(parent) => {
-                ensure((parent.0 as usize) < index, || {
-                    "its parent does not come before it".to_string()
-                })?;
+                ensure((parent.0 as usize) < index, || "its parent does not come before it".to_string())?;
                 Some(self.tree.log[parent.0 as usize].entry)
             }
             None => None,
@@ -377,22 +302,15 @@ impl TreeVerifier<'_> {
         };
         match node.entry {
             LogEntry::Merge { portal, .. } => {
-                let expected = if parent.is_none() {
-                    Some(self.tree.portal)
-                } else {
-                    after_enter
-                };
-                ensure(
-                    expected.is_some_and(|expected| std::ptr::eq(expected, portal)),
-                    || "a merge point follows the entry of its portal".to_string(),
-                )
+                let expected = if parent.is_none() { Some(self.tree.portal) } else { after_enter };
+                ensure(expected.is_some_and(|expected| std::ptr::eq(expected, portal)), || {
+                    "a merge point follows the entry of its portal".to_string()
+                })
             }
-            LogEntry::Enter(_) => ensure(parent.is_some(), || {
-                "the root is the tree's merge point".to_string()
-            }),
-            LogEntry::Words(_) | LogEntry::Collapsed(_) => ensure(parent.is_some(), || {
-                "the root is the tree's merge point".to_string()
-            }),
+            LogEntry::Enter(_) => ensure(parent.is_some(), || "the root is the tree's merge point".to_string()),
+            LogEntry::Words(_) | LogEntry::Collapsed(_) => {
+                ensure(parent.is_some(), || "the root is the tree's merge point".to_string())
+            }
         }
     }
 
@@ -401,20 +319,14 @@ impl TreeVerifier<'_> {
         let mut limits = vec![0; index + 1];
         let fragment = &self.tree.fragments[index];
         let Some(parent) = fragment.parent else {
-            ensure(index == 0, || {
-                "only the first fragment starts from no guard".to_string()
-            })?;
+            ensure(index == 0, || "only the first fragment starts from no guard".to_string())?;
             return Ok(limits);
         };
-        ensure(index > 0, || {
-            "the first fragment starts from no guard".to_string()
-        })?;
+        ensure(index > 0, || "the first fragment starts from no guard".to_string())?;
         let guard = self.tree.guards.get(parent.0 as usize);
         let guard = guard.ok_or_else(|| "its guard does not exist".to_string())?;
         let outer = guard.fragment.0 as usize;
-        ensure(outer < index, || {
-            "its guard must be in a fragment before it".to_string()
-        })?;
+        ensure(outer < index, || "its guard must be in a fragment before it".to_string())?;
         limits[..=outer].copy_from_slice(&before[outer]);
         limits[outer] = guard.inst.0;
         Ok(limits)
@@ -423,9 +335,7 @@ impl TreeVerifier<'_> {
     /// Whether a value is known, in fragment `fragment` before instruction `here`.
     fn known(&self, op: OpRef, limits: &Limits, fragment: usize, here: u32) -> bool {
         let starts = &self.tree.fragments[..=fragment];
-        let at = starts
-            .partition_point(|fragment| fragment.insts.0 <= op.0)
-            .saturating_sub(1);
+        let at = starts.partition_point(|fragment| fragment.insts.0 <= op.0).saturating_sub(1);
         // Empty fragments share their start with the next.
         let limit = if at == fragment { here } else { limits[at] };
         op.0 < limit && op.0 < self.tree.fragments[at].insts.1
@@ -445,17 +355,14 @@ impl TreeVerifier<'_> {
             (Class::Guard, Aux::Index(index)) => {
                 let guard = tree.guards.get(index as usize);
                 let guard = guard.ok_or_else(|| "the guard does not exist".to_string())?;
-                ensure(
-                    guard.inst == op && guard.fragment.0 as usize == fragment,
-                    || "the guard is of another instruction".to_string(),
-                )?;
+                ensure(guard.inst == op && guard.fragment.0 as usize == fragment, || {
+                    "the guard is of another instruction".to_string()
+                })?;
                 self.snapshot(guard.snapshot, &scope)
             }
             (Class::Mark, Aux::Index(node)) => {
                 let merge = tree.log.get(node as usize).map(|node| node.entry);
-                ensure(matches!(merge, Some(LogEntry::Merge { .. })), || {
-                    "it names no merge point".to_string()
-                })?;
+                ensure(matches!(merge, Some(LogEntry::Merge { .. })), || "it names no merge point".to_string())?;
                 self.entry(LogId(node), &scope)
             }
             _ => Ok(()),
@@ -464,9 +371,7 @@ impl TreeVerifier<'_> {
 
     /// All nodes on the way to a snapshot.
     fn snapshot(&self, snapshot: Snapshot, scope: &Scope<'_>) -> Check {
-        ensure((snapshot.node.0 as usize) < self.tree.log.len(), || {
-            format!("{} does not exist", snapshot.node)
-        })?;
+        ensure((snapshot.node.0 as usize) < self.tree.log.len(), || format!("{} does not exist", snapshot.node))?;
         // Parents come before their children, as was checked, so the path ends.
         for node in self.tree.path(snapshot.node) {
             self.entry(node, scope)?;
@@ -478,14 +383,9 @@ impl TreeVerifier<'_> {
     fn entry(&self, node: LogId, scope: &Scope<'_>) -> Check {
         let check = match self.tree.log[node.0 as usize].entry {
             LogEntry::Enter(_) => Ok(()),
-            LogEntry::Merge {
-                portal,
-                greens,
-                reds,
-                ..
-            } => scope
-                .args(greens)
-                .and_then(|greens| scope.merge(portal, greens, scope.args(reds)?)),
+            LogEntry::Merge { portal, greens, reds, .. } => {
+                scope.args(greens).and_then(|greens| scope.merge(portal, greens, scope.args(reds)?))
+            }
             LogEntry::Words(words) | LogEntry::Collapsed(words) => {
                 scope.args(words).and_then(|words| scope.words(words))
             }
@@ -500,24 +400,19 @@ impl TreeVerifier<'_> {
         match fragment.end {
             TreeEnd::Close { node } => {
                 let entry = self.tree.log.get(node.0 as usize);
-                let root = entry
-                    .filter(|entry| entry.parent.is_none())
-                    .map(|entry| entry.entry);
+                let root = entry.filter(|entry| entry.parent.is_none()).map(|entry| entry.entry);
                 let Some(LogEntry::Merge { greens, .. }) = root else {
                     return Err(format!("{node} is no merge point of the root"));
                 };
                 self.entry(node, &scope)?;
                 let greens = scope.args(greens)?.iter().map(|green| green.as_const());
-                ensure(
-                    greens.eq(self.tree.greens.iter().map(|&bits| Some(bits))),
-                    || format!("{node} has other greens than the tree"),
-                )
+                ensure(greens.eq(self.tree.greens.iter().map(|&bits| Some(bits))), || {
+                    format!("{node} has other greens than the tree")
+                })
             }
             TreeEnd::Finish(words) => {
                 let words = scope.args(words)?;
-                ensure(words.len() <= MAX_RESULTS, || {
-                    format!("{} result words", words.len())
-                })?;
+                ensure(words.len() <= MAX_RESULTS, || format!("{} result words", words.len()))?;
                 scope.words(words)
             }
             TreeEnd::Leave(snapshot) => self.snapshot(snapshot, &scope),
@@ -541,9 +436,7 @@ impl Set {
         self.0[op.0 as usize / 64] |= 1 << (op.0 % 64);
     }
     fn has(&self, op: OpRef) -> bool {
-        self.0
-            .get(op.0 as usize / 64)
-            .is_some_and(|word| word >> (op.0 % 64) & 1 != 0)
+        self.0.get(op.0 as usize / 64).is_some_and(|word| word >> (op.0 % 64) & 1 != 0)
     }
     /// Keeps what `other` has too; whether that changed anything.
     fn keep(&mut self, other: &Set) -> bool {
@@ -558,11 +451,7 @@ impl Set {
 
 impl CodeVerifier<'_> {
     fn error(&self, place: impl fmt::Display, message: String) -> VerifyError {
-        VerifyError {
-            place: place.to_string(),
-            line: String::new(),
-            message,
-        }
+        VerifyError { place: place.to_string(), line: String::new(), message }
     }
 
     fn run(&self) -> Result<(), VerifyError> {
@@ -575,20 +464,17 @@ impl CodeVerifier<'_> {
                 known.add(param);
             }
             for (position, &op) in block.insts.iter().enumerate() {
-                self.inst(block, position, &known)
-                    .map_err(|message| VerifyError {
-                        place: place.to_string(),
-                        line: code_line(self.code, op),
-                        message,
-                    })?;
+                self.inst(block, position, &known).map_err(|message| VerifyError {
+                    place: place.to_string(),
+                    line: code_line(self.code, op),
+                    message,
+                })?;
                 known.add(op);
             }
-            self.end(block, &known)
-                .map_err(|m| self.error(format!("end of {place}"), m))?;
+            self.end(block, &known).map_err(|m| self.error(format!("end of {place}"), m))?;
         }
         for (index, exit) in self.code.exits.iter().enumerate() {
-            self.exit(exit)
-                .map_err(|message| self.error(ExitId(index as u32), message))?;
+            self.exit(exit).map_err(|message| self.error(ExitId(index as u32), message))?;
         }
         Ok(())
     }
@@ -598,14 +484,8 @@ impl CodeVerifier<'_> {
         let code = self.code;
         let mut seen = Set::new(code.insts.len(), false);
         let whole = |message: &str| self.error("code", message.to_string());
-        let entry = code
-            .blocks
-            .first()
-            .ok_or_else(|| whole("it has no block"))?;
-        let types = entry
-            .params
-            .iter()
-            .map(|&param| code.insts.get(param.0 as usize)?.result());
+        let entry = code.blocks.first().ok_or_else(|| whole("it has no block"))?;
+        let types = entry.params.iter().map(|&param| code.insts.get(param.0 as usize)?.result());
         if !types.eq(code.portal.reds.iter().map(|&ty| Some(ty))) {
             return Err(whole("the parameters of b0 must be the portal's reds"));
         }
@@ -616,10 +496,7 @@ impl CodeVerifier<'_> {
                     return Err(error(format!("instruction {} does not exist", op.0)));
                 }
                 if seen.has(op) {
-                    return Err(error(format!(
-                        "`{}` stands in two places",
-                        code_line(code, op)
-                    )));
+                    return Err(error(format!("`{}` stands in two places", code_line(code, op))));
                 }
                 seen.add(op);
             }
@@ -632,9 +509,7 @@ impl CodeVerifier<'_> {
             }
             for (target, what) in self.successors(block) {
                 if target.0 as usize >= code.blocks.len() {
-                    return Err(error(format!(
-                        "{what} goes to {target}, which does not exist"
-                    )));
+                    return Err(error(format!("{what} goes to {target}, which does not exist")));
                 }
             }
         }
@@ -650,13 +525,8 @@ impl CodeVerifier<'_> {
     }
 
     fn successors(&self, block: &Block) -> Vec<(BlockId, &'static str)> {
-        let guards = block
-            .insts
-            .iter()
-            .filter_map(|&op| self.code.insts.get(op.0 as usize));
-        let mut targets: Vec<_> = guards
-            .filter_map(|inst| Some((self.bridge(inst)?, "a guard's bridge")))
-            .collect();
+        let guards = block.insts.iter().filter_map(|&op| self.code.insts.get(op.0 as usize));
+        let mut targets: Vec<_> = guards.filter_map(|inst| Some((self.bridge(inst)?, "a guard's bridge"))).collect();
         match block.end {
             End::Jump(to, _) => targets.push((to, "its end")),
             End::Exit(exit) => {
@@ -697,9 +567,7 @@ impl CodeVerifier<'_> {
             match block.end {
                 End::Jump(to, _) => reach(to, &known),
                 End::Exit(exit) => {
-                    if let Some(bridge) =
-                        code.exits.get(exit.0 as usize).and_then(|exit| exit.bridge)
-                    {
+                    if let Some(bridge) = code.exits.get(exit.0 as usize).and_then(|exit| exit.bridge) {
                         reach(bridge, &known);
                     }
                 }
@@ -710,11 +578,7 @@ impl CodeVerifier<'_> {
     }
 
     fn scope<'s>(&'s self, known: &'s dyn Fn(OpRef) -> bool) -> Scope<'s> {
-        Scope {
-            insts: &self.code.insts,
-            pool: &self.code.args,
-            known,
-        }
+        Scope { insts: &self.code.insts, pool: &self.code.args, known }
     }
 
     fn inst(&self, block: &Block, position: usize, known: &Set) -> Check {
@@ -757,9 +621,7 @@ impl CodeVerifier<'_> {
                 Ok(())
             }
             End::Finish(words) => {
-                ensure(words.len() <= MAX_RESULTS, || {
-                    format!("{} result words", words.len())
-                })?;
+                ensure(words.len() <= MAX_RESULTS, || format!("{} result words", words.len()))?;
                 scope.words(words)
             }
             End::Exit(exit) => self.leaves(*exit, &scope),
@@ -769,46 +631,29 @@ impl CodeVerifier<'_> {
     /// An exit by itself.
     fn exit(&self, exit: &Exit) -> Check {
         if let Some(bridge) = exit.bridge {
-            let params = self
-                .code
-                .blocks
-                .get(bridge.0 as usize)
-                .map(|block| block.params.len());
-            ensure(params == Some(0), || {
-                format!("{bridge}, a bridge, has parameters")
-            })?;
-            let rest =
-                exit.slots.len() + exit.virtuals.len() + exit.stores.len() + exit.resume.len();
+            let params = self.code.blocks.get(bridge.0 as usize).map(|block| block.params.len());
+            ensure(params == Some(0), || format!("{bridge}, a bridge, has parameters"))?;
+            let rest = exit.slots.len() + exit.virtuals.len() + exit.stores.len() + exit.resume.len();
             return ensure(rest == 0, || "it has a bridge and a recipe".to_string());
         }
-        ensure(exit.slots.len() <= MAX_SLOTS, || {
-            format!("{} slots", exit.slots.len())
-        })?;
+        ensure(exit.slots.len() <= MAX_SLOTS, || format!("{} slots", exit.slots.len()))?;
         for (index, object) in exit.virtuals.iter().enumerate() {
             let context = |message: String| format!("o{index}: {message}");
             whole_shape(object.shape).map_err(context)?;
             let fill = object.shape.array.map_or(Type::Int, Field::ty);
-            self.recipe(exit, object.fill, Some(fill))
+            self.recipe(exit, object.fill, Some(fill)).map_err(context)?;
+            ensure(object.shape.array.is_some() || object.len == 0, || "it has no array".to_string())
                 .map_err(context)?;
-            ensure(object.shape.array.is_some() || object.len == 0, || {
-                "it has no array".to_string()
-            })
-            .map_err(context)?;
             for (place, recipe) in &object.contents {
                 let field = self.place(place).map_err(context)?;
                 let mut fields = object.shape.fields.iter().chain(object.shape.array);
-                ensure(
-                    fields.any(|own| own.offset == field.offset && own.kind == field.kind),
-                    || format!("`{}` has no `{}`", object.shape.name, field.name),
-                )
-                .map_err(context)?;
-                let inside = matches!(place, Place::Item(_, item) if *item >= object.len);
-                ensure(!inside, || {
-                    format!("an item beyond its {} items", object.len)
+                ensure(fields.any(|own| own.offset == field.offset && own.kind == field.kind), || {
+                    format!("`{}` has no `{}`", object.shape.name, field.name)
                 })
                 .map_err(context)?;
-                self.recipe(exit, *recipe, Some(field.ty()))
-                    .map_err(context)?;
+                let inside = matches!(place, Place::Item(_, item) if *item >= object.len);
+                ensure(!inside, || format!("an item beyond its {} items", object.len)).map_err(context)?;
+                self.recipe(exit, *recipe, Some(field.ty())).map_err(context)?;
             }
         }
         for store in &exit.stores {
@@ -824,9 +669,7 @@ impl CodeVerifier<'_> {
             Place::Field(field) => (field, false),
             Place::Item(field, _) => (field, true),
         };
-        ensure(field.is_array == item, || {
-            format!("`{}` is not such a field", field.name)
-        })?;
+        ensure(field.is_array == item, || format!("`{}` is not such a field", field.name))?;
         field_offset(field)?;
         Ok(field)
     }
@@ -836,14 +679,10 @@ impl CodeVerifier<'_> {
             Recipe::Const(_) => Ok(()),
             // Slots are handed over as bits: a float serves where its pattern is wanted, boxed or not.
             Recipe::Slot(slot) | Recipe::SlotPlus(slot, _) => {
-                ensure((slot as usize) < exit.slots.len(), || {
-                    format!("s{slot} does not exist")
-                })
+                ensure((slot as usize) < exit.slots.len(), || format!("s{slot} does not exist"))
             }
             Recipe::Virtual(object) => {
-                ensure((object as usize) < exit.virtuals.len(), || {
-                    format!("o{object} does not exist")
-                })?;
+                ensure((object as usize) < exit.virtuals.len(), || format!("o{object} does not exist"))?;
                 ensure(ty != Some(Type::Float), || format!("o{object} is no float"))
             }
         }
@@ -859,42 +698,32 @@ impl CodeVerifier<'_> {
         for (index, step) in exit.resume.iter().enumerate() {
             let context = |message: String| format!("step {index}: {message}");
             match step {
-                ResumeStep::Merge {
-                    portal,
-                    greens,
-                    reds,
-                } => {
+                ResumeStep::Merge { portal, greens, reds } => {
                     let expected = entered.take();
-                    ensure(
-                        expected.is_some_and(|expected| std::ptr::eq(expected, *portal)),
-                        || "a merge point follows the entry of its portal".to_string(),
-                    )
+                    ensure(expected.is_some_and(|expected| std::ptr::eq(expected, *portal)), || {
+                        "a merge point follows the entry of its portal".to_string()
+                    })
                     .map_err(context)?;
-                    ensure(
-                        greens.len() == portal.greens && reds.len() == portal.reds.len(),
-                        || format!("wrong number of greens or reds for `{}`", portal.name),
-                    )
+                    ensure(greens.len() == portal.greens && reds.len() == portal.reds.len(), || {
+                        format!("wrong number of greens or reds for `{}`", portal.name)
+                    })
                     .map_err(context)?;
                     for (&red, &ty) in reds.iter().zip(portal.reds) {
                         self.recipe(exit, red, Some(ty)).map_err(context)?;
                     }
                 }
                 ResumeStep::Enter(portal) => {
-                    ensure(index > 0, || "the first step is a merge point".to_string())
-                        .map_err(context)?;
+                    ensure(index > 0, || "the first step is a merge point".to_string()).map_err(context)?;
                     entered = Some(portal);
                 }
                 ResumeStep::Words(words) | ResumeStep::Collapsed(words) => {
-                    ensure(index > 0, || "the first step is a merge point".to_string())
-                        .map_err(context)?;
+                    ensure(index > 0, || "the first step is a merge point".to_string()).map_err(context)?;
                     for &word in words {
                         self.recipe(exit, word, None).map_err(context)?;
                     }
                 }
             }
         }
-        ensure(!exit.resume.is_empty(), || {
-            "it says nothing of how to resume".to_string()
-        })
+        ensure(!exit.resume.is_empty(), || "it says nothing of how to resume".to_string())
     }
 }

@@ -52,12 +52,7 @@ fn ways_out(code: &Code, block: BlockId) -> Vec<BlockId> {
     let block = &code.blocks[block.0 as usize];
     let mut ways = Vec::new();
     let bridge = |exit: ExitId| code.exits[exit.0 as usize].bridge;
-    ways.extend(
-        block
-            .insts
-            .iter()
-            .filter_map(|&op| bridge(exit_of(code.inst(op))?)),
-    );
+    ways.extend(block.insts.iter().filter_map(|&op| bridge(exit_of(code.inst(op))?)));
     match block.end {
         End::Jump(to, _) => ways.push(to),
         End::Exit(exit) => ways.extend(bridge(exit)),
@@ -101,9 +96,7 @@ fn substitute(code: &mut Code, by: &HashMap<OpRef, Arg>) {
     }
     for block in &mut code.blocks {
         match &mut block.end {
-            End::Jump(_, args) | End::Finish(args) => {
-                args.iter_mut().for_each(|arg| *arg = last(*arg))
-            }
+            End::Jump(_, args) | End::Finish(args) => args.iter_mut().for_each(|arg| *arg = last(*arg)),
             End::Exit(_) => {}
         }
     }
@@ -122,18 +115,11 @@ fn reslot(exit: &mut Exit, sources: &[(Arg, u64)]) {
         .map(|&(source, plus)| match source {
             Arg::Const(bits) => Recipe::Const(bits.wrapping_add(plus)),
             Arg::Op(op) => {
-                let slot = slots
-                    .iter()
-                    .position(|&slot| slot == op)
-                    .unwrap_or_else(|| {
-                        slots.push(op);
-                        slots.len() - 1
-                    });
-                if plus == 0 {
-                    Recipe::Slot(slot as u32)
-                } else {
-                    Recipe::SlotPlus(slot as u32, plus)
-                }
+                let slot = slots.iter().position(|&slot| slot == op).unwrap_or_else(|| {
+                    slots.push(op);
+                    slots.len() - 1
+                });
+                if plus == 0 { Recipe::Slot(slot as u32) } else { Recipe::SlotPlus(slot as u32, plus) }
             }
         })
         .collect();
@@ -167,9 +153,9 @@ fn for_each_recipe(exit: &mut Exit, mut f: impl FnMut(&mut Recipe)) {
     for step in &mut exit.resume {
         match step {
             ResumeStep::Enter(_) => {}
-            ResumeStep::Merge { reds: recipes, .. }
-            | ResumeStep::Words(recipes)
-            | ResumeStep::Collapsed(recipes) => recipes.iter_mut().for_each(&mut f),
+            ResumeStep::Merge { reds: recipes, .. } | ResumeStep::Words(recipes) | ResumeStep::Collapsed(recipes) => {
+                recipes.iter_mut().for_each(&mut f)
+            }
         }
     }
 }
@@ -191,10 +177,7 @@ fn join_blocks(code: &mut Code) {
         {
             let (to, args) = (*to, args.clone());
             let taken = &mut code.blocks[to.0 as usize];
-            let (params, mut insts) = (
-                std::mem::take(&mut taken.params),
-                std::mem::take(&mut taken.insts),
-            );
+            let (params, mut insts) = (std::mem::take(&mut taken.params), std::mem::take(&mut taken.insts));
             let end = std::mem::replace(&mut taken.end, End::Finish(Vec::new()));
             by.extend(params.into_iter().zip(args));
             // Nothing leads there any more.
@@ -241,18 +224,8 @@ fn settle_parameters(code: &mut Code) {
             let End::Jump(to, args) = &code.blocks[index].end else {
                 continue;
             };
-            let keep = code.blocks[to.0 as usize]
-                .params
-                .iter()
-                .map(|param| !by.contains_key(param));
-            let (to, args) = (
-                *to,
-                args.iter()
-                    .zip(keep)
-                    .filter(|(_, keep)| *keep)
-                    .map(|(&arg, _)| arg)
-                    .collect(),
-            );
+            let keep = code.blocks[to.0 as usize].params.iter().map(|param| !by.contains_key(param));
+            let (to, args) = (*to, args.iter().zip(keep).filter(|(_, keep)| *keep).map(|(&arg, _)| arg).collect());
             code.blocks[index].end = End::Jump(to, args);
         }
         for block in &mut code.blocks {
@@ -332,21 +305,12 @@ impl Used {
                 }
             }
         }
-        Used {
-            marks: vec![false; code.insts.len()],
-            call_of,
-            sources: sources(code),
-        }
+        Used { marks: vec![false; code.insts.len()], call_of, sources: sources(code) }
     }
 
     fn mark_effects(&mut self, code: &Code) {
         for block in &code.blocks {
-            let effects: Vec<OpRef> = block
-                .insts
-                .iter()
-                .copied()
-                .filter(|&op| has_effect(code.inst(op)))
-                .collect();
+            let effects: Vec<OpRef> = block.insts.iter().copied().filter(|&op| has_effect(code.inst(op))).collect();
             self.mark(code, &effects);
             if let End::Finish(args) = &block.end {
                 let args: Vec<OpRef> = args.iter().filter_map(|&arg| as_op(arg)).collect();
@@ -368,13 +332,7 @@ impl Used {
                 work.extend(code.args(run).iter().filter_map(|&arg| as_op(arg)));
             }
             work.extend(self.call_of.get(&op));
-            work.extend(
-                self.sources
-                    .get(&op)
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|&arg| as_op(arg)),
-            );
+            work.extend(self.sources.get(&op).into_iter().flatten().filter_map(|&arg| as_op(arg)));
         }
     }
 }
@@ -391,14 +349,8 @@ fn sink(code: &mut Code, exit: usize, needed: &[bool]) {
                 let inst = code.inst(source);
                 let wanted = needed[source.0 as usize];
                 let (next, more) = match (inst.op, inst.args) {
-                    (Op::Add, [Arg::Op(next), Arg::Const(more), _])
-                        if !wanted || is_large(more) =>
-                    {
-                        (next, more)
-                    }
-                    (Op::FloatBits | Op::BitsFloat, [Arg::Op(next), ..])
-                        if !wanted || needed[next.0 as usize] =>
-                    {
+                    (Op::Add, [Arg::Op(next), Arg::Const(more), _]) if !wanted || is_large(more) => (next, more),
+                    (Op::FloatBits | Op::BitsFloat, [Arg::Op(next), ..]) if !wanted || needed[next.0 as usize] => {
                         (next, 0)
                     }
                     _ => break,
@@ -417,10 +369,7 @@ fn drop_unused(code: &mut Code, used: &[bool]) {
     for index in 0..code.blocks.len() {
         if let End::Jump(to, args) = &code.blocks[index].end {
             let params = code.blocks[to.0 as usize].params.iter().zip(args);
-            let args = params
-                .filter(|(param, _)| used(**param))
-                .map(|(_, &arg)| arg)
-                .collect();
+            let args = params.filter(|(param, _)| used(**param)).map(|(_, &arg)| arg).collect();
             code.blocks[index].end = End::Jump(*to, args);
         }
         code.blocks[index].insts.retain(|&op| used(op));
@@ -455,11 +404,7 @@ fn renumber(code: &mut Code) {
         inst.args = inst.args.map(renumbered_arg);
         if let Aux::Call(_, run) = &mut inst.aux {
             let start = args.len() as u32;
-            args.extend(
-                code.args[run.range()]
-                    .iter()
-                    .map(|&arg| renumbered_arg(arg)),
-            );
+            args.extend(code.args[run.range()].iter().map(|&arg| renumbered_arg(arg)));
             run.start = start;
         }
     }
@@ -469,9 +414,7 @@ fn renumber(code: &mut Code) {
         }
     }
     for exit in &mut code.exits {
-        exit.slots
-            .iter_mut()
-            .for_each(|slot| *slot = renumbered(*slot));
+        exit.slots.iter_mut().for_each(|slot| *slot = renumbered(*slot));
     }
     code.insts = insts;
     code.args = args;

@@ -45,11 +45,7 @@ impl Optimizer<'_> {
                 return val;
             }
         }
-        let mut range = if self.options.ranges {
-            self.transferred(op, args)
-        } else {
-            plain_range(op)
-        };
+        let mut range = if self.options.ranges { self.transferred(op, args) } else { plain_range(op) };
         if let (true, Some(bits)) = (self.options.ranges, range.single()) {
             return Val::Const(bits);
         }
@@ -58,12 +54,7 @@ impl Optimizer<'_> {
         if !lazy {
             args = args.map(|arg| self.real(arg));
         }
-        let key = Key {
-            op,
-            aux: 0,
-            args,
-            more: Vec::new(),
-        };
+        let key = Key { op, aux: 0, args, more: Vec::new() };
         if self.options.cse
             && let Some(known) = self.available.get(&key)
         {
@@ -76,17 +67,11 @@ impl Optimizer<'_> {
         let value = if lazy {
             self.state.virtuals.add(Entry::Pure(op, args))
         } else {
-            let inst = Inst {
-                op,
-                args: [self.force(args[0]), self.force(args[1]), Arg::Const(0)],
-                aux: Aux::None,
-            };
+            let inst = Inst { op, args: [self.force(args[0]), self.force(args[1]), Arg::Const(0)], aux: Aux::None };
             if op == Op::Add && self.options.ranges && self.no_overflow(Op::AddOvf, args) {
                 let (low, high) = exact_signed(op, &self.range(args[0]), &self.range(args[1]));
                 let clamp = |value: i128| value.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-                range = range
-                    .meet(&Range::signed(clamp(low), clamp(high)))
-                    .unwrap_or(range);
+                range = range.meet(&Range::signed(clamp(low), clamp(high))).unwrap_or(range);
             }
             Val::Op(self.emit(inst, range))
         };
@@ -101,9 +86,7 @@ impl Optimizer<'_> {
             return None;
         }
         self.depth += 1;
-        let value = rules::of(op)
-            .iter()
-            .find_map(|rule| (rule.apply)(self, op, args));
+        let value = rules::of(op).iter().find_map(|rule| (rule.apply)(self, op, args));
         self.depth -= 1;
         value
     }
@@ -114,28 +97,13 @@ impl Optimizer<'_> {
 
     /// Whether an overflow test of these operands is known to say no.
     fn no_overflow(&self, op: Op, args: [Val; 2]) -> bool {
-        let key = Key {
-            op,
-            aux: 0,
-            args,
-            more: Vec::new(),
-        };
-        self.available
-            .get(&key)
-            .is_some_and(|value| self.resolve(value) == Val::Const(0))
+        let key = Key { op, aux: 0, args, more: Vec::new() };
+        self.available.get(&key).is_some_and(|value| self.resolve(value) == Val::Const(0))
     }
 
     /// Notes the value of an operation with one operand.
     pub(super) fn remember_pure(&mut self, op: Op, arg: Val, value: Val) {
-        self.available.insert(
-            Key {
-                op,
-                aux: 0,
-                args: [arg, NONE],
-                more: Vec::new(),
-            },
-            value,
-        );
+        self.available.insert(Key { op, aux: 0, args: [arg, NONE], more: Vec::new() }, value);
     }
 
     /// What is known of a value. Its own facts may be older than its operand's, so a chain of operations with constants is
@@ -176,10 +144,7 @@ impl Optimizer<'_> {
                 if inst.op.info().class != Class::Pure {
                     return None;
                 }
-                (
-                    inst.op,
-                    [self.plain(inst.args[0]), self.plain(inst.args[1])],
-                )
+                (inst.op, [self.plain(inst.args[0]), self.plain(inst.args[1])])
             }
             Val::Virtual(id) => match *self.state.virtuals.entry(id) {
                 Entry::Pure(op, args) => (op, args),
@@ -192,20 +157,13 @@ impl Optimizer<'_> {
 
 /// What is known of a result without looking at ranges.
 fn plain_range(op: Op) -> Range {
-    if is_comparison(op) {
-        Range::BOOL
-    } else {
-        Range::FULL
-    }
+    if is_comparison(op) { Range::BOOL } else { Range::FULL }
 }
 
 /// Whether the result is 0 or 1.
 pub(super) fn is_comparison(op: Op) -> bool {
     use Op::{AddOvf, Eq, Feq, Fle, Flt, Fne, Le, Lt, MulOvf, Ne, SubOvf, Ule, Ult, UmulOvf};
-    matches!(
-        op,
-        AddOvf | SubOvf | MulOvf | UmulOvf | Eq | Ne | Lt | Le | Ult | Ule | Feq | Fne | Flt | Fle
-    )
+    matches!(op, AddOvf | SubOvf | MulOvf | UmulOvf | Eq | Ne | Lt | Le | Ult | Ule | Feq | Fne | Flt | Fle)
 }
 
 /// Constants go right, then what was computed later; subtracting a constant is adding its negative.
@@ -213,9 +171,7 @@ pub(super) fn canonical(op: Op, args: [Val; 2]) -> (Op, [Val; 2]) {
     let [a, b] = args;
     match (op, b) {
         (Op::Sub, Val::Const(c)) => (Op::Add, [a, Val::Const(c.wrapping_neg())]),
-        (Op::SubOvf, Val::Const(c)) if c != 1 << 63 => {
-            (Op::AddOvf, [a, Val::Const(c.wrapping_neg())])
-        }
+        (Op::SubOvf, Val::Const(c)) if c != 1 << 63 => (Op::AddOvf, [a, Val::Const(c.wrapping_neg())]),
         (Op::Add | Op::Mul | Op::And | Op::Or | Op::Xor | Op::Eq | Op::Ne, _)
         | (Op::AddOvf | Op::MulOvf | Op::UmulOvf | Op::Feq | Op::Fne, _)
             if a.as_const().is_some() || b.as_const().is_none() && a > b =>

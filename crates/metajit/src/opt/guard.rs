@@ -60,9 +60,7 @@ impl Optimizer<'_> {
         let fact = match inst.op {
             Op::GuardTrue => Fact::NotZero(subject),
             Op::GuardFalse => Fact::Zero(subject),
-            Op::GuardValue => {
-                Fact::Equal(subject, self.value(inst.args[1]).as_const().unwrap_or(0))
-            }
+            Op::GuardValue => Fact::Equal(subject, self.value(inst.args[1]).as_const().unwrap_or(0)),
             _ => Fact::Valid,
         };
         let bridge = (self.attach)(id, self.instance);
@@ -141,11 +139,7 @@ impl Optimizer<'_> {
 
     /// Emits the guard of a condition. A test for 0 takes the shape that is cheapest to compile.
     pub(super) fn emit_guard(&mut self, fact: Fact, exit: ExitId) {
-        let fact = if self.options.fold {
-            self.direct(fact)
-        } else {
-            fact
-        };
+        let fact = if self.options.fold { self.direct(fact) } else { fact };
         let (op, subject, other) = match fact {
             Fact::NotZero(val) => (Op::GuardTrue, val, NONE),
             Fact::Zero(val) => (Op::GuardFalse, val, NONE),
@@ -155,14 +149,7 @@ impl Optimizer<'_> {
             Fact::Valid | Fact::Invalid => (Op::GuardValid, NONE, NONE),
         };
         let args = [self.force(subject), self.force(other), Arg::Const(0)];
-        self.emit(
-            Inst {
-                op,
-                args,
-                aux: Aux::Index(exit.0),
-            },
-            Range::FULL,
-        );
+        self.emit(Inst { op, args, aux: Aux::Index(exit.0) }, Range::FULL);
     }
 
     /// Whether a condition is known to hold, or not to.
@@ -205,12 +192,7 @@ impl Optimizer<'_> {
             return;
         };
         // The frame is told from other objects by its value: that must not become a constant.
-        let is_frame = self
-            .state
-            .heap
-            .frame
-            .as_ref()
-            .is_some_and(|frame| frame.object == Val::Op(op));
+        let is_frame = self.state.heap.frame.as_ref().is_some_and(|frame| frame.object == Val::Op(op));
         if now == before || is_frame {
             return;
         }
@@ -243,10 +225,7 @@ impl Optimizer<'_> {
 
     /// What a fact about the result of an operation says about its operands.
     fn carry_back(&mut self, op: Op, [x, y]: [Val; 2], result: &Range, depth: u32) {
-        let outcome = result
-            .single()
-            .filter(|&bits| bits <= 1)
-            .map(|bits| bits == 1);
+        let outcome = result.single().filter(|&bits| bits <= 1).map(|bits| bits == 1);
         match (op, outcome) {
             (Op::Eq | Op::Ne, Some(holds)) => {
                 let (a, b) = (self.range(x), self.range(y));
@@ -285,11 +264,7 @@ impl Optimizer<'_> {
                     Op::Add | Op::And | Op::Or | Op::Xor => {
                         self.refine_within(y, &back_to_first(op, result, &a), depth);
                     }
-                    Op::Sub => self.refine_within(
-                        y,
-                        &super::range::transfer(Op::Sub, &[a, *result]),
-                        depth,
-                    ),
+                    Op::Sub => self.refine_within(y, &super::range::transfer(Op::Sub, &[a, *result]), depth),
                     _ => {}
                 }
             }
@@ -300,16 +275,8 @@ impl Optimizer<'_> {
     fn ordered(&mut self, x: Val, y: Val, strict: bool, depth: u32) {
         let (a, b) = (self.range(x), self.range(y));
         let step = i64::from(strict);
-        self.refine_within(
-            x,
-            &Range::signed(i64::MIN, b.smax.saturating_sub(step)),
-            depth,
-        );
-        self.refine_within(
-            y,
-            &Range::signed(a.smin.saturating_add(step), i64::MAX),
-            depth,
-        );
+        self.refine_within(x, &Range::signed(i64::MIN, b.smax.saturating_sub(step)), depth);
+        self.refine_within(y, &Range::signed(a.smin.saturating_add(step), i64::MAX), depth);
         self.implied_order([Op::Lt, Op::Le], x, y, strict);
     }
 
@@ -317,11 +284,7 @@ impl Optimizer<'_> {
         let (a, b) = (self.range(x), self.range(y));
         let step = u64::from(strict);
         self.refine_within(x, &Range::unsigned(0, b.umax.saturating_sub(step)), depth);
-        self.refine_within(
-            y,
-            &Range::unsigned(a.umin.saturating_add(step), u64::MAX),
-            depth,
-        );
+        self.refine_within(y, &Range::unsigned(a.umin.saturating_add(step), u64::MAX), depth);
         self.implied_order([Op::Ult, Op::Ule], x, y, strict);
     }
 
@@ -342,12 +305,7 @@ impl Optimizer<'_> {
             return;
         }
         let (op, args) = super::fold::canonical(op, args.map(|arg| self.resolve(arg)));
-        let key = Key {
-            op,
-            aux: 0,
-            args,
-            more: Vec::new(),
-        };
+        let key = Key { op, aux: 0, args, more: Vec::new() };
         self.available.insert(key, Val::Const(holds.into()));
     }
 
@@ -355,10 +313,7 @@ impl Optimizer<'_> {
     fn added(&mut self, x: Val, y: Val, depth: u32) {
         let (a, b) = (self.range(x), self.range(y));
         let within = |other: &Range| {
-            Range::signed(
-                i64::MIN.saturating_sub(other.smax.min(0)),
-                i64::MAX.saturating_sub(other.smin.max(0)),
-            )
+            Range::signed(i64::MIN.saturating_sub(other.smax.min(0)), i64::MAX.saturating_sub(other.smin.max(0)))
         };
         self.refine_within(x, &within(&b), depth);
         self.refine_within(y, &within(&a), depth);
@@ -368,12 +323,7 @@ impl Optimizer<'_> {
 
     /// The exact result of an operation, if it was computed already, is within these bounds.
     fn bounded(&mut self, op: Op, args: [Val; 2], low: i128, high: i128, depth: u32) {
-        let key = Key {
-            op,
-            aux: 0,
-            args: args.map(|arg| self.resolve(arg)),
-            more: Vec::new(),
-        };
+        let key = Key { op, aux: 0, args: args.map(|arg| self.resolve(arg)), more: Vec::new() };
         if let Some(result) = self.available.get(&key) {
             let clamp = |value: i128| value.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
             self.refine_within(result, &Range::signed(clamp(low), clamp(high)), depth);

@@ -90,21 +90,11 @@ pub(super) type NodeId = usize;
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     /// It is the same in all iterations. What was known of it, and how it was made, when the loop was entered.
-    Same {
-        val: Val,
-        range: Range,
-        boxing: Boxing,
-        content: Range,
-    },
+    Same { val: Val, range: Range, boxing: Boxing, content: Range },
     /// It is made from a parameter about which this is known.
     Param { boxing: Boxing, content: Range },
     /// A virtual object.
-    Object {
-        shape: &'static Shape,
-        fill: NodeId,
-        fields: Vec<NodeId>,
-        items: Vec<NodeId>,
-    },
+    Object { shape: &'static Shape, fill: NodeId, fields: Vec<NodeId>, items: Vec<NodeId> },
 }
 
 impl Kind {
@@ -113,16 +103,7 @@ impl Kind {
         match (self, other) {
             (Kind::Same { val: a, .. }, Kind::Same { val: b, .. }) => a == b,
             (Kind::Object { shape: a, .. }, Kind::Object { shape: b, .. }) => std::ptr::eq(*a, *b),
-            (
-                Kind::Param {
-                    boxing: a,
-                    content: x,
-                },
-                Kind::Param {
-                    boxing: b,
-                    content: y,
-                },
-            ) => a == b && x == y,
+            (Kind::Param { boxing: a, content: x }, Kind::Param { boxing: b, content: y }) => a == b && x == y,
             _ => false,
         }
     }
@@ -211,15 +192,8 @@ impl Join<'_> {
         let node = self.old.nodes[old].clone();
         let range = o.range(val);
         match node.kind {
-            Kind::Same { val: before, .. } if before == val || o.resolve(before) == val => {
-                node.kind
-            }
-            Kind::Same {
-                val: _,
-                range: before,
-                boxing,
-                content,
-            } => {
+            Kind::Same { val: before, .. } if before == val || o.resolve(before) == val => node.kind,
+            Kind::Same { val: _, range: before, boxing, content } => {
                 if self.lenient
                     && boxing != Boxing::Plain
                     && !boxing.suits(&range)
@@ -231,68 +205,36 @@ impl Join<'_> {
                 }
                 let natural = o.natural_boxing(val);
                 let mut boxings = [boxing, natural].into_iter().filter(|boxing| {
-                    node.ty == Type::Int
-                        && *boxing != Boxing::Plain
-                        && (*boxing == natural || boxing.suits(&range))
+                    node.ty == Type::Int && *boxing != Boxing::Plain && (*boxing == natural || boxing.suits(&range))
                 });
                 let chosen = boxings.find(|chosen| *chosen == boxing || chosen.suits(&before));
                 match chosen {
                     Some(chosen) => {
-                        let before = if chosen == boxing {
-                            content
-                        } else {
-                            chosen.content(&before)
-                        };
+                        let before = if chosen == boxing { content } else { chosen.content(&before) };
                         let now = o.content_range(val, chosen);
-                        Kind::Param {
-                            boxing: chosen,
-                            content: self.widen(before.join(&now), &before),
-                        }
+                        Kind::Param { boxing: chosen, content: self.widen(before.join(&now), &before) }
                     }
-                    None => Kind::Param {
-                        boxing: Boxing::Plain,
-                        content: self.widen(before.join(&range), &before),
-                    },
+                    None => Kind::Param { boxing: Boxing::Plain, content: self.widen(before.join(&range), &before) },
                 }
             }
             Kind::Param { boxing, content } => {
-                if boxing == Boxing::Plain
-                    || boxing == o.natural_boxing(val)
-                    || boxing.suits(&range)
-                {
-                    let now = if boxing == Boxing::Plain {
-                        range
-                    } else {
-                        o.content_range(val, boxing)
-                    };
+                if boxing == Boxing::Plain || boxing == o.natural_boxing(val) || boxing.suits(&range) {
+                    let now = if boxing == Boxing::Plain { range } else { o.content_range(val, boxing) };
                     // Only a description that is worth a test is kept against what is not known.
-                    let unknown = boxing == Boxing::Plain
-                        && range == Range::FULL
-                        && node.ty == Type::Int
-                        && !content.is_vague();
+                    let unknown =
+                        boxing == Boxing::Plain && range == Range::FULL && node.ty == Type::Int && !content.is_vague();
                     if content.includes(&now) || self.lenient && unknown {
                         return node.kind;
                     }
-                    return Kind::Param {
-                        boxing,
-                        content: self.widen(content.join(&now), &content),
-                    };
+                    return Kind::Param { boxing, content: self.widen(content.join(&now), &content) };
                 }
                 let boxed = boxing.around(&content);
                 if self.lenient && range.includes(&boxed) && !matches!(val, Val::Virtual(_)) {
                     return node.kind;
                 }
-                Kind::Param {
-                    boxing: Boxing::Plain,
-                    content: boxed.join(&range),
-                }
+                Kind::Param { boxing: Boxing::Plain, content: boxed.join(&range) }
             }
-            Kind::Object {
-                shape,
-                fill,
-                fields,
-                items,
-            } => {
+            Kind::Object { shape, fill, fields, items } => {
                 if let Val::Virtual(id) = val
                     && let Some(object) = o.state.virtuals.object(id).cloned()
                     && std::ptr::eq(object.shape, shape)
@@ -306,39 +248,25 @@ impl Join<'_> {
                             .zip(&object.fields)
                             .map(|(&node, &val)| self.node(o, node, val))
                             .collect(),
-                        items: items
-                            .iter()
-                            .zip(&object.items)
-                            .map(|(&node, &val)| self.node(o, node, val))
-                            .collect(),
+                        items: items.iter().zip(&object.items).map(|(&node, &val)| self.node(o, node, val)).collect(),
                     };
                 }
                 let address = address_range();
-                Kind::Param {
-                    boxing: Boxing::Plain,
-                    content: self.widen(address.join(&range), &address),
-                }
+                Kind::Param { boxing: Boxing::Plain, content: self.widen(address.join(&range), &address) }
             }
         }
     }
 
     fn widen(&self, joined: Range, before: &Range) -> Range {
         let joined = joined.tightened().unwrap_or(joined);
-        if before.includes(&joined) {
-            *before
-        } else {
-            joined.widened(before, self.round > PATIENT_ROUNDS)
-        }
+        if before.includes(&joined) { *before } else { joined.widened(before, self.round > PATIENT_ROUNDS) }
     }
 }
 
 impl Optimizer<'_> {
     /// The description by which everything stays as it is now.
     pub(super) fn optimistic_header(&mut self, reds: &[Val]) -> Header {
-        let mut header = Header {
-            valid: self.state.valid,
-            ..Header::default()
-        };
+        let mut header = Header { valid: self.state.valid, ..Header::default() };
         let mut nodes = HashMap::default();
         for (&red, &ty) in reds.iter().zip(self.tree.portal.reds) {
             let node = self.describe(&mut header, &mut nodes, red, ty);
@@ -348,26 +276,13 @@ impl Optimizer<'_> {
         if let Some(frame) = &heap.frame {
             let mut slots = BTreeMap::new();
             for (&offset, slot) in &frame.slots {
-                let node =
-                    self.describe(&mut header, &mut nodes, slot.value, field(slot.place).ty());
-                slots.insert(
-                    offset,
-                    CarriedSlot {
-                        place: slot.place,
-                        node,
-                        dirty: slot.dirty,
-                    },
-                );
+                let node = self.describe(&mut header, &mut nodes, slot.value, field(slot.place).ty());
+                slots.insert(offset, CarriedSlot { place: slot.place, node, dirty: slot.dirty });
             }
             header.slots = Some(slots);
         }
         for (&key, known) in heap.known.iter().take(MAX_KNOWN) {
-            let node = self.describe(
-                &mut header,
-                &mut nodes,
-                known.value,
-                field(known.place).ty(),
-            );
+            let node = self.describe(&mut header, &mut nodes, known.value, field(known.place).ty());
             header.known.insert(key, (known.place, node));
         }
         header
@@ -385,61 +300,30 @@ impl Optimizer<'_> {
             return node;
         }
         let range = self.range(val);
-        let boxing = if ty == Type::Int {
-            self.natural_boxing(val)
-        } else {
-            Boxing::Plain
-        };
-        let content = if boxing == Boxing::Plain {
-            range
-        } else {
-            self.content_range(val, boxing)
-        };
+        let boxing = if ty == Type::Int { self.natural_boxing(val) } else { Boxing::Plain };
+        let content = if boxing == Boxing::Plain { range } else { self.content_range(val, boxing) };
         let number = boxing.is_float(ty) && {
             let content = self.unboxed(val, boxing);
             self.never_nan(content)
         };
         let node = header.nodes.len();
-        header.nodes.push(Node {
-            kind: Kind::Same {
-                val,
-                range,
-                boxing,
-                content,
-            },
-            ty,
-            number,
-        });
+        header.nodes.push(Node { kind: Kind::Same { val, range, boxing, content }, ty, number });
         nodes.insert((val, ty), node);
         if let Val::Virtual(id) = val
             && matches!(self.state.virtuals.entry(id), Entry::Pure(..))
         {
             // It has no recipe, so it is computed before the loop.
-            header.nodes[node].kind = Kind::Param {
-                boxing: Boxing::Plain,
-                content: range,
-            };
+            header.nodes[node].kind = Kind::Param { boxing: Boxing::Plain, content: range };
         }
         if let Val::Virtual(id) = val
             && let Some(object) = self.state.virtuals.object(id).cloned()
         {
             let item_type = object.shape.array.map_or(Type::Int, |array| array.ty());
             let fields = object.shape.fields.iter().zip(&object.fields);
-            let fields = fields
-                .map(|(field, &val)| self.describe(header, nodes, val, field.ty()))
-                .collect();
+            let fields = fields.map(|(field, &val)| self.describe(header, nodes, val, field.ty())).collect();
             let fill = self.describe(header, nodes, object.fill, item_type);
-            let items = object
-                .items
-                .iter()
-                .map(|&val| self.describe(header, nodes, val, item_type))
-                .collect();
-            header.nodes[node].kind = Kind::Object {
-                shape: object.shape,
-                fill,
-                fields,
-                items,
-            };
+            let items = object.items.iter().map(|&val| self.describe(header, nodes, val, item_type)).collect();
+            header.nodes[node].kind = Kind::Object { shape: object.shape, fill, fields, items };
         }
         node
     }
@@ -497,10 +381,7 @@ impl Optimizer<'_> {
     /// would be two objects afterwards. And what becomes a parameter is allocated, with all virtual objects that can be
     /// reached from it, so none of those can be carried either.
     pub(super) fn give_up_forced(&self, nodes: &mut [Node], met: &[(NodeId, Val)]) -> bool {
-        let address = Kind::Param {
-            boxing: Boxing::Plain,
-            content: address_range(),
-        };
+        let address = Kind::Param { boxing: Boxing::Plain, content: address_range() };
         let mut gave_up = false;
         let mut carried_as: BTreeMap<Val, NodeId> = BTreeMap::new();
         for &(node, val) in met {
@@ -546,19 +427,10 @@ impl Optimizer<'_> {
         gave_up
     }
 
-    pub(super) fn join(
-        &mut self,
-        old: &Header,
-        reds: &[Val],
-        lenient: bool,
-        round: usize,
-    ) -> (Header, Met, bool) {
+    pub(super) fn join(&mut self, old: &Header, reds: &[Val], lenient: bool, round: usize) -> (Header, Met, bool) {
         let mut join = Join {
             old,
-            new: Header {
-                valid: old.valid && self.state.valid,
-                ..Header::default()
-            },
+            new: Header { valid: old.valid && self.state.valid, ..Header::default() },
             made: HashMap::default(),
             met: Met::new(),
             changed: old.valid && !self.state.valid,
@@ -571,16 +443,9 @@ impl Optimizer<'_> {
         }
         let frame = self.state.heap.frame.clone();
         if let Some(slots) = &old.slots {
-            let is_frame = |red: &Val| {
-                frame
-                    .as_ref()
-                    .is_some_and(|frame| frame.object == self.resolve(*red))
-            };
+            let is_frame = |red: &Val| frame.as_ref().is_some_and(|frame| frame.object == self.resolve(*red));
             let index = self.tree.portal.virtualizable.map(|(index, _)| index);
-            if let Some(frame) = frame
-                .as_ref()
-                .filter(|_| index.is_some_and(|index| is_frame(&reds[index])))
-            {
+            if let Some(frame) = frame.as_ref().filter(|_| index.is_some_and(|index| is_frame(&reds[index]))) {
                 let mut carried = BTreeMap::new();
                 for (&offset, slot) in slots {
                     let Some(now) = frame.slots.get(&offset) else {
@@ -588,14 +453,7 @@ impl Optimizer<'_> {
                     };
                     let node = join.node(self, slot.node, now.value);
                     join.changed |= now.dirty && !slot.dirty;
-                    carried.insert(
-                        offset,
-                        CarriedSlot {
-                            node,
-                            dirty: slot.dirty || now.dirty,
-                            ..*slot
-                        },
-                    );
+                    carried.insert(offset, CarriedSlot { node, dirty: slot.dirty || now.dirty, ..*slot });
                 }
                 for (&offset, slot) in frame.slots.iter().filter(|(_, slot)| slot.dirty) {
                     // A slot that only this way has written: it will be loaded before the loop.
@@ -603,20 +461,9 @@ impl Optimizer<'_> {
                         join.changed = true;
                         let ty = field(slot.place).ty();
                         let range = Range::FULL;
-                        let kind = Kind::Param {
-                            boxing: Boxing::Plain,
-                            content: range,
-                        };
-                        join.new.nodes.push(Node {
-                            kind,
-                            ty,
-                            number: false,
-                        });
-                        CarriedSlot {
-                            place: slot.place,
-                            node: join.new.nodes.len() - 1,
-                            dirty: true,
-                        }
+                        let kind = Kind::Param { boxing: Boxing::Plain, content: range };
+                        join.new.nodes.push(Node { kind, ty, number: false });
+                        CarriedSlot { place: slot.place, node: join.new.nodes.len() - 1, dirty: true }
                     });
                 }
                 join.new.slots = Some(carried);
@@ -633,11 +480,7 @@ impl Optimizer<'_> {
                 None => join.changed = true,
             }
         }
-        let pairs: Vec<(NodeId, Val)> = join
-            .made
-            .iter()
-            .map(|(&(_, val), &node)| (node, val))
-            .collect();
+        let pairs: Vec<(NodeId, Val)> = join.made.iter().map(|(&(_, val), &node)| (node, val)).collect();
         join.changed |= self.give_up_forced(&mut join.new.nodes, &pairs);
         (join.new, join.met, join.changed)
     }

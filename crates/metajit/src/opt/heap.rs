@@ -67,27 +67,19 @@ impl Heap {
     /// The stores that are still to do.
     pub(super) fn pending(&self) -> impl Iterator<Item = (Val, Place, Val)> + '_ {
         self.frame.iter().flat_map(|frame| {
-            frame
-                .slots
-                .values()
-                .filter(|slot| slot.dirty)
-                .map(|slot| (frame.object, slot.place, slot.value))
+            frame.slots.values().filter(|slot| slot.dirty).map(|slot| (frame.object, slot.place, slot.value))
         })
     }
     /// Notes what a place of an ordinary object holds.
     pub(super) fn remember(&mut self, object: Val, place: Place, value: Val) {
-        self.known
-            .insert((object, offset(place)), Known { place, value });
+        self.known.insert((object, offset(place)), Known { place, value });
     }
     fn is_frame(&self, object: Val) -> bool {
-        self.frame
-            .as_ref()
-            .is_some_and(|frame| frame.object == object)
+        self.frame.as_ref().is_some_and(|frame| frame.object == object)
     }
     /// Forgets what code that could do anything may have changed.
     fn clobber(&mut self) {
-        self.known
-            .retain(|_, known| field(known.place).mutability == Mutability::Immutable);
+        self.known.retain(|_, known| field(known.place).mutability == Mutability::Immutable);
     }
     /// Forgets what a store to `object` at `offset` may have changed (at or behind it, if the index is unknown).
     fn invalidate(&mut self, code: &Code, object: Val, at: u32, open: bool) {
@@ -119,12 +111,7 @@ pub(super) fn same_type(has: Option<Type>, wanted: Type) -> bool {
 /// What is known of a value by how it is stored.
 pub(super) fn stored_range(field: &Field) -> Range {
     match field.kind {
-        Kind::Ref => Range {
-            umax: (1 << 48) - 8,
-            ..Range::bits(7, 0)
-        }
-        .tightened()
-        .unwrap_or(Range::FULL),
+        Kind::Ref => Range { umax: (1 << 48) - 8, ..Range::bits(7, 0) }.tightened().unwrap_or(Range::FULL),
         Kind::U8 => Range::unsigned(0, u8::MAX.into()),
         Kind::U16 => Range::unsigned(0, u16::MAX.into()),
         Kind::U32 => Range::unsigned(0, u32::MAX.into()),
@@ -142,9 +129,7 @@ impl Optimizer<'_> {
         match inst.op {
             Op::Load | Op::Store => Some(Place::Field(field)),
             _ => match index {
-                Val::Const(index) => u32::try_from(index)
-                    .ok()
-                    .map(|index| Place::Item(field, index)),
+                Val::Const(index) => u32::try_from(index).ok().map(|index| Place::Item(field, index)),
                 _ => None,
             },
         }
@@ -171,14 +156,7 @@ impl Optimizer<'_> {
                 let value = self.emit_load(inst, object, index);
                 match &mut self.state.heap.frame {
                     Some(frame) if frame.object == object => {
-                        frame.slots.insert(
-                            offset(place),
-                            Slot {
-                                place,
-                                value,
-                                dirty: false,
-                            },
-                        );
+                        frame.slots.insert(offset(place), Slot { place, value, dirty: false });
                     }
                     _ if self.options.heap => self.state.heap.remember(object, place, value),
                     _ => {}
@@ -196,14 +174,11 @@ impl Optimizer<'_> {
 
     fn forwarded(&self, object: Val, place: Place) -> Option<Val> {
         match &self.state.heap.frame {
-            Some(frame) if frame.object == object => {
-                frame.slots.get(&offset(place)).map(|slot| slot.value)
-            }
+            Some(frame) if frame.object == object => frame.slots.get(&offset(place)).map(|slot| slot.value),
             _ if self.options.heap => {
                 let known = self.state.heap.known.get(&(object, offset(place)))?;
-                (field(known.place).kind.bytes() == field(place).kind.bytes()
-                    || matches!(place, Place::Field(_)))
-                .then_some(known.value)
+                (field(known.place).kind.bytes() == field(place).kind.bytes() || matches!(place, Place::Field(_)))
+                    .then_some(known.value)
             }
             _ => None,
         }
@@ -214,14 +189,7 @@ impl Optimizer<'_> {
             Op::Load => [self.force(object), Arg::Const(0), Arg::Const(0)],
             _ => [self.force(object), self.force(index), Arg::Const(0)],
         };
-        Val::Op(self.emit(
-            Inst {
-                op: inst.op,
-                args,
-                aux: inst.aux,
-            },
-            stored_range(inst.field()),
-        ))
+        Val::Op(self.emit(Inst { op: inst.op, args, aux: inst.aux }, stored_range(inst.field())))
     }
 
     /// Loads a place of a real object, now.
@@ -230,11 +198,7 @@ impl Optimizer<'_> {
             Place::Field(_) => (Op::Load, 0),
             Place::Item(_, index) => (Op::LoadItem, index),
         };
-        let inst = Inst {
-            op,
-            args: [Arg::Const(0); 3],
-            aux: Aux::Field(field(place)),
-        };
+        let inst = Inst { op, args: [Arg::Const(0); 3], aux: Aux::Field(field(place)) };
         self.emit_load(&inst, object, Val::Const(index.into()))
     }
 
@@ -260,47 +224,26 @@ impl Optimizer<'_> {
                 self.flush_frame();
             }
             let args = [self.force(object), self.force(index), self.force(value)];
-            self.emit(
-                Inst {
-                    op: inst.op,
-                    args,
-                    aux: inst.aux,
-                },
-                Range::FULL,
-            );
+            self.emit(Inst { op: inst.op, args, aux: inst.aux }, Range::FULL);
             self.stored(object, value);
             match &mut self.state.heap.frame {
                 Some(frame) if frame.object == object => {
-                    frame
-                        .slots
-                        .retain(|_, slot| matches!(slot.place, Place::Field(_)));
+                    frame.slots.retain(|_, slot| matches!(slot.place, Place::Field(_)));
                 }
-                _ => self
-                    .state
-                    .heap
-                    .invalidate(&self.code, object, inst.field().offset, true),
+                _ => self.state.heap.invalidate(&self.code, object, inst.field().offset, true),
             }
             return;
         };
         match &mut self.state.heap.frame {
             Some(frame) if frame.object == object => {
-                frame.slots.insert(
-                    offset(place),
-                    Slot {
-                        place,
-                        value,
-                        dirty: true,
-                    },
-                );
+                frame.slots.insert(offset(place), Slot { place, value, dirty: true });
             }
             _ => {
                 if self.forwarded(object, place) == Some(value) {
                     return;
                 }
                 self.emit_store(object, place, value);
-                self.state
-                    .heap
-                    .invalidate(&self.code, object, offset(place), false);
+                self.state.heap.invalidate(&self.code, object, offset(place), false);
                 if self.options.heap {
                     let value = self.resolve(value);
                     self.state.heap.remember(object, place, value);
@@ -313,11 +256,9 @@ impl Optimizer<'_> {
     pub(super) fn emit_store(&mut self, object: Val, place: Place, value: Val) {
         let (object_arg, value_arg) = (self.force(object), self.force(value));
         let inst = match place {
-            Place::Field(field) => Inst {
-                op: Op::Store,
-                args: [object_arg, value_arg, Arg::Const(0)],
-                aux: Aux::Field(field),
-            },
+            Place::Field(field) => {
+                Inst { op: Op::Store, args: [object_arg, value_arg, Arg::Const(0)], aux: Aux::Field(field) }
+            }
             Place::Item(field, index) => Inst {
                 op: Op::StoreItem,
                 args: [object_arg, Arg::Const(index.into()), value_arg],
@@ -331,13 +272,7 @@ impl Optimizer<'_> {
     /// After a value was stored into a real object: if it is the frame's address, the frame becomes an ordinary object.
     fn stored(&mut self, object: Val, value: Val) {
         let value = self.resolve(value);
-        if self.state.heap.is_frame(value)
-            && self
-                .state
-                .heap
-                .frame
-                .as_ref()
-                .is_some_and(|frame| frame.object != object)
+        if self.state.heap.is_frame(value) && self.state.heap.frame.as_ref().is_some_and(|frame| frame.object != object)
         {
             self.flush_frame();
             self.state.heap.frame = None;
@@ -350,13 +285,7 @@ impl Optimizer<'_> {
         for (object, place, value) in pending {
             self.emit_store(object, place, value);
             let value = self.resolve(value);
-            if let Some(slot) = self
-                .state
-                .heap
-                .frame
-                .as_mut()
-                .and_then(|frame| frame.slots.get_mut(&offset(place)))
-            {
+            if let Some(slot) = self.state.heap.frame.as_mut().and_then(|frame| frame.slots.get_mut(&offset(place))) {
                 slot.value = value;
                 slot.dirty = false;
             }
@@ -368,9 +297,7 @@ impl Optimizer<'_> {
         match (object, &mut self.state.heap.frame) {
             (Val::Virtual(id), _) => self.drop_virtual_items(id, live),
             (_, Some(frame)) if frame.object == object => {
-                frame.slots.retain(
-                    |_, slot| !matches!(slot.place, Place::Item(_, index) if index >= live),
-                );
+                frame.slots.retain(|_, slot| !matches!(slot.place, Place::Item(_, index) if index >= live));
             }
             _ => {}
         }
@@ -395,9 +322,7 @@ impl Optimizer<'_> {
             self.flush_frame();
         }
         let args: Vec<Arg> = args.iter().map(|&arg| self.force(arg)).collect();
-        let passes_frame = args
-            .iter()
-            .any(|arg| matches!(arg, Arg::Op(op) if self.state.heap.is_frame(Val::Op(*op))));
+        let passes_frame = args.iter().any(|arg| matches!(arg, Arg::Op(op) if self.state.heap.is_frame(Val::Op(*op))));
         let call = self.emit_call(callee, &args);
         if !elidable {
             self.state.heap.clobber();
@@ -405,9 +330,7 @@ impl Optimizer<'_> {
             if let Some(frame) = &mut self.state.heap.frame
                 && passes_frame
             {
-                frame
-                    .slots
-                    .retain(|_, slot| field(slot.place).mutability == Mutability::Immutable);
+                frame.slots.retain(|_, slot| field(slot.place).mutability == Mutability::Immutable);
             }
         }
         call

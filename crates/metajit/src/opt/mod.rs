@@ -217,19 +217,12 @@ pub fn optimize(
     match optimizer.run() {
         // Peeling copies the loop: without, it may fit.
         Err(OptError::TooLong) if options.peel => {
-            let options = Options {
-                peel: false,
-                ..options.clone()
-            };
+            let options = Options { peel: false, ..options.clone() };
             return optimize(tree, &options, attach);
         }
         result => result?,
     }
-    let Optimizer {
-        mut code,
-        mut stats,
-        ..
-    } = optimizer;
+    let Optimizer { mut code, mut stats, .. } = optimizer;
     dce::clean(&mut code, options);
     if code.exits.iter().any(|exit| exit.slots.len() > MAX_SLOTS) {
         return Err(OptError::TooManySlots);
@@ -240,13 +233,8 @@ pub fn optimize(
         panic!("the optimizer made wrong code: {error}\n{code}");
     }
     stats.ops_out = code.blocks.iter().map(|block| block.insts.len()).sum();
-    let guards = |block: &Block| {
-        block
-            .insts
-            .iter()
-            .filter(|&&op| code.inst(op).op.info().class == Class::Guard)
-            .count()
-    };
+    let guards =
+        |block: &Block| block.insts.iter().filter(|&&op| code.inst(op).op.info().class == Class::Guard).count();
     stats.guards_out = code.blocks.iter().map(guards).sum();
     stats.slots = code.exits.iter().map(|exit| exit.slots.len()).sum();
     Ok(Optimized { code, stats })
@@ -299,24 +287,11 @@ struct Mark {
 }
 
 impl<'t> Optimizer<'t> {
-    fn new(
-        tree: &'t Tree,
-        options: &'t Options,
-        attach: &'t dyn Fn(GuardId, u32) -> Option<FragmentId>,
-    ) -> Self {
-        let code = Code {
-            portal: tree.portal,
-            insts: Vec::new(),
-            args: Vec::new(),
-            blocks: Vec::new(),
-            exits: Vec::new(),
-        };
+    fn new(tree: &'t Tree, options: &'t Options, attach: &'t dyn Fn(GuardId, u32) -> Option<FragmentId>) -> Self {
+        let code =
+            Code { portal: tree.portal, insts: Vec::new(), args: Vec::new(), blocks: Vec::new(), exits: Vec::new() };
         let closes = |fragment: &Fragment| matches!(fragment.end, TreeEnd::Close { .. });
-        let peeled = tree
-            .fragments
-            .iter()
-            .position(closes)
-            .filter(|_| options.peel);
+        let peeled = tree.fragments.iter().position(closes).filter(|_| options.peel);
         let peeled = peeled.map(|index| FragmentId(index as u32));
         Optimizer {
             tree,
@@ -342,33 +317,21 @@ impl<'t> Optimizer<'t> {
         let reds = self.params(self.tree.portal.reds);
         let generic = self.new_block();
         debug_assert_eq!(generic, GENERIC);
-        self.end(End::Jump(
-            GENERIC,
-            reds.iter().map(|&red| Arg::Op(red)).collect(),
-        ));
+        self.end(End::Jump(GENERIC, reds.iter().map(|&red| Arg::Op(red)).collect()));
         self.block = GENERIC;
         let reds = self.params(self.tree.portal.reds);
         for (index, &red) in reds.iter().enumerate() {
             self.subst[index] = Val::Op(red);
         }
-        if let (Some((index, _)), true) =
-            (self.tree.portal.virtualizable, self.options.virtualizable)
-        {
-            self.state.heap.frame = Some(Frame {
-                object: Val::Op(reds[index]),
-                slots: BTreeMap::new(),
-            });
+        if let (Some((index, _)), true) = (self.tree.portal.virtualizable, self.options.virtualizable) {
+            self.state.heap.frame = Some(Frame { object: Val::Op(reds[index]), slots: BTreeMap::new() });
         }
         self.fragment(FragmentId(0))
     }
 
     /// Makes an empty block.
     fn new_block(&mut self) -> BlockId {
-        self.code.blocks.push(Block {
-            params: Vec::new(),
-            insts: Vec::new(),
-            end: End::Finish(Vec::new()),
-        });
+        self.code.blocks.push(Block { params: Vec::new(), insts: Vec::new(), end: End::Finish(Vec::new()) });
         BlockId(self.code.blocks.len() as u32 - 1)
     }
 
@@ -377,10 +340,7 @@ impl<'t> Optimizer<'t> {
     }
 
     fn params(&mut self, types: &[Type]) -> Vec<OpRef> {
-        types
-            .iter()
-            .map(|&ty| self.param(ty, Range::FULL))
-            .collect()
+        types.iter().map(|&ty| self.param(ty, Range::FULL)).collect()
     }
 
     /// Adds a parameter to the current block.
@@ -390,11 +350,7 @@ impl<'t> Optimizer<'t> {
             Type::Int => Op::Param,
             Type::Float => Op::FParam,
         };
-        self.code.insts.push(Inst {
-            op,
-            args: [Arg::Const(0); 3],
-            aux: Aux::Index(index),
-        });
+        self.code.insts.push(Inst { op, args: [Arg::Const(0); 3], aux: Aux::Index(index) });
         self.facts.push(range);
         let param = OpRef(self.code.insts.len() as u32 - 1);
         self.code.blocks[self.block.0 as usize].params.push(param);
@@ -434,11 +390,7 @@ impl<'t> Optimizer<'t> {
     }
 
     fn values(&self, run: ArgRange) -> Vec<Val> {
-        self.tree
-            .args(run)
-            .iter()
-            .map(|&arg| self.value(arg))
-            .collect()
+        self.tree.args(run).iter().map(|&arg| self.value(arg)).collect()
     }
 
     fn force_all(&mut self, vals: &[Val]) -> Vec<Arg> {
@@ -528,37 +480,22 @@ impl<'t> Optimizer<'t> {
                 None
             }
             (Op::Len, Aux::Field(field)) => Some(self.length(self.value(inst.args[0]), field)),
-            _ => Some(self.pure(
-                inst.op,
-                [self.value(inst.args[0]), self.value(inst.args[1])],
-            )),
+            _ => Some(self.pure(inst.op, [self.value(inst.args[0]), self.value(inst.args[1])])),
         }
     }
 
     /// The length of an object's array. An object has one array, so the object alone is the key.
     fn length(&mut self, object: Val, field: &'static Field) -> Val {
         let known = match object {
-            Val::Virtual(id) => self
-                .state
-                .virtuals
-                .object(id)
-                .map(|object| Val::Const(object.items.len() as u64)),
+            Val::Virtual(id) => self.state.virtuals.object(id).map(|object| Val::Const(object.items.len() as u64)),
             _ => None,
         };
-        let key = Key {
-            op: Op::Len,
-            aux: 0,
-            args: [object, fold::NONE],
-            more: Vec::new(),
-        };
+        let key = Key { op: Op::Len, aux: 0, args: [object, fold::NONE], more: Vec::new() };
         if let Some(known) = known.or_else(|| self.available.get(&key)) {
             return self.resolve(known);
         }
-        let inst = Inst {
-            op: Op::Len,
-            args: [self.force(object), Arg::Const(0), Arg::Const(0)],
-            aux: Aux::Field(field),
-        };
+        let inst =
+            Inst { op: Op::Len, args: [self.force(object), Arg::Const(0), Arg::Const(0)], aux: Aux::Field(field) };
         let value = Val::Op(self.emit(inst, range::transfer(Op::Len, &[Range::FULL; 2])));
         if self.options.cse {
             self.available.insert(key, value);
@@ -567,9 +504,7 @@ impl<'t> Optimizer<'t> {
     }
 
     fn merge_mark(&mut self, node: LogId) {
-        if let LogEntry::Merge {
-            portal, reds, live, ..
-        } = self.tree.log[node.0 as usize].entry
+        if let LogEntry::Merge { portal, reds, live, .. } = self.tree.log[node.0 as usize].entry
             && let Some((index, _)) = portal.virtualizable
         {
             let object = self.value(self.tree.args(reds)[index]);
@@ -580,15 +515,8 @@ impl<'t> Optimizer<'t> {
     fn emit_call(&mut self, callee: &'static Callee, args: &[Arg]) -> Val {
         let start = self.code.args.len() as u32;
         self.code.args.extend_from_slice(args);
-        let run = ArgRange {
-            start,
-            len: args.len() as u32,
-        };
-        let inst = Inst {
-            op: Op::Call,
-            args: [Arg::Const(0); 3],
-            aux: Aux::Call(callee, run),
-        };
+        let run = ArgRange { start, len: args.len() as u32 };
+        let inst = Inst { op: Op::Call, args: [Arg::Const(0); 3], aux: Aux::Call(callee, run) };
         let call = Val::Op(self.emit(inst, Range::FULL));
         if callee.effect == Effect::Elidable && self.options.cse {
             let more = args.iter().map(|&arg| self.plain(arg)).collect();
@@ -611,20 +539,11 @@ impl<'t> Optimizer<'t> {
     /// A further result of the last call: of an earlier call, if the last one was merged with it.
     fn result_word(&mut self, word: u32) -> Val {
         let call = self.last_call.unwrap_or(Val::Const(0));
-        let key = Key {
-            op: Op::ResultWord,
-            aux: word as usize,
-            args: [call, Val::Const(0)],
-            more: Vec::new(),
-        };
+        let key = Key { op: Op::ResultWord, aux: word as usize, args: [call, Val::Const(0)], more: Vec::new() };
         if let Some(known) = self.available.get(&key) {
             return known;
         }
-        let inst = Inst {
-            op: Op::ResultWord,
-            args: [Arg::Const(0); 3],
-            aux: Aux::Index(word),
-        };
+        let inst = Inst { op: Op::ResultWord, args: [Arg::Const(0); 3], aux: Aux::Index(word) };
         let value = Val::Op(self.emit(inst, Range::FULL));
         self.available.insert(key, value);
         value
@@ -652,10 +571,5 @@ impl<'t> Optimizer<'t> {
 }
 
 fn call_key(callee: &'static Callee, more: Vec<Val>) -> Key {
-    Key {
-        op: Op::Call,
-        aux: std::ptr::from_ref(callee) as usize,
-        args: [Val::Const(0); 2],
-        more,
-    }
+    Key { op: Op::Call, aux: std::ptr::from_ref(callee) as usize, args: [Val::Const(0); 2], more }
 }

@@ -89,19 +89,11 @@ impl Optimizer<'_> {
             let met = self.meet_start(&mut header_now, reds);
             let block = self.new_block();
             self.enter(&header_now, &met, block);
-            self.looping = Some(Loop {
-                block,
-                next: header_now.clone(),
-                header: header_now,
-                changed: false,
-                round,
-            });
+            self.looping = Some(Loop { block, next: header_now.clone(), header: header_now, changed: false, round });
             self.instance = 1;
             let result = self.fragment(FragmentId(0));
             self.instance = 0;
-            let Some(done) = self.looping.take() else {
-                unreachable!("a loop stays one")
-            };
+            let Some(done) = self.looping.take() else { unreachable!("a loop stays one") };
             result?;
             self.stats.rounds = round + 1;
             if !done.changed {
@@ -127,19 +119,14 @@ impl Optimizer<'_> {
     }
 
     fn start_over(&mut self, start: Start) {
-        self.stats = Stats {
-            rounds: self.stats.rounds,
-            ..start.stats
-        };
+        self.stats = Stats { rounds: self.stats.rounds, ..start.stats };
         self.back_to(start.mark);
         self.code.insts.truncate(start.insts);
         self.facts.truncate(start.insts);
         self.code.args.truncate(start.args);
         self.code.blocks.truncate(start.blocks);
         self.code.exits.truncate(start.exits);
-        self.code.blocks[self.block.0 as usize]
-            .insts
-            .truncate(start.block_insts);
+        self.code.blocks[self.block.0 as usize].insts.truncate(start.block_insts);
     }
 
     /// Everything in memory, and back to where nothing is known.
@@ -165,36 +152,19 @@ impl Optimizer<'_> {
             if !frame.slots.contains_key(&offset) {
                 let value = self.load_place(frame.object, carried.place);
                 if let Some(frame) = &mut self.state.heap.frame {
-                    frame.slots.insert(
-                        offset,
-                        Slot {
-                            place: carried.place,
-                            value,
-                            dirty: false,
-                        },
-                    );
+                    frame.slots.insert(offset, Slot { place: carried.place, value, dirty: false });
                 }
             }
         }
     }
 
     /// Values at a way into the header, by place: each is called with its node.
-    fn carried(
-        &mut self,
-        header: &Header,
-        reds: &[Val],
-        mut each: impl FnMut(&mut Self, NodeId, Val),
-    ) {
+    fn carried(&mut self, header: &Header, reds: &[Val], mut each: impl FnMut(&mut Self, NodeId, Val)) {
         for (&node, &red) in header.reds.iter().zip(reds) {
             each(self, node, red);
         }
         for (offset, slot) in header.slots.iter().flatten() {
-            let value = self
-                .state
-                .heap
-                .frame
-                .as_ref()
-                .and_then(|frame| frame.slots.get(offset));
+            let value = self.state.heap.frame.as_ref().and_then(|frame| frame.slots.get(offset));
             if let Some(value) = value.map(|slot| slot.value) {
                 each(self, slot.node, value);
             }
@@ -209,9 +179,7 @@ impl Optimizer<'_> {
     /// The values at the loop's entry, by node. What can't stay virtual on the way in is made a parameter.
     fn meet_start(&mut self, header: &mut Header, reds: &[Val]) -> Met {
         let mut met = Met::new();
-        self.carried(header, reds, |o, node, val| {
-            o.meet_values(header, &mut met, node, val)
-        });
+        self.carried(header, reds, |o, node, val| o.meet_values(header, &mut met, node, val));
         let pairs: Vec<(NodeId, Val)> = met.iter().map(|(&node, &val)| (node, val)).collect();
         self.give_up_forced(&mut header.nodes, &pairs);
         met
@@ -227,28 +195,12 @@ impl Optimizer<'_> {
             self.subst[index] = vals[node];
         }
         if let (Some(frame), Some(slots)) = (&mut self.state.heap.frame, &header.slots) {
-            let slot = |carried: &CarriedSlot| Slot {
-                place: carried.place,
-                value: vals[carried.node],
-                dirty: carried.dirty,
-            };
-            frame.slots = slots
-                .iter()
-                .map(|(&offset, carried)| (offset, slot(carried)))
-                .collect();
+            let slot =
+                |carried: &CarriedSlot| Slot { place: carried.place, value: vals[carried.node], dirty: carried.dirty };
+            frame.slots = slots.iter().map(|(&offset, carried)| (offset, slot(carried))).collect();
         }
         let known = header.known.iter();
-        self.state.heap.known = known
-            .map(|(&key, &(place, node))| {
-                (
-                    key,
-                    Known {
-                        place,
-                        value: vals[node],
-                    },
-                )
-            })
-            .collect();
+        self.state.heap.known = known.map(|(&key, &(place, node))| (key, Known { place, value: vals[node] })).collect();
         self.state.valid = header.valid;
     }
 
@@ -258,21 +210,10 @@ impl Optimizer<'_> {
         if met.insert(node, val).is_some() {
             return;
         }
-        if let (
-            Kind::Object {
-                fill,
-                fields,
-                items,
-                ..
-            },
-            Val::Virtual(id),
-        ) = (&header.nodes[node].kind, val)
+        if let (Kind::Object { fill, fields, items, .. }, Val::Virtual(id)) = (&header.nodes[node].kind, val)
             && let Some(object) = self.state.virtuals.object(id).cloned()
         {
-            let below = fields
-                .iter()
-                .zip(&object.fields)
-                .chain(items.iter().zip(&object.items));
+            let below = fields.iter().zip(&object.fields).chain(items.iter().zip(&object.items));
             for (&node, &val) in below.chain([(fill, &object.fill)]) {
                 self.meet_values(header, met, node, val);
             }
@@ -299,11 +240,7 @@ impl Optimizer<'_> {
             vals.push(match &node.kind {
                 Kind::Same { val, .. } => *val,
                 Kind::Param { boxing, content } => {
-                    let ty = if matches!(boxing, Boxing::Float(_)) {
-                        Type::Float
-                    } else {
-                        node.ty
-                    };
+                    let ty = if matches!(boxing, Boxing::Float(_)) { Type::Float } else { node.ty };
                     let param = Val::Op(self.param(ty, *content));
                     if node.number && ty == Type::Float {
                         self.imply(Op::Feq, [param; 2], true);
@@ -313,34 +250,18 @@ impl Optimizer<'_> {
                     self.refine(val, &boxing.around(content));
                     val
                 }
-                Kind::Object { shape, .. } => {
-                    self.state.virtuals.add(Entry::Object(Rc::new(Object {
-                        shape,
-                        fill: NONE,
-                        fields: Vec::new(),
-                        items: Vec::new(),
-                    })))
-                }
+                Kind::Object { shape, .. } => self.state.virtuals.add(Entry::Object(Rc::new(Object {
+                    shape,
+                    fill: NONE,
+                    fields: Vec::new(),
+                    items: Vec::new(),
+                }))),
             });
         }
         for (index, node) in header.nodes.iter().enumerate() {
-            if let (
-                Kind::Object {
-                    shape,
-                    fill,
-                    fields,
-                    items,
-                },
-                Val::Virtual(id),
-            ) = (&node.kind, vals[index])
-            {
+            if let (Kind::Object { shape, fill, fields, items }, Val::Virtual(id)) = (&node.kind, vals[index]) {
                 let contents = |nodes: &[NodeId]| nodes.iter().map(|&node| vals[node]).collect();
-                let object = Object {
-                    shape,
-                    fill: vals[*fill],
-                    fields: contents(fields),
-                    items: contents(items),
-                };
+                let object = Object { shape, fill: vals[*fill], fields: contents(fields), items: contents(items) };
                 self.state.virtuals.replace(id, object);
             }
         }
@@ -349,9 +270,7 @@ impl Optimizer<'_> {
 
     /// A way back to the header, from this fragment.
     pub(super) fn way_back(&mut self, reds: &[Val], from: FragmentId) {
-        let Some(mut lp) = self.looping.take() else {
-            unreachable!("instance 1 is in a loop")
-        };
+        let Some(mut lp) = self.looping.take() else { unreachable!("instance 1 is in a loop") };
         self.load_carried(Some(&lp.next));
         let lenient = Some(from) != self.peeled;
         let (next, met, changed) = self.join(&lp.next, reds, lenient, lp.round);
@@ -375,8 +294,7 @@ impl Optimizer<'_> {
             let (Kind::Param { boxing, content }, Some(&val)) = (&node.kind, met.get(&id)) else {
                 continue;
             };
-            if content.includes(&self.content_range(val, *boxing)) || matches!(val, Val::Virtual(_))
-            {
+            if content.includes(&self.content_range(val, *boxing)) || matches!(val, Val::Virtual(_)) {
                 continue;
             }
             let block = *fallback.get_or_insert_with(|| self.fallback(reds));
@@ -401,10 +319,7 @@ impl Optimizer<'_> {
 
     /// Emits the tests that show a value to be in a range; `false` if it can't be.
     fn test(&mut self, val: Val, range: &Range, otherwise: BlockId) -> bool {
-        let signed = (
-            range.smin as u64,
-            (range.smax as u64).wrapping_sub(range.smin as u64),
-        );
+        let signed = (range.smin as u64, (range.smax as u64).wrapping_sub(range.smin as u64));
         let unsigned = (range.umin, range.umax - range.umin);
         for (low, span) in [signed, unsigned] {
             let known = self.range(val);

@@ -34,10 +34,7 @@ pub(super) struct Range {
 }
 
 /// Patterns of floats that are not NaN. (Those of NaNs without a sign are among them, which does no harm.)
-pub(super) const NUMBERS: Range = Range {
-    umax: 0xfff0 << 48,
-    ..Range::FULL
-};
+pub(super) const NUMBERS: Range = Range { umax: 0xfff0 << 48, ..Range::FULL };
 
 /// What bounds are widened to: sizes of words and of boxed payloads.
 const SIGNED_LANDMARKS: &[i64] = &[
@@ -64,64 +61,25 @@ const SIGNED_LANDMARKS: &[i64] = &[
 
 impl Range {
     /// Nothing known.
-    pub(super) const FULL: Range = Range {
-        smin: i64::MIN,
-        smax: i64::MAX,
-        umin: 0,
-        umax: u64::MAX,
-        zeros: 0,
-        ones: 0,
-    };
+    pub(super) const FULL: Range = Range { smin: i64::MIN, smax: i64::MAX, umin: 0, umax: u64::MAX, zeros: 0, ones: 0 };
     /// 0 or 1.
-    pub(super) const BOOL: Range = Range {
-        smin: 0,
-        smax: 1,
-        umin: 0,
-        umax: 1,
-        zeros: !1,
-        ones: 0,
-    };
+    pub(super) const BOOL: Range = Range { smin: 0, smax: 1, umin: 0, umax: 1, zeros: !1, ones: 0 };
 
     /// One value.
     pub(super) fn exactly(bits: u64) -> Range {
-        Range {
-            smin: bits as i64,
-            smax: bits as i64,
-            umin: bits,
-            umax: bits,
-            zeros: !bits,
-            ones: bits,
-        }
+        Range { smin: bits as i64, smax: bits as i64, umin: bits, umax: bits, zeros: !bits, ones: bits }
     }
     /// A signed interval.
     pub(super) fn signed(smin: i64, smax: i64) -> Range {
-        Range {
-            smin,
-            smax,
-            ..Range::FULL
-        }
-        .tightened()
-        .unwrap_or(Range::FULL)
+        Range { smin, smax, ..Range::FULL }.tightened().unwrap_or(Range::FULL)
     }
     /// An unsigned interval.
     pub(super) fn unsigned(umin: u64, umax: u64) -> Range {
-        Range {
-            umin,
-            umax,
-            ..Range::FULL
-        }
-        .tightened()
-        .unwrap_or(Range::FULL)
+        Range { umin, umax, ..Range::FULL }.tightened().unwrap_or(Range::FULL)
     }
     /// Known bits.
     pub(super) fn bits(zeros: u64, ones: u64) -> Range {
-        Range {
-            zeros,
-            ones,
-            ..Range::FULL
-        }
-        .tightened()
-        .unwrap_or(Range::FULL)
+        Range { zeros, ones, ..Range::FULL }.tightened().unwrap_or(Range::FULL)
     }
     /// The value, if there is only one.
     pub(super) fn single(&self) -> Option<u64> {
@@ -179,8 +137,7 @@ impl Range {
                 break;
             }
         }
-        (self.umin <= self.umax && self.smin <= self.smax && self.zeros & self.ones == 0)
-            .then_some(self)
+        (self.umin <= self.umax && self.smin <= self.smax && self.zeros & self.ones == 0).then_some(self)
     }
     /// What is known if both hold; `None` if they contradict.
     pub(super) fn meet(&self, other: &Range) -> Option<Range> {
@@ -223,27 +180,14 @@ impl Range {
             .unwrap_or(Range::FULL);
         }
         if self.smin < before.smin {
-            wide.smin = SIGNED_LANDMARKS
-                .iter()
-                .rev()
-                .copied()
-                .find(|&mark| mark <= self.smin)
-                .unwrap_or(i64::MIN);
+            wide.smin = SIGNED_LANDMARKS.iter().rev().copied().find(|&mark| mark <= self.smin).unwrap_or(i64::MIN);
         }
         if self.smax > before.smax {
-            wide.smax = SIGNED_LANDMARKS
-                .iter()
-                .copied()
-                .find(|&mark| mark >= self.smax)
-                .unwrap_or(i64::MAX);
+            wide.smax = SIGNED_LANDMARKS.iter().copied().find(|&mark| mark >= self.smax).unwrap_or(i64::MAX);
         }
         // Unsigned bounds of boxed words are multiples of 2^48 (less one): bands of the encoding.
         if self.umin < before.umin {
-            wide.umin = if self.umin < 1 << 48 {
-                u64::from(self.umin > 0)
-            } else {
-                self.umin & !((1 << 48) - 1)
-            };
+            wide.umin = if self.umin < 1 << 48 { u64::from(self.umin > 0) } else { self.umin & !((1 << 48) - 1) };
         }
         if self.umax > before.umax {
             wide.umax = match u64::try_from(wide.smax) {
@@ -251,17 +195,13 @@ impl Range {
                 _ => self.umax | ((1 << 48) - 1),
             };
         }
-        if (wide.smin, wide.smax, wide.umin, wide.umax)
-            != (self.smin, self.smax, self.umin, self.umax)
-        {
+        if (wide.smin, wide.smax, wide.umin, wide.umax) != (self.smin, self.smax, self.umin, self.umax) {
             // Bits that followed from the old bounds would hold the new ones back; alignment does not.
             let low = trailing(self.zeros | self.ones);
             wide.zeros &= low;
             wide.ones &= low;
         }
-        wide.tightened()
-            .filter(|wide| wide.includes(self))
-            .unwrap_or(Range::FULL)
+        wide.tightened().filter(|wide| wide.includes(self)).unwrap_or(Range::FULL)
     }
 }
 
@@ -274,29 +214,16 @@ fn trailing(bits: u64) -> u64 {
 /// The interval `[low, high]` of exact results as words, if it does not wrap around the end of the signed words.
 fn wrap_signed(low: i128, high: i128) -> (i64, i64) {
     let window = |value: i128| (value + (1 << 63)) >> 64;
-    if window(low) == window(high) {
-        (low as i64, high as i64)
-    } else {
-        (i64::MIN, i64::MAX)
-    }
+    if window(low) == window(high) { (low as i64, high as i64) } else { (i64::MIN, i64::MAX) }
 }
 
 fn wrap_unsigned(low: i128, high: i128) -> (u64, u64) {
-    if low >> 64 == high >> 64 {
-        (low as u64, high as u64)
-    } else {
-        (0, u64::MAX)
-    }
+    if low >> 64 == high >> 64 { (low as u64, high as u64) } else { (0, u64::MAX) }
 }
 
 /// Exact bounds of a signed sum, difference or product.
 pub(super) fn exact_signed(op: Op, a: &Range, b: &Range) -> (i128, i128) {
-    let (a0, a1, b0, b1) = (
-        a.smin as i128,
-        a.smax as i128,
-        b.smin as i128,
-        b.smax as i128,
-    );
+    let (a0, a1, b0, b1) = (a.smin as i128, a.smax as i128, b.smin as i128, b.smax as i128);
     corners(op, a0, a1, b0, b1)
 }
 
@@ -306,8 +233,7 @@ fn corners(op: Op, a0: i128, a1: i128, b0: i128, b1: i128) -> (i128, i128) {
         Op::Sub | Op::SubOvf => (a0 - b1, a1 - b0),
         _ => {
             // Products of unsigned words may exceed even 127 bits; then nothing is known.
-            let all = [(a0, b0), (a0, b1), (a1, b0), (a1, b1)]
-                .map(|(a, b)| a.checked_mul(b).unwrap_or(i128::MAX));
+            let all = [(a0, b0), (a0, b1), (a1, b0), (a1, b1)].map(|(a, b)| a.checked_mul(b).unwrap_or(i128::MAX));
             let (mut low, mut high) = (all[0], all[0]);
             for product in all {
                 low = low.min(product);
@@ -321,28 +247,11 @@ fn corners(op: Op, a0: i128, a1: i128, b0: i128, b1: i128) -> (i128, i128) {
 fn arithmetic(op: Op, a: &Range, b: &Range) -> Range {
     let (low, high) = exact_signed(op, a, b);
     let (smin, smax) = wrap_signed(low, high);
-    let (low, high) = corners(
-        op,
-        a.umin.into(),
-        a.umax.into(),
-        b.umin.into(),
-        b.umax.into(),
-    );
-    let (umin, umax) = if high == i128::MAX {
-        (0, u64::MAX)
-    } else {
-        wrap_unsigned(low, high)
-    };
+    let (low, high) = corners(op, a.umin.into(), a.umax.into(), b.umin.into(), b.umax.into());
+    let (umin, umax) = if high == i128::MAX { (0, u64::MAX) } else { wrap_unsigned(low, high) };
     let known = trailing(a.zeros | a.ones) & trailing(b.zeros | b.ones);
     let low_bits = fold(op, &[a.ones, b.ones]).unwrap_or(0);
-    Range {
-        smin,
-        smax,
-        umin,
-        umax,
-        zeros: !low_bits & known,
-        ones: low_bits & known,
-    }
+    Range { smin, smax, umin, umax, zeros: !low_bits & known, ones: low_bits & known }
 }
 
 fn overflow(op: Op, a: &Range, b: &Range) -> Range {
@@ -362,11 +271,7 @@ fn shift(op: Op, a: &Range, amount: u64) -> Range {
     match op {
         Op::Shl => {
             let low = (1u64 << k) - 1;
-            let mut range = Range {
-                zeros: a.zeros << k | low,
-                ones: a.ones << k,
-                ..Range::FULL
-            };
+            let mut range = Range { zeros: a.zeros << k | low, ones: a.ones << k, ..Range::FULL };
             if a.umax.leading_zeros() >= k {
                 (range.umin, range.umax) = (a.umin << k, a.umax << k);
             }
@@ -399,20 +304,12 @@ fn extension(signed: bool, width: u32, a: &Range) -> Range {
         if a.smin >= -half && a.smax < half {
             return *a;
         }
-        Range {
-            zeros: a.zeros & (mask >> 1),
-            ones: a.ones & (mask >> 1),
-            ..Range::signed(-half, half - 1)
-        }
+        Range { zeros: a.zeros & (mask >> 1), ones: a.ones & (mask >> 1), ..Range::signed(-half, half - 1) }
     } else {
         if a.umax <= mask {
             return *a;
         }
-        Range {
-            zeros: a.zeros | !mask,
-            ones: a.ones & mask,
-            ..Range::unsigned(0, mask)
-        }
+        Range { zeros: a.zeros | !mask, ones: a.ones & mask, ..Range::unsigned(0, mask) }
     }
 }
 
@@ -441,10 +338,7 @@ fn decide(op: Op, a: &Range, b: &Range) -> Option<bool> {
         }
     };
     match op {
-        Op::Eq => three(
-            a.single().is_some() && a.single() == b.single(),
-            a.meet(b).is_none(),
-        ),
+        Op::Eq => three(a.single().is_some() && a.single() == b.single(), a.meet(b).is_none()),
         Op::Ne => decide(Op::Eq, a, b).map(|equal| !equal),
         Op::Lt => three(a.smax < b.smin, a.smin >= b.smax),
         Op::Le => three(a.smax <= b.smin, a.smin > b.smax),
@@ -472,39 +366,21 @@ fn quotient(a: &Range, b: &Range) -> Range {
 fn bitwise(op: Op, a: &Range, b: &Range) -> Range {
     // Between numbers of so many bits and a sign there are only such numbers.
     let bits = |value: i64| 64 - (value ^ value >> 63).leading_zeros();
-    let width = [a.smin, a.smax, b.smin, b.smax]
-        .map(bits)
-        .into_iter()
-        .max()
-        .unwrap_or(63);
+    let width = [a.smin, a.smax, b.smin, b.smax].map(bits).into_iter().max().unwrap_or(63);
     let (smin, smax) = match width {
         63.. => (i64::MIN, i64::MAX),
         width => (-(1 << width), (1 << width) - 1),
     };
     let range = match op {
-        Op::And => Range {
-            zeros: a.zeros | b.zeros,
-            ones: a.ones & b.ones,
-            umax: a.umax.min(b.umax),
-            ..Range::FULL
-        },
-        Op::Or => Range {
-            zeros: a.zeros & b.zeros,
-            ones: a.ones | b.ones,
-            umin: a.umin.max(b.umin),
-            ..Range::FULL
-        },
+        Op::And => Range { zeros: a.zeros | b.zeros, ones: a.ones & b.ones, umax: a.umax.min(b.umax), ..Range::FULL },
+        Op::Or => Range { zeros: a.zeros & b.zeros, ones: a.ones | b.ones, umin: a.umin.max(b.umin), ..Range::FULL },
         _ => Range {
             zeros: a.zeros & b.zeros | a.ones & b.ones,
             ones: a.zeros & b.ones | a.ones & b.zeros,
             ..Range::FULL
         },
     };
-    Range {
-        smin,
-        smax,
-        ..range
-    }
+    Range { smin, smax, ..range }
 }
 
 /// What is known of the result of a pure operation (or of a load that never changes).
@@ -548,11 +424,7 @@ pub(super) fn transfer(op: Op, args: &[Range; 2]) -> Range {
 
 /// What is known of the first operand of a pure operation, given what is known of its result and of its other operand.
 pub(super) fn back_to_first(op: Op, result: &Range, other: &Range) -> Range {
-    let shifted = |f: &dyn Fn(u32) -> Range| {
-        other
-            .single()
-            .map_or(Range::FULL, |amount| f((amount & 63) as u32))
-    };
+    let shifted = |f: &dyn Fn(u32) -> Range| other.single().map_or(Range::FULL, |amount| f((amount & 63) as u32));
     match op {
         Op::FloatBits | Op::BitsFloat => *result,
         Op::Add => transfer(Op::Sub, &[*result, *other]),
@@ -571,10 +443,7 @@ pub(super) fn back_to_first(op: Op, result: &Range, other: &Range) -> Range {
             if (result.smin << k) >> k != result.smin || (result.smax << k) >> k != result.smax {
                 return Range::FULL;
             }
-            Range::signed(
-                result.smin << k,
-                result.smax << k | ((1u64 << k) - 1) as i64,
-            )
+            Range::signed(result.smin << k, result.smax << k | ((1u64 << k) - 1) as i64)
         }),
         _ => match extension_of(op) {
             Some((_, width)) => {
@@ -593,68 +462,32 @@ mod tests {
     #[test]
     fn a_boxed_integer_unboxes_to_its_payload() {
         let boxed = Range::unsigned(7 << 48, (15 << 48) - 1);
-        let payload = transfer(
-            Op::Add,
-            &[boxed, Range::exactly((11u64 << 48).wrapping_neg())],
-        );
+        let payload = transfer(Op::Add, &[boxed, Range::exactly((11u64 << 48).wrapping_neg())]);
         assert_eq!((payload.smin, payload.smax), (-(1 << 50), (1 << 50) - 1));
         let tested = transfer(Op::Add, &[payload, Range::exactly(1 << 50)]);
-        assert_eq!(
-            transfer(Op::Ult, &[tested, Range::exactly(1 << 51)]).single(),
-            Some(1)
-        );
-        let tag = back_to_first(
-            Op::Add,
-            &Range::unsigned(0, (1 << 51) - 1),
-            &Range::exactly((7u64 << 48).wrapping_neg()),
-        );
+        assert_eq!(transfer(Op::Ult, &[tested, Range::exactly(1 << 51)]).single(), Some(1));
+        let tag =
+            back_to_first(Op::Add, &Range::unsigned(0, (1 << 51) - 1), &Range::exactly((7u64 << 48).wrapping_neg()));
         assert_eq!(tag, boxed);
     }
 
     #[test]
     fn every_domain_is_sound_on_samples() {
-        let samples: Vec<u64> = [
-            0u64,
-            1,
-            2,
-            3,
-            7,
-            8,
-            63,
-            64,
-            255,
-            256,
-            1 << 31,
-            1 << 32,
-            1 << 50,
-            1 << 51,
-            11 << 48,
-            1 << 62,
-        ]
-        .iter()
-        .flat_map(|&bits| [bits, bits.wrapping_neg(), !bits, bits ^ (1 << 63)])
-        .collect();
-        let cover = |a: u64, b: u64| {
-            Range::exactly(a)
-                .join(&Range::exactly(b))
-                .tightened()
-                .unwrap()
-        };
+        let samples: Vec<u64> =
+            [0u64, 1, 2, 3, 7, 8, 63, 64, 255, 256, 1 << 31, 1 << 32, 1 << 50, 1 << 51, 11 << 48, 1 << 62]
+                .iter()
+                .flat_map(|&bits| [bits, bits.wrapping_neg(), !bits, bits ^ (1 << 63)])
+                .collect();
+        let cover = |a: u64, b: u64| Range::exactly(a).join(&Range::exactly(b)).tightened().unwrap();
         for &op in Op::ALL {
             let info = op.info();
             let float = |ty: &crate::word::Type| *ty == crate::word::Type::Float;
-            if info.class != crate::ir::Class::Pure
-                || op == Op::ResultWord
-                || info.operands.iter().any(float)
-            {
+            if info.class != crate::ir::Class::Pure || op == Op::ResultWord || info.operands.iter().any(float) {
                 continue;
             }
             for window in samples.windows(2) {
                 for &b in &samples {
-                    let args = [
-                        cover(window[0], window[1]),
-                        cover(b, samples[b as usize % samples.len()]),
-                    ];
+                    let args = [cover(window[0], window[1]), cover(b, samples[b as usize % samples.len()])];
                     let range = transfer(op, &args);
                     for &a in window {
                         for b in [b, samples[b as usize % samples.len()]] {
@@ -665,15 +498,9 @@ mod tests {
                                 range.contains(result),
                                 "{op:?} {a:#x} {b:#x} = {result:#x} not in {range:x?} of {args:x?}"
                             );
-                            let narrowed = args[0].meet(&back_to_first(
-                                op,
-                                &Range::exactly(result),
-                                &Range::exactly(b),
-                            ));
-                            assert!(
-                                narrowed.is_some_and(|range| range.contains(a)),
-                                "{op:?} {a:#x} {b:#x} backwards"
-                            );
+                            let narrowed =
+                                args[0].meet(&back_to_first(op, &Range::exactly(result), &Range::exactly(b)));
+                            assert!(narrowed.is_some_and(|range| range.contains(a)), "{op:?} {a:#x} {b:#x} backwards");
                         }
                     }
                 }

@@ -28,10 +28,7 @@ type Apply = fn(&mut Optimizer<'_>, Op, [Val; 2]) -> Option<Val>;
 /// A rule: see the module.
 pub(super) struct Rule {
     /// What it is called (in this file's tests and in messages).
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "names are for readers and tests")
-    )]
+    #[cfg_attr(not(test), expect(dead_code, reason = "names are for readers and tests"))]
     pub(super) name: &'static str,
     ops: &'static [Op],
     /// Applies it.
@@ -108,12 +105,8 @@ pub(super) static RULES: &[Rule] = rules! {
 /// The rules for an operation.
 pub(super) fn of(op: Op) -> &'static [&'static Rule] {
     static INDEX: OnceLock<Vec<Vec<&'static Rule>>> = OnceLock::new();
-    let index = INDEX.get_or_init(|| {
-        Op::ALL
-            .iter()
-            .map(|op| RULES.iter().filter(|rule| rule.ops.contains(op)).collect())
-            .collect()
-    });
+    let index = INDEX
+        .get_or_init(|| Op::ALL.iter().map(|op| RULES.iter().filter(|rule| rule.ops.contains(op)).collect()).collect());
     &index[op as usize]
 }
 
@@ -195,12 +188,10 @@ fn difference_of_sums(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<
 }
 
 fn sum_of_difference(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<Val> {
-    [(x, y), (y, x)]
-        .into_iter()
-        .find_map(|(difference, other)| match o.definition(difference) {
-            Some((Op::Sub, [p, q])) if q == other => Some(p),
-            _ => None,
-        })
+    [(x, y), (y, x)].into_iter().find_map(|(difference, other)| match o.definition(difference) {
+        Some((Op::Sub, [p, q])) if q == other => Some(p),
+        _ => None,
+    })
 }
 
 fn bits_of_bits(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
@@ -221,20 +212,14 @@ fn bits_of_bits(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> 
 fn idle_mask(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
     let mask = y.as_const()?;
     let range = o.range(x);
-    let idle = if op == Op::And {
-        !mask & !range.zeros == 0
-    } else {
-        mask & !range.ones == 0
-    };
+    let idle = if op == Op::And { !mask & !range.zeros == 0 } else { mask & !range.ones == 0 };
     (idle && o.options.ranges).then_some(x)
 }
 
 fn masked_out(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
     let mask = y.as_const()?;
     match o.definition(x) {
-        Some((Op::Or | Op::Xor, [p, Val::Const(bits)])) if bits & mask == 0 => {
-            Some(o.pure(op, [p, y]))
-        }
+        Some((Op::Or | Op::Xor, [p, Val::Const(bits)])) if bits & mask == 0 => Some(o.pure(op, [p, y])),
         _ => None,
     }
 }
@@ -263,11 +248,7 @@ fn extension(o: &mut Optimizer<'_>, op: Op, [x, _]: [Val; 2]) -> Option<Val> {
     let (signed, width) = extension_of(op)?;
     let range = o.range(x);
     let half = 1i64 << (width - 1);
-    let fits = if signed {
-        range.smin >= -half && range.smax < half
-    } else {
-        range.umax >> width == 0
-    };
+    let fits = if signed { range.smin >= -half && range.smax < half } else { range.umax >> width == 0 };
     if fits && o.options.ranges {
         return Some(x);
     }
@@ -286,16 +267,11 @@ fn virtual_identity(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<V
         _ => false,
     };
     let known = |val: Val| is_object(val) || !matches!(val, Val::Virtual(_));
-    if (is_object(x) && known(y) || is_object(y) && known(x)) && x != y {
-        bool_val(op == Op::Ne)
-    } else {
-        None
-    }
+    if (is_object(x) && known(y) || is_object(y) && known(x)) && x != y { bool_val(op == Op::Ne) } else { None }
 }
 
 fn is_bool(o: &Optimizer<'_>, val: Val) -> bool {
-    o.definition(val).is_some_and(|(op, _)| is_comparison(op))
-        || Range::BOOL.includes(&o.range(val))
+    o.definition(val).is_some_and(|(op, _)| is_comparison(op)) || Range::BOOL.includes(&o.range(val))
 }
 
 /// The comparison that holds where the given boolean does not, if it is simple.
@@ -320,11 +296,7 @@ fn test_of_boolean(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Va
     if c > 1 || !is_bool(o, x) {
         return None;
     }
-    if (op == Op::Eq) == (c == 1) {
-        Some(x)
-    } else {
-        inverse(o, x)
-    }
+    if (op == Op::Eq) == (c == 1) { Some(x) } else { inverse(o, x) }
 }
 
 fn negation(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<Val> {
@@ -362,11 +334,7 @@ fn exact_sum(o: &Optimizer<'_>, val: Val) -> (Option<Val>, i64) {
         (_, Some((Op::Add, [x, Val::Const(c)]))) => {
             let (low, high) = exact_signed(Op::Add, &o.range(x), &Range::exactly(c));
             let exact = i64::try_from(low).is_ok() && i64::try_from(high).is_ok();
-            if exact {
-                (Some(x), c as i64)
-            } else {
-                (Some(val), 0)
-            }
+            if exact { (Some(x), c as i64) } else { (Some(val), 0) }
         }
         _ => (Some(val), 0),
     }
@@ -462,9 +430,7 @@ impl Optimizer<'_> {
         if let Val::Const(bits) = val {
             return !f64::from_bits(bits).is_nan();
         }
-        if self.known_comparison(Op::Feq, val) == Some(1)
-            || self.known_comparison(Op::Fne, val) == Some(0)
-        {
+        if self.known_comparison(Op::Feq, val) == Some(1) || self.known_comparison(Op::Fne, val) == Some(0) {
             return true;
         }
         let Some((op, [x, y])) = self.definition(val) else {
@@ -474,27 +440,18 @@ impl Optimizer<'_> {
             return false;
         }
         let number = |val: Val| self.is_number(val, depth - 1);
-        let constant = |val: Val| {
-            val.as_const()
-                .map(f64::from_bits)
-                .filter(|float| float.is_finite() && *float != 0.0)
-        };
+        let constant = |val: Val| val.as_const().map(f64::from_bits).filter(|float| float.is_finite() && *float != 0.0);
         match op {
             Op::IntToFloat | Op::UintToFloat => true,
             Op::Fneg | Op::Fabs | Op::Ffloor | Op::Fceil | Op::Ftrunc => number(x),
             // Only infinities of two signs have no sum.
             Op::Fadd if number(x) && number(y) => {
-                self.is_finite(x)
-                    || self.is_finite(y)
-                    || self.is_positive(x, depth) && self.is_positive(y, depth)
+                self.is_finite(x) || self.is_finite(y) || self.is_positive(x, depth) && self.is_positive(y, depth)
             }
             Op::Fsub => number(x) && number(y) && (self.is_finite(x) || self.is_finite(y)),
             // Only 0 and an infinity have no product.
             Op::Fmul if number(x) && number(y) => {
-                x == y
-                    || constant(x).is_some()
-                    || constant(y).is_some()
-                    || self.is_finite(x) && self.is_finite(y)
+                x == y || constant(x).is_some() || constant(y).is_some() || self.is_finite(x) && self.is_finite(y)
             }
             Op::Fdiv => number(x) && constant(y).is_some(),
             Op::Fsqrt => number(x) && self.is_positive(x, depth),
@@ -504,12 +461,7 @@ impl Optimizer<'_> {
 
     /// The outcome of comparing a float with itself, if it is known.
     fn known_comparison(&self, op: Op, val: Val) -> Option<u64> {
-        let key = Key {
-            op,
-            aux: 0,
-            args: [val; 2],
-            more: Vec::new(),
-        };
+        let key = Key { op, aux: 0, args: [val; 2], more: Vec::new() };
         self.resolve(self.available.get(&key)?).as_const()
     }
 
@@ -541,8 +493,7 @@ impl Optimizer<'_> {
 fn power_of_two(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
     let c = y.as_const()?;
     let signed = matches!(op, Op::Div | Op::Rem);
-    if !c.is_power_of_two() || signed && (c >> 63 != 0 || !o.options.ranges || o.range(x).smin < 0)
-    {
+    if !c.is_power_of_two() || signed && (c >> 63 != 0 || !o.options.ranges || o.range(x).smin < 0) {
         return None;
     }
     Some(match op {
@@ -553,9 +504,7 @@ fn power_of_two(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> 
 
 fn round_trip(o: &mut Optimizer<'_>, op: Op, [x, _]: [Val; 2]) -> Option<Val> {
     match (op, o.definition(x)?) {
-        (Op::FloatBits, (Op::BitsFloat, [p, _])) | (Op::BitsFloat, (Op::FloatBits, [p, _])) => {
-            Some(p)
-        }
+        (Op::FloatBits, (Op::BitsFloat, [p, _])) | (Op::BitsFloat, (Op::FloatBits, [p, _])) => Some(p),
         (Op::FloatToInt, (Op::IntToFloat, _)) => converted(o, x),
         _ => None,
     }
@@ -573,10 +522,6 @@ fn sign(o: &mut Optimizer<'_>, op: Op, [x, _]: [Val; 2]) -> Option<Val> {
 fn virtual_header(o: &mut Optimizer<'_>, op: Op, [x, _]: [Val; 2]) -> Option<Val> {
     let Val::Virtual(id) = x else { return None };
     let object = o.state.virtuals.object(id)?;
-    let word = if op == Op::Len {
-        object.items.len() as u64
-    } else {
-        object.shape.id().into()
-    };
+    let word = if op == Op::Len { object.items.len() as u64 } else { object.shape.id().into() };
     Some(Val::Const(word))
 }

@@ -45,11 +45,7 @@ impl Object {
     fn slot(&mut self, place: Place) -> Option<&mut Val> {
         match place {
             Place::Field(field) => {
-                let index = self
-                    .shape
-                    .fields
-                    .iter()
-                    .position(|own| own.offset == field.offset)?;
+                let index = self.shape.fields.iter().position(|own| own.offset == field.offset)?;
                 self.fields.get_mut(index)
             }
             Place::Item(field, index) => {
@@ -111,13 +107,7 @@ impl Virtuals {
 
 /// What is known of the address of an object.
 pub(super) fn address_range() -> Range {
-    Range {
-        umin: 8,
-        umax: (1 << 48) - 8,
-        ..Range::bits(7, 0)
-    }
-    .tightened()
-    .unwrap_or(Range::FULL)
+    Range { umin: 8, umax: (1 << 48) - 8, ..Range::bits(7, 0) }.tightened().unwrap_or(Range::FULL)
 }
 
 impl Optimizer<'_> {
@@ -136,9 +126,7 @@ impl Optimizer<'_> {
             _ => {
                 let new = self.emit_new(shape, len, fill);
                 for field in shape.fields {
-                    self.state
-                        .heap
-                        .remember(new, Place::Field(field), Val::Const(0));
+                    self.state.heap.remember(new, Place::Field(field), Val::Const(0));
                 }
                 new
             }
@@ -148,14 +136,7 @@ impl Optimizer<'_> {
     fn emit_new(&mut self, shape: &'static Shape, len: Val, fill: Val) -> Val {
         let (len_arg, fill_arg) = (self.force(len), self.force(fill));
         let args = [len_arg, fill_arg, Arg::Const(0)];
-        let new = self.emit(
-            Inst {
-                op: Op::New,
-                args,
-                aux: Aux::Shape(shape),
-            },
-            address_range(),
-        );
+        let new = self.emit(Inst { op: Op::New, args, aux: Aux::Shape(shape) }, address_range());
         let new = Val::Op(new);
         self.remember_pure(Op::ShapeOf, new, Val::Const(shape.id().into()));
         if shape.array.is_some() {
@@ -179,11 +160,7 @@ impl Optimizer<'_> {
         let Val::Virtual(id) = object else {
             return false;
         };
-        let slot = self
-            .state
-            .virtuals
-            .object_mut(id)
-            .and_then(|object| object.slot(place));
+        let slot = self.state.virtuals.object_mut(id).and_then(|object| object.slot(place));
         slot.map(|slot| *slot = value).is_some()
     }
 
@@ -191,11 +168,7 @@ impl Optimizer<'_> {
     pub(super) fn drop_virtual_items(&mut self, id: VirtualId, live: u32) {
         if let Some(object) = self.state.virtuals.object_mut(id) {
             let fill = object.fill;
-            object
-                .items
-                .iter_mut()
-                .skip(live as usize)
-                .for_each(|item| *item = fill);
+            object.items.iter_mut().skip(live as usize).for_each(|item| *item = fill);
         }
     }
 
@@ -222,11 +195,7 @@ impl Optimizer<'_> {
 
     fn force_object(&mut self, id: VirtualId, object: &Object) -> Arg {
         self.stats.forced += 1;
-        let new = self.emit_new(
-            object.shape,
-            Val::Const(object.items.len() as u64),
-            object.fill,
-        );
+        let new = self.emit_new(object.shape, Val::Const(object.items.len() as u64), object.fill);
         self.state.virtuals.entries[id.0 as usize] = Entry::Computed(new);
         for (field, &value) in object.shape.fields.iter().zip(&object.fields) {
             if value != Val::Const(0) {

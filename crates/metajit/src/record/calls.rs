@@ -72,12 +72,7 @@ impl Meta {
 
     /// A call that is not looked into.
     #[inline(never)]
-    pub fn call<R: Flat>(
-        &mut self,
-        callee: &'static Callee,
-        args: &[Raw],
-        native: impl FnOnce() -> R,
-    ) -> R::Twin {
+    pub fn call<R: Flat>(&mut self, callee: &'static Callee, args: &[Raw], native: impl FnOnce() -> R) -> R::Twin {
         if self.replays() {
             return self.replayed_words::<R>(true);
         }
@@ -95,11 +90,7 @@ impl Meta {
         let args: Vec<Arg> = args.iter().map(|word| word.arg).collect();
         let results = recorder.call(callee, &args);
         recorder.log_words(&results);
-        let words: Vec<Raw> = words
-            .iter()
-            .zip(&results)
-            .map(|(&bits, &arg)| Raw { bits, arg })
-            .collect();
+        let words: Vec<Raw> = words.iter().zip(&results).map(|(&bits, &arg)| Raw { bits, arg }).collect();
         R::unflatten_twin(self, &mut Reader::new(&words), true)
     }
 
@@ -110,12 +101,7 @@ impl Meta {
 
     /// A call of a pure function that is not looked into: folds if all arguments are constants.
     #[inline(never)]
-    pub fn elidable<R: Flat>(
-        &mut self,
-        callee: &'static Callee,
-        args: &[Raw],
-        native: impl FnOnce() -> R,
-    ) -> R::Twin {
+    pub fn elidable<R: Flat>(&mut self, callee: &'static Callee, args: &[Raw], native: impl FnOnce() -> R) -> R::Twin {
         if self.replays() {
             return self.replayed_words::<R>(true);
         }
@@ -123,22 +109,14 @@ impl Meta {
         native().flatten(&mut words);
         if self.mode == Mode::Record && args.iter().all(|arg| arg.arg.as_const().is_some()) {
             let constants: Vec<Arg> = words.iter().map(|&bits| Arg::Const(bits)).collect();
-            self.recorder
-                .as_mut()
-                .expect("a recorder in record mode")
-                .log_words(&constants);
+            self.recorder.as_mut().expect("a recorder in record mode").log_words(&constants);
             return self.constants_of_call::<R>(&words);
         }
         self.called::<R>(callee, args, &words)
     }
 
     /// A pure function of floats, given their patterns, that needs no log: it is run again.
-    pub(crate) fn elidable_float(
-        &mut self,
-        callee: &'static Callee,
-        args: &[Arg],
-        val: f64,
-    ) -> Traced<f64> {
+    pub(crate) fn elidable_float(&mut self, callee: &'static Callee, args: &[Arg], val: f64) -> Traced<f64> {
         if args.iter().all(|arg| arg.as_const().is_some()) {
             return Traced::constant(val);
         }
@@ -152,12 +130,7 @@ impl Meta {
 
     /// A portal call, after its prologue: greens are constants.
     #[inline(never)]
-    pub fn enter_loop<R: Flat>(
-        &mut self,
-        driver: &'static Driver,
-        greens: &[u64],
-        reds: &[Raw],
-    ) -> Enter<R::Twin> {
+    pub fn enter_loop<R: Flat>(&mut self, driver: &'static Driver, greens: &[u64], reds: &[Raw]) -> Enter<R::Twin> {
         if self.replays() {
             let replay = self.replay.as_mut().expect("a replay in replay mode");
             if let Some(words) = replay.take_collapsed() {
@@ -202,10 +175,7 @@ impl Meta {
         if self.mode == Mode::Record {
             let mut words = Vec::with_capacity(R::WORDS);
             R::flatten_twin(&result, &mut words);
-            self.recorder
-                .as_mut()
-                .expect("a recorder in record mode")
-                .leave(&words);
+            self.recorder.as_mut().expect("a recorder in record mode").leave(&words);
         }
         result
     }

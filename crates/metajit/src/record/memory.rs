@@ -43,30 +43,19 @@ fn header<H: Object>(object: Traced<H>) -> *mut Header {
 impl Meta {
     /// Answers an event of one word from the log.
     fn replayed<T: Item>(&mut self) -> Traced<T> {
-        let word = self
-            .replay
-            .as_mut()
-            .expect("a replay in replay mode")
-            .take_words()[0];
+        let word = self.replay.as_mut().expect("a replay in replay mode").take_words()[0];
         Traced::new(T::from_bits(word.bits), word.arg)
     }
 
     /// Logs an event of one word.
     fn logged<T: Item>(&mut self, val: T, arg: Arg) -> Traced<T> {
-        self.recorder
-            .as_mut()
-            .expect("a recorder in record mode")
-            .log_words(&[arg]);
+        self.recorder.as_mut().expect("a recorder in record mode").log_words(&[arg]);
         Traced::new(val, arg)
     }
 
     /// Reads a scalar field.
     #[inline(never)]
-    pub fn load<H: Object, T: Item>(
-        &mut self,
-        object: Traced<H>,
-        field: &'static Field,
-    ) -> Traced<T> {
+    pub fn load<H: Object, T: Item>(&mut self, object: Traced<H>, field: &'static Field) -> Traced<T> {
         let constant = field.mutability == Mutability::Immutable;
         if !constant && self.replays() {
             return self.replayed();
@@ -93,21 +82,12 @@ impl Meta {
             Some(known) => known,
             None => recorder.load(arg, field, None),
         };
-        if constant {
-            Traced::new(val, value)
-        } else {
-            self.logged(val, value)
-        }
+        if constant { Traced::new(val, value) } else { self.logged(val, value) }
     }
 
     /// Writes a scalar field.
     #[inline(never)]
-    pub fn store<H: Object, T: Item>(
-        &mut self,
-        object: Traced<H>,
-        field: &'static Field,
-        value: Traced<T>,
-    ) {
+    pub fn store<H: Object, T: Item>(&mut self, object: Traced<H>, field: &'static Field, value: Traced<T>) {
         if self.replays() {
             return self.replay_tick();
         }
@@ -128,10 +108,7 @@ impl Meta {
             };
             let recorder = self.recorder.as_mut().expect("a recorder in record mode");
             if quasi {
-                recorder.call(
-                    &WRITE_QUASI_IMMUTABLE,
-                    &[object.arg(), Arg::Const(u64::from(field.offset)), word],
-                );
+                recorder.call(&WRITE_QUASI_IMMUTABLE, &[object.arg(), Arg::Const(u64::from(field.offset)), word]);
             } else {
                 recorder.store(object.arg(), field, None, word);
             }
@@ -154,12 +131,7 @@ impl Meta {
     }
 
     /// Branches on the bounds check; whether the index is in bounds.
-    fn in_bounds<H: Object>(
-        &mut self,
-        object: Traced<H>,
-        field: &'static Field,
-        index: Traced<i64>,
-    ) -> bool {
+    fn in_bounds<H: Object>(&mut self, object: Traced<H>, field: &'static Field, index: Traced<i64>) -> bool {
         let len = self.len(object, field);
         let inside = (index.val as u64) < len.val as u64;
         let condition = self.pure_word(Op::Ult, &[index.arg(), len.arg()], inside);
@@ -176,9 +148,7 @@ impl Meta {
     ) -> Traced<T> {
         if !self.in_bounds(object, field, index) {
             // SAFETY: a handle names a live object with this array; this panics.
-            return Traced::constant(unsafe {
-                access::read_item(header(object), field.offset, index.val)
-            });
+            return Traced::constant(unsafe { access::read_item(header(object), field.offset, index.val) });
         }
         let constant = field.mutability == Mutability::Immutable;
         if !constant && self.replays() {
@@ -193,19 +163,13 @@ impl Meta {
         if constant && arg.as_const().is_some() && index.as_const().is_some() {
             return Traced::constant(val);
         }
-        let known = index
-            .as_const()
-            .and_then(|index| recorder.known_load(arg, field, Some(index)));
+        let known = index.as_const().and_then(|index| recorder.known_load(arg, field, Some(index)));
         let value = match known {
             Some(Arg::Const(_)) => Arg::Const(val.to_bits()),
             Some(known) => known,
             None => recorder.load(arg, field, Some(index)),
         };
-        if constant {
-            Traced::new(val, value)
-        } else {
-            self.logged(val, value)
-        }
+        if constant { Traced::new(val, value) } else { self.logged(val, value) }
     }
 
     /// Writes an item of the array.
@@ -219,9 +183,7 @@ impl Meta {
     ) {
         if !self.in_bounds(object, field, index) {
             // SAFETY: a handle names a live object with this array; this panics.
-            return unsafe {
-                access::write_item(header(object), field.offset, index.val, value.val)
-            };
+            return unsafe { access::write_item(header(object), field.offset, index.val, value.val) };
         }
         if self.replays() {
             return self.replay_tick();
@@ -246,12 +208,7 @@ impl Meta {
 
     /// Makes an object: `native` makes it for real, fields and all.
     #[inline(never)]
-    pub fn allocate<H: Object + Item>(
-        &mut self,
-        len: Arg,
-        fill: Arg,
-        native: impl FnOnce() -> H,
-    ) -> Allocation<H> {
+    pub fn allocate<H: Object + Item>(&mut self, len: Arg, fill: Arg, native: impl FnOnce() -> H) -> Allocation<H> {
         if self.replays() {
             return Allocation::Done(self.replayed());
         }
@@ -265,33 +222,20 @@ impl Meta {
     }
 
     /// Records what a field of a new object begins with.
-    pub fn initialize<H: Object, T: Item>(
-        &mut self,
-        object: Traced<H>,
-        field: &'static Field,
-        value: Traced<T>,
-    ) {
+    pub fn initialize<H: Object, T: Item>(&mut self, object: Traced<H>, field: &'static Field, value: Traced<T>) {
         let recorder = self.recorder.as_mut().expect("a recorder in record mode");
         recorder.store(object.arg(), field, None, value.arg());
     }
 
     /// What the items of a new array begin with, as an integer word.
     pub fn fill_of<T: Item>(&mut self, fill: Traced<T>) -> Arg {
-        if T::TYPE == crate::word::Type::Float {
-            self.bits_of_float(fill.arg())
-        } else {
-            fill.arg()
-        }
+        if T::TYPE == crate::word::Type::Float { self.bits_of_float(fill.arg()) } else { fill.arg() }
     }
 
     /// Whether a handle is null.
     #[inline(never)]
     pub fn is_null<H: Object>(&mut self, object: Traced<H>) -> Traced<bool> {
-        self.pure_word(
-            Op::Eq,
-            &[object.arg(), Arg::Const(0)],
-            object.val.to_bits() == 0,
-        )
+        self.pure_word(Op::Eq, &[object.arg(), Arg::Const(0)], object.val.to_bits() == 0)
     }
 
     /// Whether the object has the handle's own shape.

@@ -80,21 +80,12 @@ pub struct Meta {
 impl Meta {
     /// Starts recording at a merge point.
     pub(crate) fn recording(recorder: Box<Recorder>) -> Meta {
-        Meta {
-            mode: Mode::Record,
-            recorder: Some(recorder),
-            ..Meta::live()
-        }
+        Meta { mode: Mode::Record, recorder: Some(recorder), ..Meta::live() }
     }
 
     /// Starts a replay; with a recorder it becomes a recording.
     pub(crate) fn replaying(replay: Replay, recorder: Option<Box<Recorder>>) -> Meta {
-        Meta {
-            mode: Mode::Replay,
-            replay: Some(replay),
-            recorder,
-            ..Meta::live()
-        }
+        Meta { mode: Mode::Replay, replay: Some(replay), recorder, ..Meta::live() }
     }
 
     fn live() -> Meta {
@@ -117,11 +108,7 @@ impl Meta {
     /// The recorder, if operations are being written down (pure ones are, in a replay that records afterwards).
     #[inline(always)]
     fn writes(&mut self) -> Option<&mut Recorder> {
-        if self.mode == Mode::Live {
-            None
-        } else {
-            self.recorder.as_deref_mut()
-        }
+        if self.mode == Mode::Live { None } else { self.recorder.as_deref_mut() }
     }
 
     /// Whether this run stands for compiled code: the twin of [`crate::we_are_jitted`].
@@ -156,11 +143,7 @@ impl Meta {
 
     #[cold]
     fn end_replay(&mut self) {
-        self.mode = if self.recorder.is_some() {
-            Mode::Record
-        } else {
-            Mode::Live
-        };
+        self.mode = if self.recorder.is_some() { Mode::Record } else { Mode::Live };
     }
 
     /// Records a pure operation; in modes that record nothing, the result is not to be looked at.
@@ -230,11 +213,7 @@ impl Meta {
         if self.replays() {
             self.replay_tick();
         } else if self.mode == Mode::Record {
-            let arg = if T::TYPE == crate::word::Type::Float {
-                self.bits_of_float(word.arg())
-            } else {
-                word.arg()
-            };
+            let arg = if T::TYPE == crate::word::Type::Float { self.bits_of_float(word.arg()) } else { word.arg() };
             let recorder = self.recorder.as_mut().expect("a recorder in record mode");
             if recorder.promote(arg, word.val.to_bits()) {
                 self.abort(Abort::TooLong);
@@ -259,10 +238,7 @@ impl Meta {
     }
 
     fn replay_tick(&mut self) {
-        self.replay
-            .as_mut()
-            .expect("a replay in replay mode")
-            .tick();
+        self.replay.as_mut().expect("a replay in replay mode").tick();
     }
 
     /// The twin of a jump backwards.
@@ -272,21 +248,13 @@ impl Meta {
 
     /// The twin of a merge point. If it answers something, the twin of the loop returns that.
     #[inline(never)]
-    pub fn merge_point<R: Flat>(
-        &mut self,
-        driver: &'static Driver,
-        greens: &[u64],
-        reds: &[Raw],
-    ) -> Option<R::Twin> {
+    pub fn merge_point<R: Flat>(&mut self, driver: &'static Driver, greens: &[u64], reds: &[Raw]) -> Option<R::Twin> {
         let back_edge = std::mem::take(&mut self.back_edge);
         if std::mem::take(&mut self.fresh_merge) {
             return None;
         }
         if self.replays() {
-            unreachable!(
-                "a merge point was passed in a replay: the log of {} is out of step",
-                driver.portal.name
-            );
+            unreachable!("a merge point was passed in a replay: the log of {} is out of step", driver.portal.name);
         }
         if self.mode == Mode::Record {
             let recorder = self.recorder.as_mut().expect("a recorder in record mode");
@@ -301,10 +269,7 @@ impl Meta {
         }
         let reds: Vec<u64> = reds.iter().map(|red| red.bits).collect();
         if self.depth == 0 {
-            self.outcome = Some(Continue {
-                greens: greens.to_vec(),
-                reds,
-            });
+            self.outcome = Some(Continue { greens: greens.to_vec(), reds });
             let zeros = [Raw::constant(0); crate::context::MAX_RESULTS];
             return Some(R::unflatten_twin(self, &mut Reader::new(&zeros), false));
         }

@@ -5,9 +5,7 @@
 
 use super::Stop;
 use crate::driver::{Driver, Validity};
-use crate::ir::tree::{
-    Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Snapshot, Tree, TreeEnd,
-};
+use crate::ir::tree::{Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Snapshot, Tree, TreeEnd};
 use crate::ir::{Arg, ArgRange, Aux, Class, Inst, Op, OpRef};
 use crate::object::{Field, Mutability};
 use crate::twin::Raw;
@@ -162,15 +160,8 @@ impl Recorder {
                 crate::word::Type::Int => Op::Param,
                 crate::word::Type::Float => Op::FParam,
             };
-            tree.insts.push(Inst {
-                op,
-                args: [Arg::Const(0); 3],
-                aux: Aux::Index(index as u32),
-            });
-            raws.push(Raw {
-                bits,
-                arg: Arg::Op(OpRef(index as u32)),
-            });
+            tree.insts.push(Inst { op, args: [Arg::Const(0); 3], aux: Aux::Index(index as u32) });
+            raws.push(Raw { bits, arg: Arg::Op(OpRef(index as u32)) });
         }
         let first = tree.insts.len() as u32;
         let mut recorder = Recorder::new(tree, None, first, limits, crate::driver::new_validity());
@@ -199,23 +190,11 @@ impl Recorder {
         let mut recorder = Recorder::new(tree, Some(guard), first, limits, validity);
         recorder.node = snapshot.node;
         recorder.ticks = snapshot.ticks;
-        recorder.activations.push(Activation {
-            driver,
-            base: None,
-            start: (LogId(0), 0),
-            greens,
-            inherited: true,
-        });
+        recorder.activations.push(Activation { driver, base: None, start: (LogId(0), 0), greens, inherited: true });
         Box::new(recorder)
     }
 
-    fn new(
-        tree: Tree,
-        parent: Option<GuardId>,
-        first: u32,
-        limits: Limits,
-        validity: Validity,
-    ) -> Recorder {
+    fn new(tree: Tree, parent: Option<GuardId>, first: u32, limits: Limits, validity: Validity) -> Recorder {
         Recorder {
             tree,
             aborted: None,
@@ -265,10 +244,7 @@ impl Recorder {
                 crate::driver::keep_constant(bits);
             }
         }
-        ArgRange {
-            start: start as u32,
-            len: (self.tree.args.len() - start) as u32,
-        }
+        ArgRange { start: start as u32, len: (self.tree.args.len() - start) as u32 }
     }
 
     fn push_node(&mut self, parent: Option<LogId>, entry: LogEntry) -> LogId {
@@ -288,10 +264,7 @@ impl Recorder {
     }
 
     pub(super) fn pure(&mut self, op: Op, args: &[Arg]) -> Arg {
-        debug_assert!(matches!(
-            op.info().class,
-            Class::Pure | Class::ImmutableLoad
-        ));
+        debug_assert!(matches!(op.info().class, Class::Pure | Class::ImmutableLoad));
         let a = self.resolve(args[0]);
         let b = args.get(1).map_or(Arg::Const(0), |&b| self.resolve(b));
         if let (Arg::Const(x), Arg::Const(y)) = (a, b)
@@ -312,13 +285,8 @@ impl Recorder {
         if let Some(&known) = self.immutable.get(&(object, field.offset, SCALAR - 1)) {
             return self.resolve(known);
         }
-        let arg = Arg::Op(self.push(
-            Op::Len,
-            [object, Arg::Const(0), Arg::Const(0)],
-            Aux::Field(field),
-        ));
-        self.immutable
-            .insert((object, field.offset, SCALAR - 1), arg);
+        let arg = Arg::Op(self.push(Op::Len, [object, Arg::Const(0), Arg::Const(0)], Aux::Field(field)));
+        self.immutable.insert((object, field.offset, SCALAR - 1), arg);
         arg
     }
 
@@ -327,11 +295,7 @@ impl Recorder {
         if let Some(&known) = self.immutable.get(&(object, 0, SCALAR)) {
             return self.resolve(known);
         }
-        let arg = Arg::Op(self.push(
-            Op::ShapeOf,
-            [object, Arg::Const(0), Arg::Const(0)],
-            Aux::None,
-        ));
+        let arg = Arg::Op(self.push(Op::ShapeOf, [object, Arg::Const(0), Arg::Const(0)], Aux::None));
         self.immutable.insert((object, 0, SCALAR), arg);
         arg
     }
@@ -360,16 +324,9 @@ impl Recorder {
     fn guard(&mut self, op: Op, args: [Arg; 3]) {
         let guard = GuardId(self.tree.guards.len() as u32);
         let inst = self.push(op, args, Aux::Index(guard.0));
-        let snapshot = Snapshot {
-            node: self.node,
-            ticks: self.ticks,
-        };
+        let snapshot = Snapshot { node: self.node, ticks: self.ticks };
         let fragment = FragmentId(self.tree.fragments.len() as u32);
-        self.tree.guards.push(Guard {
-            inst,
-            snapshot,
-            fragment,
-        });
+        self.tree.guards.push(Guard { inst, snapshot, fragment });
     }
 
     /// Counts a tick that is neither a branch nor a promotion.
@@ -406,32 +363,20 @@ impl Recorder {
         newer(a, b) || newer(b, a)
     }
 
-    pub(super) fn known_load(
-        &self,
-        object: Arg,
-        field: &'static Field,
-        index: Option<u64>,
-    ) -> Option<Arg> {
+    pub(super) fn known_load(&self, object: Arg, field: &'static Field, index: Option<u64>) -> Option<Arg> {
         let index = index.unwrap_or(SCALAR);
         let found = match field.mutability {
             Mutability::Immutable => self.immutable.get(&(object, field.offset, index)).copied(),
             _ => {
                 let entries = self.mutable.get(&(field.offset, index))?;
-                entries
-                    .iter()
-                    .find(|entry| entry.0 == object)
-                    .map(|entry| entry.1)
+                entries.iter().find(|entry| entry.0 == object).map(|entry| entry.1)
             }
         };
         found.map(|arg| self.resolve(arg))
     }
 
     pub(super) fn load(&mut self, object: Arg, field: &'static Field, index: Option<Arg>) -> Arg {
-        let op = if index.is_some() {
-            Op::LoadItem
-        } else {
-            Op::Load
-        };
+        let op = if index.is_some() { Op::LoadItem } else { Op::Load };
         let args = [object, index.unwrap_or(Arg::Const(0)), Arg::Const(0)];
         let arg = Arg::Op(self.push(op, args, Aux::Field(field)));
         if let Some(index) = index.map_or(Some(SCALAR), Arg::as_const) {
@@ -445,21 +390,11 @@ impl Recorder {
             Mutability::Immutable => {
                 self.immutable.insert((object, field.offset, index), value);
             }
-            _ => self
-                .mutable
-                .entry((field.offset, index))
-                .or_default()
-                .push((object, value)),
+            _ => self.mutable.entry((field.offset, index)).or_default().push((object, value)),
         }
     }
 
-    pub(super) fn store(
-        &mut self,
-        object: Arg,
-        field: &'static Field,
-        index: Option<Arg>,
-        value: Arg,
-    ) {
+    pub(super) fn store(&mut self, object: Arg, field: &'static Field, index: Option<Arg>, value: Arg) {
         let (op, args) = match index {
             None => (Op::Store, [object, value, Arg::Const(0)]),
             Some(index) => (Op::StoreItem, [object, index, value]),
@@ -467,10 +402,7 @@ impl Recorder {
         self.push(op, args, Aux::Field(field));
         match index.map_or(Some(SCALAR), Arg::as_const) {
             Some(index) => {
-                let mut entries = self
-                    .mutable
-                    .remove(&(field.offset, index))
-                    .unwrap_or_default();
+                let mut entries = self.mutable.remove(&(field.offset, index)).unwrap_or_default();
                 entries.retain(|entry| entry.0 != object && self.distinct(entry.0, object));
                 self.mutable.insert((field.offset, index), entries);
                 // A narrow item keeps only the low bits of what was stored: it is loaded again.
@@ -482,20 +414,13 @@ impl Recorder {
         }
     }
 
-    pub(super) fn allocate(
-        &mut self,
-        shape: &'static crate::object::Shape,
-        len: Arg,
-        fill: Arg,
-    ) -> Arg {
+    pub(super) fn allocate(&mut self, shape: &'static crate::object::Shape, len: Arg, fill: Arg) -> Arg {
         let number = self.push(Op::New, [len, fill, Arg::Const(0)], Aux::Shape(shape));
         let object = Arg::Op(number);
         self.fresh.insert(number.0, ());
-        self.immutable
-            .insert((object, 0, SCALAR), Arg::Const(u64::from(shape.id())));
+        self.immutable.insert((object, 0, SCALAR), Arg::Const(u64::from(shape.id())));
         if let Some(array) = shape.array {
-            self.immutable
-                .insert((object, array.offset, SCALAR - 1), len);
+            self.immutable.insert((object, array.offset, SCALAR - 1), len);
         }
         object
     }
@@ -507,11 +432,7 @@ impl Recorder {
         let call = self.push(Op::Call, [Arg::Const(0); 3], Aux::Call(callee, range));
         let mut words = vec![Arg::Op(call)];
         for word in 1..u32::from(callee.results) {
-            words.push(Arg::Op(self.push(
-                Op::ResultWord,
-                [Arg::Const(0); 3],
-                Aux::Index(word),
-            )));
+            words.push(Arg::Op(self.push(Op::ResultWord, [Arg::Const(0); 3], Aux::Index(word))));
         }
         words.truncate(usize::from(callee.results));
         if callee.effect == crate::ir::Effect::Any {
@@ -523,9 +444,7 @@ impl Recorder {
     /// An operand as an integer word: floats as their pattern.
     fn integer(&mut self, arg: Arg) -> Arg {
         match arg {
-            Arg::Op(op)
-                if self.tree.insts[op.0 as usize].result() == Some(crate::word::Type::Float) =>
-            {
+            Arg::Op(op) if self.tree.insts[op.0 as usize].result() == Some(crate::word::Type::Float) => {
                 self.pure(Op::FloatBits, &[arg])
             }
             _ => arg,
@@ -536,15 +455,10 @@ impl Recorder {
 
     /// Whether a portal call should be inlined here.
     pub(super) fn inlines(&self, driver: &'static Driver, greens: &[u64]) -> bool {
-        if self.activations.len() as u32 > self.limits.inline_depth
-            || self.recorded() > self.limits.inline_ops
-        {
+        if self.activations.len() as u32 > self.limits.inline_depth || self.recorded() > self.limits.inline_ops {
             return false;
         }
-        let same = self
-            .activations
-            .iter()
-            .filter(|open| std::ptr::eq(open.driver, driver) && open.greens == greens);
+        let same = self.activations.iter().filter(|open| std::ptr::eq(open.driver, driver) && open.greens == greens);
         (same.count() as u32) < self.limits.recursion
     }
 
@@ -563,34 +477,17 @@ impl Recorder {
     }
 
     /// Opens an activation again that was open at the guard where a bridge begins.
-    pub(super) fn reenter(
-        &mut self,
-        driver: &'static Driver,
-        base: LogId,
-        ticks: u32,
-        greens: &[u64],
-    ) {
+    pub(super) fn reenter(&mut self, driver: &'static Driver, base: LogId, ticks: u32, greens: &[u64]) {
         let caller = self.tree.log[base.0 as usize].parent.unwrap_or(LogId(0));
         // The first merge point after the call says where it was entered; `greens` are those of the latest.
-        let greens = match self
-            .tree
-            .log
-            .get(base.0 as usize + 1)
-            .map(|node| node.entry)
-        {
+        let greens = match self.tree.log.get(base.0 as usize + 1).map(|node| node.entry) {
             Some(LogEntry::Merge { greens, .. }) => {
                 let greens = self.tree.args(greens).iter();
                 greens.filter_map(|green| green.as_const()).collect()
             }
             _ => greens.to_vec(),
         };
-        self.activations.push(Activation {
-            driver,
-            base: Some(base),
-            start: (caller, ticks),
-            greens,
-            inherited: true,
-        });
+        self.activations.push(Activation { driver, base: Some(base), start: (caller, ticks), greens, inherited: true });
     }
 
     /// Closes the innermost activation, which returned these words.
@@ -605,15 +502,7 @@ impl Recorder {
         let parent = self.activations.last().and_then(|open| open.base);
         let greens = self.pool(greens.iter().map(|&bits| Arg::Const(bits)));
         let reds = self.pool(reds.iter().map(|red| red.arg));
-        let node = self.push_node(
-            parent,
-            LogEntry::Merge {
-                portal: &driver.portal,
-                greens,
-                reds,
-                live,
-            },
-        );
+        let node = self.push_node(parent, LogEntry::Merge { portal: &driver.portal, greens, reds, live });
         self.push(Op::Merge, [Arg::Const(0); 3], Aux::Index(node.0));
         node
     }
@@ -627,10 +516,7 @@ impl Recorder {
         back_edge: bool,
     ) -> Result<(), Stop> {
         let node = self.push_merge(driver, greens, reds);
-        if depth == 0
-            && greens == self.tree.greens
-            && std::ptr::eq(&raw const driver.portal, self.tree.portal)
-        {
+        if depth == 0 && greens == self.tree.greens && std::ptr::eq(&raw const driver.portal, self.tree.portal) {
             return Err(Stop::End(TreeEnd::Close { node }));
         }
         if back_edge {
@@ -643,20 +529,14 @@ impl Recorder {
             *count += 1;
             if *count > self.limits.unroll {
                 if depth > 0 {
-                    self.looping_call = self
-                        .activations
-                        .last()
-                        .map(|open| (open.driver, open.greens.clone(), open.inherited));
+                    self.looping_call =
+                        self.activations.last().map(|open| (open.driver, open.greens.clone(), open.inherited));
                     return Err(Stop::Abort(Abort::LoopInCall));
                 }
                 return Err(Stop::Abort(Abort::InnerLoop));
             }
         }
-        if self.too_long() {
-            Err(Stop::Abort(Abort::TooLong))
-        } else {
-            Ok(())
-        }
+        if self.too_long() { Err(Stop::Abort(Abort::TooLong)) } else { Ok(()) }
     }
 
     /// The portal returned these words.
@@ -675,11 +555,7 @@ impl Recorder {
     /// Completes the fragment.
     pub(crate) fn end(&mut self, end: TreeEnd) {
         let insts = (self.first, self.tree.insts.len() as u32);
-        self.tree.fragments.push(Fragment {
-            parent: self.parent,
-            insts,
-            end,
-        });
+        self.tree.fragments.push(Fragment { parent: self.parent, insts, end });
         self.ended = true;
     }
 

@@ -57,21 +57,11 @@ impl Replay {
     }
 
     /// Adds a step.
-    pub(crate) fn push(
-        &mut self,
-        node: Option<LogId>,
-        kind: StepKind,
-        words: impl Iterator<Item = Raw>,
-    ) {
+    pub(crate) fn push(&mut self, node: Option<LogId>, kind: StepKind, words: impl Iterator<Item = Raw>) {
         let start = self.words.len();
         self.words.extend(words);
         let len = (self.words.len() - start) as u32;
-        self.steps.push(Step {
-            node,
-            kind,
-            start: start as u32,
-            len,
-        });
+        self.steps.push(Step { node, kind, start: start as u32, len });
     }
 
     /// All words, for the collector.
@@ -82,12 +72,7 @@ impl Replay {
     /// The greens and reds of a merge point.
     pub(crate) fn merge(&self, index: usize) -> (Vec<u64>, Vec<Raw>) {
         match self.steps.get(index) {
-            Some(
-                step @ Step {
-                    kind: StepKind::Merge(greens),
-                    ..
-                },
-            ) => {
+            Some(step @ Step { kind: StepKind::Merge(greens), .. }) => {
                 let (greens, reds) = self.words_of(step).split_at(*greens as usize);
                 (greens.iter().map(|word| word.bits).collect(), reds.to_vec())
             }
@@ -121,12 +106,7 @@ impl Replay {
         self.since = 0;
         self.position += 1;
         match self.steps.get(self.position - 1) {
-            Some(
-                step @ Step {
-                    kind: StepKind::Words,
-                    ..
-                },
-            ) => self.words_of(step),
+            Some(step @ Step { kind: StepKind::Words, .. }) => self.words_of(step),
             other => panic!("a replay is out of step: an event was expected, not {other:?}"),
         }
     }
@@ -145,34 +125,19 @@ impl Replay {
 
     /// Whether the next node is an event: a portal call that was not looked into.
     pub(super) fn next_is_words(&self) -> bool {
-        matches!(
-            self.steps.get(self.position),
-            Some(Step {
-                kind: StepKind::Words,
-                ..
-            })
-        )
+        matches!(self.steps.get(self.position), Some(Step { kind: StepKind::Words, .. }))
     }
 
     /// Takes the nodes of a portal call that was entered and not completed.
     pub(super) fn take_enter(&mut self) -> Entered {
         let base = match self.steps.get(self.position) {
-            Some(Step {
-                kind: StepKind::Enter,
-                node,
-                ..
-            }) => *node,
+            Some(Step { kind: StepKind::Enter, node, .. }) => *node,
             other => panic!("a replay is out of step: a portal call was expected, not {other:?}"),
         };
         let ticks = std::mem::take(&mut self.since);
         self.position += 2;
         let (greens, reds) = self.merge(self.position - 1);
-        Entered {
-            base,
-            ticks,
-            greens,
-            reds,
-        }
+        Entered { base, ticks, greens, reds }
     }
 
     /// The last consumed node and the ticks since, when the replay is one that records afterwards.

@@ -10,15 +10,8 @@ use crate::word::{Type, Word};
 
 /// A word as calls take it: a float is passed as its pattern.
 pub(super) fn pattern<T: Word>(m: &mut Meta, word: Traced<T>) -> Raw {
-    let arg: Arg = if T::TYPE == Type::Float {
-        m.bits_of_float(word.arg())
-    } else {
-        word.arg()
-    };
-    Raw {
-        bits: word.val.to_bits(),
-        arg,
-    }
+    let arg: Arg = if T::TYPE == Type::Float { m.bits_of_float(word.arg()) } else { word.arg() };
+    Raw { bits: word.val.to_bits(), arg }
 }
 
 /// A pure function of words, called: what no operation of the trace computes. The parameters' names are locals of type `Traced`.

@@ -21,10 +21,7 @@ pub struct Raw {
 impl Raw {
     /// A constant word.
     pub fn constant(bits: u64) -> Raw {
-        Raw {
-            bits,
-            arg: Arg::Const(bits),
-        }
+        Raw { bits, arg: Arg::Const(bits) }
     }
 }
 
@@ -44,10 +41,7 @@ impl<'a, W: Copy> Reader<'a, W> {
     /// # Panics
     /// If there is none: the number of words is part of the type.
     pub fn next(&mut self) -> W {
-        let (first, rest) = self
-            .words
-            .split_first()
-            .expect("as many words as the type has");
+        let (first, rest) = self.words.split_first().expect("as many words as the type has");
         self.words = rest;
         *first
     }
@@ -88,11 +82,7 @@ impl<T: Word> Flat for T {
     #[inline]
     fn unflatten_twin(m: &mut Meta, words: &mut Reader<'_, Raw>, from_call: bool) -> Traced<T> {
         let word = words.next();
-        let arg = if from_call && T::TYPE == Type::Float {
-            m.float_of_bits(word)
-        } else {
-            word.arg
-        };
+        let arg = if from_call && T::TYPE == Type::Float { m.float_of_bits(word) } else { word.arg };
         Traced::new(T::from_bits(word.bits), arg)
     }
 }
@@ -106,11 +96,7 @@ impl Flat for () {
 }
 
 fn tag_is_set(m: &mut Meta, tag: Raw, from_call: bool) -> bool {
-    if from_call {
-        m.branch_on_word(tag)
-    } else {
-        tag.bits != 0
-    }
+    if from_call { m.branch_on_word(tag) } else { tag.bits != 0 }
 }
 
 const fn max(a: usize, b: usize) -> usize {

@@ -8,12 +8,7 @@ use crate::record::Meta;
 use crate::word::Word;
 
 /// Calls an elidable function of floats.
-pub(super) fn float_call(
-    m: &mut Meta,
-    callee: &'static Callee,
-    args: &[Traced<f64>],
-    val: f64,
-) -> Traced<f64> {
+pub(super) fn float_call(m: &mut Meta, callee: &'static Callee, args: &[Traced<f64>], val: f64) -> Traced<f64> {
     let words: Vec<Arg> = args.iter().map(|a| m.bits_of_float(a.arg())).collect();
     m.elidable_float(callee, &words, val)
 }

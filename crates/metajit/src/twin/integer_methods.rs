@@ -13,37 +13,17 @@ pub trait MoreIntTwin: Integer {
     /// The unsigned type of the same width.
     type Unsigned: Word;
     /// As in the standard library.
-    fn jit_twin_of_checked_div(
-        self,
-        op: u32,
-        m: &mut Meta,
-        b: Traced<Self>,
-    ) -> Option<Traced<Self>>;
+    fn jit_twin_of_checked_div(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Option<Traced<Self>>;
     /// As in the standard library.
-    fn jit_twin_of_checked_rem(
-        self,
-        op: u32,
-        m: &mut Meta,
-        b: Traced<Self>,
-    ) -> Option<Traced<Self>>;
+    fn jit_twin_of_checked_rem(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Option<Traced<Self>>;
     /// As in the standard library.
     fn jit_twin_of_checked_neg(self, op: u32, m: &mut Meta) -> Option<Traced<Self>>;
     /// As in the standard library.
     fn jit_twin_of_overflowing_neg(self, op: u32, m: &mut Meta) -> (Traced<Self>, Traced<bool>);
     /// As in the standard library.
-    fn jit_twin_of_checked_shl(
-        self,
-        op: u32,
-        m: &mut Meta,
-        by: Traced<u32>,
-    ) -> Option<Traced<Self>>;
+    fn jit_twin_of_checked_shl(self, op: u32, m: &mut Meta, by: Traced<u32>) -> Option<Traced<Self>>;
     /// As in the standard library.
-    fn jit_twin_of_checked_shr(
-        self,
-        op: u32,
-        m: &mut Meta,
-        by: Traced<u32>,
-    ) -> Option<Traced<Self>>;
+    fn jit_twin_of_checked_shr(self, op: u32, m: &mut Meta, by: Traced<u32>) -> Option<Traced<Self>>;
     /// As in the standard library.
     fn jit_twin_of_wrapping_div(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Traced<Self>;
     /// As in the standard library.
@@ -53,19 +33,9 @@ pub trait MoreIntTwin: Integer {
     /// As in the standard library.
     fn jit_twin_of_rem_euclid(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Traced<Self>;
     /// As in the standard library.
-    fn jit_twin_of_wrapping_div_euclid(
-        self,
-        op: u32,
-        m: &mut Meta,
-        b: Traced<Self>,
-    ) -> Traced<Self>;
+    fn jit_twin_of_wrapping_div_euclid(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Traced<Self>;
     /// As in the standard library.
-    fn jit_twin_of_wrapping_rem_euclid(
-        self,
-        op: u32,
-        m: &mut Meta,
-        b: Traced<Self>,
-    ) -> Traced<Self>;
+    fn jit_twin_of_wrapping_rem_euclid(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Traced<Self>;
     /// As in the standard library.
     fn jit_twin_of_saturating_mul(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Traced<Self>;
     /// As in the standard library.
@@ -87,23 +57,11 @@ pub trait MoreIntTwin: Integer {
     /// As in the standard library.
     fn jit_twin_of_wrapping_pow(self, op: u32, m: &mut Meta, power: Traced<u32>) -> Traced<Self>;
     /// As in the standard library.
-    fn jit_twin_of_checked_pow(
-        self,
-        op: u32,
-        m: &mut Meta,
-        power: Traced<u32>,
-    ) -> Option<Traced<Self>>;
+    fn jit_twin_of_checked_pow(self, op: u32, m: &mut Meta, power: Traced<u32>) -> Option<Traced<Self>>;
     /// As in the standard library.
-    fn jit_twin_of_abs_diff(self, op: u32, m: &mut Meta, b: Traced<Self>)
-    -> Traced<Self::Unsigned>;
+    fn jit_twin_of_abs_diff(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Traced<Self::Unsigned>;
     /// As in the standard library.
-    fn jit_twin_of_clamp(
-        self,
-        op: u32,
-        m: &mut Meta,
-        min: Traced<Self>,
-        max: Traced<Self>,
-    ) -> Traced<Self>;
+    fn jit_twin_of_clamp(self, op: u32, m: &mut Meta, min: Traced<Self>, max: Traced<Self>) -> Traced<Self>;
 }
 
 /// Branches on the divisor being -1, where it can be.

@@ -17,47 +17,17 @@ pub trait IntTwin: Integer {
     /// As in the standard library.
     fn jit_twin_of_wrapping_neg(self, op: u32, m: &mut Meta) -> Traced<Self>;
     /// As in the standard library.
-    fn jit_twin_of_checked_add(
-        self,
-        op: u32,
-        m: &mut Meta,
-        b: Traced<Self>,
-    ) -> Option<Traced<Self>>;
+    fn jit_twin_of_checked_add(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Option<Traced<Self>>;
     /// As in the standard library.
-    fn jit_twin_of_checked_sub(
-        self,
-        op: u32,
-        m: &mut Meta,
-        b: Traced<Self>,
-    ) -> Option<Traced<Self>>;
+    fn jit_twin_of_checked_sub(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Option<Traced<Self>>;
     /// As in the standard library.
-    fn jit_twin_of_checked_mul(
-        self,
-        op: u32,
-        m: &mut Meta,
-        b: Traced<Self>,
-    ) -> Option<Traced<Self>>;
+    fn jit_twin_of_checked_mul(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Option<Traced<Self>>;
     /// As in the standard library.
-    fn jit_twin_of_overflowing_add(
-        self,
-        op: u32,
-        m: &mut Meta,
-        b: Traced<Self>,
-    ) -> (Traced<Self>, Traced<bool>);
+    fn jit_twin_of_overflowing_add(self, op: u32, m: &mut Meta, b: Traced<Self>) -> (Traced<Self>, Traced<bool>);
     /// As in the standard library.
-    fn jit_twin_of_overflowing_sub(
-        self,
-        op: u32,
-        m: &mut Meta,
-        b: Traced<Self>,
-    ) -> (Traced<Self>, Traced<bool>);
+    fn jit_twin_of_overflowing_sub(self, op: u32, m: &mut Meta, b: Traced<Self>) -> (Traced<Self>, Traced<bool>);
     /// As in the standard library.
-    fn jit_twin_of_overflowing_mul(
-        self,
-        op: u32,
-        m: &mut Meta,
-        b: Traced<Self>,
-    ) -> (Traced<Self>, Traced<bool>);
+    fn jit_twin_of_overflowing_mul(self, op: u32, m: &mut Meta, b: Traced<Self>) -> (Traced<Self>, Traced<bool>);
     /// As in the standard library.
     fn jit_twin_of_saturating_add(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Traced<Self>;
     /// As in the standard library.
@@ -80,19 +50,9 @@ pub trait IntTwin: Integer {
     fn jit_twin_of_trailing_zeros(self, op: u32, m: &mut Meta) -> Traced<u32>;
 }
 
-fn checked<T: Integer>(
-    m: &mut Meta,
-    arith: Arith,
-    a: Traced<T>,
-    b: Traced<T>,
-    native: (T, bool),
-) -> Option<Traced<T>> {
+fn checked<T: Integer>(m: &mut Meta, arith: Arith, a: Traced<T>, b: Traced<T>, native: (T, bool)) -> Option<Traced<T>> {
     let overflow = overflows(m, arith, a, b, native.1);
-    if m.branch(overflow) {
-        None
-    } else {
-        Some(wrapping(m, arith, a, b, native.0))
-    }
+    if m.branch(overflow) { None } else { Some(wrapping(m, arith, a, b, native.0)) }
 }
 
 fn overflowing<T: Integer>(
@@ -107,12 +67,7 @@ fn overflowing<T: Integer>(
 }
 
 /// Left if `left`, else right: a branch, which the trace follows one way.
-pub(super) fn choose<T: Word>(
-    m: &mut Meta,
-    left: Traced<bool>,
-    a: Traced<T>,
-    b: Traced<T>,
-) -> Traced<T> {
+pub(super) fn choose<T: Word>(m: &mut Meta, left: Traced<bool>, a: Traced<T>, b: Traced<T>) -> Traced<T> {
     if m.branch(left) { a } else { b }
 }
 
@@ -216,21 +171,11 @@ macro_rules! int_twins {
 int_twins!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
 
 /// The bound that a saturating operation stops at: which one depends on the second operand's sign.
-fn saturated<T: Integer>(
-    m: &mut Meta,
-    b: Traced<T>,
-    native: T,
-    if_negative: T,
-    otherwise: T,
-) -> Traced<T> {
+fn saturated<T: Integer>(m: &mut Meta, b: Traced<T>, native: T, if_negative: T, otherwise: T) -> Traced<T> {
     debug_assert!(native == if_negative || native == otherwise);
     let zero = T::from_bits(0);
     let negative = m.lt(b, Traced::constant(zero));
-    if m.branch(negative) {
-        Traced::constant(if_negative)
-    } else {
-        Traced::constant(otherwise)
-    }
+    if m.branch(negative) { Traced::constant(if_negative) } else { Traced::constant(otherwise) }
 }
 
 fn zero_extended<T: Integer>(m: &mut Meta, a: Traced<T>) -> Arg {

@@ -56,11 +56,7 @@ impl<T: Word> Traced<T> {
     /// The operand that stands for it in the trace.
     #[inline(always)]
     pub fn arg(self) -> Arg {
-        if self.op == CONSTANT {
-            Arg::Const(self.val.to_bits())
-        } else {
-            Arg::Op(OpRef(self.op))
-        }
+        if self.op == CONSTANT { Arg::Const(self.val.to_bits()) } else { Arg::Op(OpRef(self.op)) }
     }
     /// The value that `arg` stands for.
     #[inline(always)]
@@ -73,18 +69,12 @@ impl<T: Word> Traced<T> {
     /// The same word seen as another type with the same bits.
     #[inline(always)]
     pub fn retype<U: Word>(self) -> Traced<U> {
-        Traced {
-            val: U::from_bits(self.val.to_bits()),
-            op: self.op,
-        }
+        Traced { val: U::from_bits(self.val.to_bits()), op: self.op }
     }
     /// The word without its type.
     #[inline(always)]
     pub fn raw(self) -> Raw {
-        Raw {
-            bits: self.val.to_bits(),
-            arg: self.arg(),
-        }
+        Raw { bits: self.val.to_bits(), arg: self.arg() }
     }
 }
 
@@ -125,9 +115,7 @@ macro_rules! tuples {
         }
     )* };
 }
-tuples!((A)(A, B)(A, B, C)(A, B, C, D)(A, B, C, D, E)(
-    A, B, C, D, E, F
-));
+tuples!((A)(A, B)(A, B, C)(A, B, C, D)(A, B, C, D, E)(A, B, C, D, E, F));
 
 /// What a `match` looks at: a traced word becomes a constant (a guard on its value), a structure stays as it is.
 pub trait Scrutinee {

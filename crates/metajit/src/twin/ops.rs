@@ -84,13 +84,7 @@ pub(super) enum Arith {
 }
 
 /// The wrapped result of `a op b`, as recorded.
-pub(super) fn wrapping<T: Integer>(
-    m: &mut Meta,
-    arith: Arith,
-    a: Traced<T>,
-    b: Traced<T>,
-    val: T,
-) -> Traced<T> {
+pub(super) fn wrapping<T: Integer>(m: &mut Meta, arith: Arith, a: Traced<T>, b: Traced<T>, val: T) -> Traced<T> {
     if a.op == b.op && a.op == super::CONSTANT {
         return Traced::constant(val);
     }
@@ -226,20 +220,12 @@ pub(super) fn guard_division<T: Integer>(m: &mut Meta, a: Traced<T>, b: Traced<T
     if !T::SIGNED {
         return false;
     }
-    let minus_one = m.pure_word(
-        Op::Eq,
-        &[b.arg(), Arg::Const(u64::MAX)],
-        b.val.to_bits() == u64::MAX,
-    );
+    let minus_one = m.pure_word(Op::Eq, &[b.arg(), Arg::Const(u64::MAX)], b.val.to_bits() == u64::MAX);
     if !m.branch(minus_one) {
         return false;
     }
     let least = (i64::MIN >> (64 - T::BITS)) as u64;
-    let is_least = m.pure_word(
-        Op::Eq,
-        &[a.arg(), Arg::Const(least)],
-        a.val.to_bits() == least,
-    );
+    let is_least = m.pure_word(Op::Eq, &[a.arg(), Arg::Const(least)], a.val.to_bits() == least);
     m.branch(is_least)
 }
 
@@ -343,10 +329,7 @@ other_casts!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
 
 impl Cast<char> for u8 {
     fn cast(_: &mut Meta, a: Traced<Self>) -> Traced<char> {
-        Traced {
-            val: a.val as char,
-            op: a.op,
-        }
+        Traced { val: a.val as char, op: a.op }
     }
 }
 impl Cast<f64> for f64 {
@@ -422,13 +405,7 @@ impl Meta {
     #[inline(never)]
     pub fn increment<T: Integer>(&mut self, a: Traced<T>) -> Traced<T> {
         let one = Traced::constant(T::truncate(1));
-        wrapping(
-            self,
-            Arith::Add,
-            a,
-            one,
-            T::truncate(a.val.to_bits().wrapping_add(1)),
-        )
+        wrapping(self, Arith::Add, a, one, T::truncate(a.val.to_bits().wrapping_add(1)))
     }
     /// `a & b`.
     #[inline(never)]
@@ -452,12 +429,7 @@ impl Meta {
     }
     /// `a << b`, panicking if the amount is too large and `checked`.
     #[inline(never)]
-    pub fn shl<T: Integer, U: Integer>(
-        &mut self,
-        a: Traced<T>,
-        b: Traced<U>,
-        checked: bool,
-    ) -> Traced<T> {
+    pub fn shl<T: Integer, U: Integer>(&mut self, a: Traced<T>, b: Traced<U>, checked: bool) -> Traced<T> {
         let amount = self.shift_amount::<T, U>(b, checked, "attempt to shift left with overflow");
         let native = T::truncate(a.val.to_bits() << (amount.bits & 63));
         if a.op == super::CONSTANT && amount.arg.as_const().is_some() {
@@ -469,19 +441,11 @@ impl Meta {
     }
     /// `a >> b`.
     #[inline(never)]
-    pub fn shr<T: Integer, U: Integer>(
-        &mut self,
-        a: Traced<T>,
-        b: Traced<U>,
-        checked: bool,
-    ) -> Traced<T> {
+    pub fn shr<T: Integer, U: Integer>(&mut self, a: Traced<T>, b: Traced<U>, checked: bool) -> Traced<T> {
         let amount = self.shift_amount::<T, U>(b, checked, "attempt to shift right with overflow");
         // The canonical word has its type's sign in all upper bits, so a 64-bit shift is right for every width.
         let (op, bits) = if T::SIGNED {
-            (
-                Op::Shr,
-                ((a.val.to_bits() as i64) >> (amount.bits & 63)) as u64,
-            )
+            (Op::Shr, ((a.val.to_bits() as i64) >> (amount.bits & 63)) as u64)
         } else {
             (Op::Ushr, a.val.to_bits() >> (amount.bits & 63))
         };
@@ -493,12 +457,7 @@ impl Meta {
         Traced::new(native, arg)
     }
     /// The shift amount as Rust takes it: in range, or masked, or a panic.
-    fn shift_amount<T: Integer, U: Integer>(
-        &mut self,
-        b: Traced<U>,
-        checked: bool,
-        message: &str,
-    ) -> super::Raw {
+    fn shift_amount<T: Integer, U: Integer>(&mut self, b: Traced<U>, checked: bool, message: &str) -> super::Raw {
         if checked {
             let too_far = b.val.to_bits() >= u64::from(T::BITS);
             let limit = Arg::Const(u64::from(T::BITS) - 1);
@@ -519,21 +478,13 @@ impl Meta {
     /// `a == b`.
     #[inline(never)]
     pub fn eq<T: Word + PartialEq>(&mut self, a: Traced<T>, b: Traced<T>) -> Traced<bool> {
-        let op = if T::TYPE == crate::word::Type::Float {
-            Op::Feq
-        } else {
-            Op::Eq
-        };
+        let op = if T::TYPE == crate::word::Type::Float { Op::Feq } else { Op::Eq };
         self.pure_word(op, &[a.arg(), b.arg()], a.val == b.val)
     }
     /// `a != b`.
     #[inline(never)]
     pub fn ne<T: Word + PartialEq>(&mut self, a: Traced<T>, b: Traced<T>) -> Traced<bool> {
-        let op = if T::TYPE == crate::word::Type::Float {
-            Op::Fne
-        } else {
-            Op::Ne
-        };
+        let op = if T::TYPE == crate::word::Type::Float { Op::Fne } else { Op::Ne };
         self.pure_word(op, &[a.arg(), b.arg()], a.val != b.val)
     }
     /// `a < b`.

@@ -25,10 +25,7 @@ fn window() -> (usize, usize, u64) {
 }
 
 /// The objects between two states of the allocation window; `None` if it was moved or there was a collection.
-fn objects_between(
-    (mut at, limit, collections): (usize, usize, u64),
-    after: (usize, usize, u64),
-) -> Option<Vec<u64>> {
+fn objects_between((mut at, limit, collections): (usize, usize, u64), after: (usize, usize, u64)) -> Option<Vec<u64>> {
     if at == 0 || (limit, collections) != (after.1, after.2) {
         return None;
     }
@@ -63,13 +60,8 @@ fn run(
     let shapes = parse_shapes(text, &bindings()).map_err(|error| error.to_string())?;
     let told = Cell::new(true);
     let mut engine = |context: *mut Context, valid: &Arc<AtomicU64>| {
-        let options = Options {
-            valid: Some(Arc::clone(valid)),
-            ..Options::new(quality)
-        };
-        let machine = compiler
-            .compile(code, &options)
-            .expect("what is well formed compiles");
+        let options = Options { valid: Some(Arc::clone(valid)), ..Options::new(quality) };
+        let machine = compiler.compile(code, &options).expect("what is well formed compiles");
         let before = window();
         // SAFETY: the context is valid, and the callees are those of `runs`.
         let result = unsafe { machine.entry()(context) };
@@ -92,20 +84,8 @@ pub(super) fn command(case: &mut Case) -> Result<String, String> {
     };
     let mut compiler = compiler();
     for line in &mut case.runs {
-        let quick = run(
-            &mut compiler,
-            &code,
-            &case.text,
-            &line.arguments,
-            Quality::Quick,
-        )?;
-        let full = run(
-            &mut compiler,
-            &code,
-            &case.text,
-            &line.arguments,
-            Quality::Full,
-        )?;
+        let quick = run(&mut compiler, &code, &case.text, &line.arguments, Quality::Quick)?;
+        let full = run(&mut compiler, &code, &case.text, &line.arguments, Quality::Full)?;
         line.actual = Some(match (quick, full) {
             (Some(quick), Some(full)) if quick == full => quick,
             // A collection came between, which happens only where the environment asks for stress.

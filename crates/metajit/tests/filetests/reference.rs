@@ -29,11 +29,7 @@ const CLASSES: &[(Class, &str, &str)] = &[
         "Compute their result from their operands alone; may be merged, moved and dropped.",
     ),
     (Class::Load, "Loads", "Read memory that may change."),
-    (
-        Class::ImmutableLoad,
-        "Immutable loads",
-        "Read memory that never changes while the object lives.",
-    ),
+    (Class::ImmutableLoad, "Immutable loads", "Read memory that never changes while the object lives."),
     (Class::Store, "Stores", "Write memory."),
     (Class::Alloc, "Allocation", "Makes an object."),
     (Class::Call, "Calls", "Run other code."),
@@ -42,11 +38,7 @@ const CLASSES: &[(Class, &str, &str)] = &[
         "Guards",
         "Leave through an exit when their condition does not hold. In a tree a guard names itself and its snapshot instead: `guard_true v0 -> g0 at n1+2`, which is log node 1 and 2 ticks.",
     ),
-    (
-        Class::Mark,
-        "Marks",
-        "Say something about the trace and do nothing.",
-    ),
+    (Class::Mark, "Marks", "Say something about the trace and do nothing."),
 ];
 
 const HEADER: &str = "\
@@ -148,9 +140,7 @@ fn grammar() -> String {
     let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
     let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
     let from = lines.skip_while(|line| !line.starts_with("**The grammar.**"));
-    let text: Vec<&str> = from
-        .take_while(|line| !line.starts_with("**Approach.**"))
-        .collect();
+    let text: Vec<&str> = from.take_while(|line| !line.starts_with("**Approach.**")).collect();
     text.join("\n").replacen("**The grammar.** ", "", 1)
 }
 
@@ -163,14 +153,8 @@ fn page() -> String {
         for &op in Op::ALL {
             let info = op.info();
             if info.class == *class {
-                let _ = writeln!(
-                    page,
-                    "| `{}` | {} | {} | `{}` |",
-                    info.name,
-                    signature(op),
-                    info.meaning,
-                    example(op)
-                );
+                let _ =
+                    writeln!(page, "| `{}` | {} | {} | `{}` |", info.name, signature(op), info.meaning, example(op));
             }
         }
     }
@@ -183,14 +167,10 @@ fn the_reference_page_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ir-reference.md");
     let page = page();
     if std::env::var_os("METAJIT_BLESS").is_some_and(|value| value == "1") {
-        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs"))
-            .expect("a directory for the page");
+        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs")).expect("a directory for the page");
         std::fs::write(path, page).expect("the page can be written");
         return;
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        committed == page,
-        "docs/ir-reference.md is out of date: run with METAJIT_BLESS=1"
-    );
+    assert!(committed == page, "docs/ir-reference.md is out of date: run with METAJIT_BLESS=1");
 }

@@ -119,18 +119,12 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, token: &str) -> Result<(), String> {
-        if self.eat(token) {
-            Ok(())
-        } else {
-            Err(format!("expected `{token}` at `{}`", self.rest))
-        }
+        if self.eat(token) { Ok(()) } else { Err(format!("expected `{token}` at `{}`", self.rest)) }
     }
 
     fn token(&mut self) -> &'a str {
         self.skip();
-        let end = self
-            .rest
-            .find(|c: char| !(c.is_alphanumeric() || "_-.".contains(c)));
+        let end = self.rest.find(|c: char| !(c.is_alphanumeric() || "_-.".contains(c)));
         let (token, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
         token
@@ -150,10 +144,7 @@ impl<'a> Parser<'a> {
     fn word(&mut self) -> Result<Word, String> {
         if self.eat("#") {
             let number = self.token();
-            return number
-                .parse()
-                .map(Word::Named)
-                .map_err(|_| format!("`#{number}`"));
+            return number.parse().map(Word::Named).map_err(|_| format!("`#{number}`"));
         }
         let token = self.token();
         if let Some(&shape) = self.shapes.get(token) {
@@ -170,24 +161,15 @@ impl<'a> Parser<'a> {
         } else {
             token.parse::<f64>().ok().map(f64::to_bits)
         };
-        let bits =
-            bits.ok_or_else(|| format!("expected an argument, found `{token}{}`", self.rest))?;
+        let bits = bits.ok_or_else(|| format!("expected an argument, found `{token}{}`", self.rest))?;
         let hex = digits.starts_with("0x");
-        Ok(Word::Bits(if hex && sign < 0 {
-            bits.wrapping_neg()
-        } else {
-            bits
-        }))
+        Ok(Word::Bits(if hex && sign < 0 { bits.wrapping_neg() } else { bits }))
     }
 
     fn object(&mut self, shape: &'static Shape) -> Result<Word, String> {
         let number = self.objects.len();
         self.objects.push(None);
-        let mut literal = Literal {
-            shape,
-            fields: Vec::new(),
-            items: Vec::new(),
-        };
+        let mut literal = Literal { shape, fields: Vec::new(), items: Vec::new() };
         self.expect("{")?;
         let mut first = true;
         while !self.eat("}") {
@@ -215,23 +197,16 @@ impl<'a> Parser<'a> {
 /// The words of a `run:` line, and the objects among them.
 fn arguments(text: &str, shapes: &Shapes<'_>) -> Result<(Vec<u64>, Vec<u64>), String> {
     let line = format!("{text}\n");
-    let mut parser = Parser {
-        rest: &line,
-        shapes,
-        objects: Vec::new(),
-    };
+    let mut parser = Parser { rest: &line, shapes, objects: Vec::new() };
     let words = parser.list("\n")?;
     let literals: Vec<Literal> = parser.objects.into_iter().flatten().collect();
-    let objects: Vec<u64> = literals
-        .iter()
-        .map(|literal| gc::alloc(literal.shape, literal.items.len()) as u64)
-        .collect();
+    let objects: Vec<u64> =
+        literals.iter().map(|literal| gc::alloc(literal.shape, literal.items.len()) as u64).collect();
     let bits = |word: &Word| match *word {
         Word::Bits(bits) => Ok(bits),
-        Word::Named(number) | Word::Object(number) => objects
-            .get(number)
-            .copied()
-            .ok_or_else(|| format!("there is no object #{number}")),
+        Word::Named(number) | Word::Object(number) => {
+            objects.get(number).copied().ok_or_else(|| format!("there is no object #{number}"))
+        }
     };
     for (literal, &object) in literals.iter().zip(&objects) {
         for (field, word) in &literal.fields {
@@ -298,9 +273,7 @@ impl Shown {
             // SAFETY: the object has so many items.
             let words: Vec<String> = unsafe {
                 let len = items.cast::<u64>().sub(1).read() as usize;
-                (0..len)
-                    .map(|index| self.word(load_item(items, array.kind, index), array.ty()))
-                    .collect()
+                (0..len).map(|index| self.word(load_item(items, array.kind, index), array.ty())).collect()
             };
             parts.push(format!("{}: [{}]", array.name, words.join(", ")));
         }
@@ -354,36 +327,22 @@ fn quiet_faults() {
 }
 
 /// Runs code with these arguments; the result as text.
-pub(super) fn run(
-    code: &Code,
-    shapes: &Shapes<'_>,
-    text: &str,
-    engine: Engine<'_>,
-) -> Result<String, String> {
+pub(super) fn run(code: &Code, shapes: &Shapes<'_>, text: &str, engine: Engine<'_>) -> Result<String, String> {
     let (words, objects) = gc::without_collection(|| arguments(text, shapes))?;
     // SAFETY: the objects' addresses stay where they are until the range is dropped.
     let _roots = unsafe { gc::RootRange::new(objects.as_ptr(), objects.len()) };
     let mut context = Context::default();
     context.slots[..words.len()].copy_from_slice(&words);
     let valid = Arc::new(AtomicU64::new(1));
-    let numbers = objects
-        .iter()
-        .enumerate()
-        .map(|(number, &object)| (object, number))
-        .collect();
-    let mut shown = Shown {
-        numbers,
-        hidden: Vec::new(),
-    };
+    let numbers = objects.iter().enumerate().map(|(number, &object)| (object, number)).collect();
+    let mut shown = Shown { numbers, hidden: Vec::new() };
     let before: Vec<String> = objects.iter().map(|&object| shown.object(object)).collect();
 
     let context_pointer = &raw mut context;
     CONTEXT.set(context_pointer);
     VALID.set(Arc::as_ptr(&valid));
     quiet_faults();
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        engine(context_pointer, &valid)
-    }));
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine(context_pointer, &valid)));
     let (result, made) = match outcome {
         Ok(outcome) => outcome,
         Err(payload) => {
@@ -402,16 +361,10 @@ pub(super) fn run(
         }
         PANICKED => "panicked".to_string(),
         exit => {
-            let slots = code
-                .exits
-                .get(exit as usize)
-                .ok_or_else(|| format!("exit x{exit}?"))?
-                .slots
-                .iter();
+            let slots = code.exits.get(exit as usize).ok_or_else(|| format!("exit x{exit}?"))?.slots.iter();
             let words = slots.zip(context.slots);
-            let words: Vec<String> = words
-                .map(|(&op, bits)| shown.word(bits, code.inst(op).result().unwrap_or(Type::Int)))
-                .collect();
+            let words: Vec<String> =
+                words.map(|(&op, bits)| shown.word(bits, code.inst(op).result().unwrap_or(Type::Int))).collect();
             format!("exit x{exit}({})", words.join(", "))
         }
     };

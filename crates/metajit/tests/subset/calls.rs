@@ -151,7 +151,11 @@ mod elsewhere {
 use elsewhere::{added, inner};
 #[jit]
 fn modules(a: i64, b: i64) -> i64 {
-    added(a, b) + elsewhere::added(b, a) * 3 + inner::shifted(a) + self::elsewhere::inner::shifted(b) + crate::calls::factorial(b & 3)
+    added(a, b)
+        + elsewhere::added(b, a) * 3
+        + inner::shifted(a)
+        + self::elsewhere::inner::shifted(b)
+        + crate::calls::factorial(b & 3)
 }
 
 #[jit]

@@ -31,7 +31,9 @@ fn less_by(a: i64, b: i64) -> Option<i64> {
 #[jit]
 fn while_let_and(a: i64, b: i64) -> i64 {
     let (mut rest, mut steps) = (a & 15, 0);
-    while let Some(next) = less_by(rest, 1) && next > (b & 3) {
+    while let Some(next) = less_by(rest, 1)
+        && next > (b & 3)
+    {
         rest = next;
         steps += 1;
     }
@@ -173,8 +175,19 @@ fn late_initialisation(a: i64, b: i64) -> i64 {
 #[jit]
 fn order_of_evaluation(a: i64, b: i64) -> i64 {
     let mut x = a;
-    let first = x + { x += b; x } * 10 + { x -= 1; x } * 100;
-    x += { x = 2; b };
+    let first = x
+        + {
+            x += b;
+            x
+        } * 10
+        + {
+            x -= 1;
+            x
+        } * 100;
+    x += {
+        x = 2;
+        b
+    };
     first + x
 }
 #[jit]
@@ -200,7 +213,10 @@ fn chained_conditions(a: i64, b: i64) -> i64 {
 }
 #[jit]
 fn let_chains(a: i64, b: i64) -> i64 {
-    if let Some(x) = less_by(a, b) && x > 2 && let Some(y) = less_by(x, 3) {
+    if let Some(x) = less_by(a, b)
+        && x > 2
+        && let Some(y) = less_by(x, 3)
+    {
         x * 10 + y
     } else {
         -1

@@ -61,17 +61,36 @@ binary! {
 #[jit]
 fn comparisons(a: i64, b: i64) -> i64 {
     let (x, y) = (float(a), float(b));
-    (x < y) as i64 + 2 * (x <= y) as i64 + 4 * (x > y) as i64 + 8 * (x >= y) as i64 + 16 * (x == y) as i64 + 32 * (x != y) as i64
+    (x < y) as i64
+        + 2 * (x <= y) as i64
+        + 4 * (x > y) as i64
+        + 8 * (x >= y) as i64
+        + 16 * (x == y) as i64
+        + 32 * (x != y) as i64
 }
 #[jit]
 fn branches(a: i64, b: i64) -> i64 {
     let (x, y) = (float(a), float(b));
-    if x < y { 1 } else if x > y { 2 } else if x == y { 3 } else if !(x <= 0.0) { 4 } else { 5 }
+    if x < y {
+        1
+    } else if x > y {
+        2
+    } else if x == y {
+        3
+    } else if !(x <= 0.0) {
+        4
+    } else {
+        5
+    }
 }
 #[jit]
 fn kinds(a: i64, b: i64) -> i64 {
     let (x, y) = (float(a), float(b));
-    x.is_nan() as i64 + 2 * x.is_infinite() as i64 + 4 * x.is_finite() as i64 + 8 * y.is_sign_negative() as i64 + 16 * y.is_sign_positive() as i64
+    x.is_nan() as i64
+        + 2 * x.is_infinite() as i64
+        + 4 * x.is_finite() as i64
+        + 8 * y.is_sign_negative() as i64
+        + 16 * y.is_sign_positive() as i64
 }
 #[jit]
 fn compound(a: i64, b: i64) -> i64 {
@@ -107,8 +126,20 @@ fn truth(a: i64, b: i64) -> i64 {
 #[jit]
 fn lazy(a: i64, b: i64) -> i64 {
     let mut evaluated = 0;
-    let both = { evaluated += 1; float(a) > 0.0 } && { evaluated += 10; float(b) > 0.0 };
-    let either = { evaluated += 100; float(a) < 1.0 } || { evaluated += 1000; float(b) < 1.0 };
+    let both = {
+        evaluated += 1;
+        float(a) > 0.0
+    } && {
+        evaluated += 10;
+        float(b) > 0.0
+    };
+    let either = {
+        evaluated += 100;
+        float(a) < 1.0
+    } || {
+        evaluated += 1000;
+        float(b) < 1.0
+    };
     evaluated * 4 + both as i64 * 2 + either as i64
 }
 #[jit]
@@ -121,14 +152,30 @@ fn constant_folding(a: i64, b: i64) -> i64 {
 fn letters(a: i64, b: i64) -> i64 {
     let (x, y) = ((a >> 52) as u8 as char, (b >> 52) as u8 as char);
     let mut result = 0;
-    if x.is_ascii_digit() { result += 1 }
-    if x.is_ascii_alphabetic() { result += 2 }
-    if x.is_ascii_uppercase() { result += 4 }
-    if x.is_ascii_lowercase() { result += 8 }
-    if x.is_ascii_alphanumeric() { result += 16 }
-    if x.is_ascii_whitespace() { result += 32 }
-    if x.is_ascii() { result += 64 }
-    if matches!(y, 'a'..='z' | '_') { result += 128 }
+    if x.is_ascii_digit() {
+        result += 1
+    }
+    if x.is_ascii_alphabetic() {
+        result += 2
+    }
+    if x.is_ascii_uppercase() {
+        result += 4
+    }
+    if x.is_ascii_lowercase() {
+        result += 8
+    }
+    if x.is_ascii_alphanumeric() {
+        result += 16
+    }
+    if x.is_ascii_whitespace() {
+        result += 32
+    }
+    if x.is_ascii() {
+        result += 64
+    }
+    if matches!(y, 'a'..='z' | '_') {
+        result += 128
+    }
     result + y.to_ascii_uppercase() as i64 * 1000 + y.to_ascii_lowercase() as i64 * 100_000
 }
 

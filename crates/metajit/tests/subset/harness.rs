@@ -1,7 +1,7 @@
 //! Runs a table of functions plain and compiled, and compares.
 
-use metajit::gc::Root;
 use metajit::driver::{Driver, Parameters, has_code, set_parameters, statistics, why_not_compiled};
+use metajit::gc::Root;
 use metajit::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
@@ -73,8 +73,32 @@ const MODES: [&str; 6] = [
 
 /// Bits that tell apart what is easily confused.
 pub(crate) const INTERESTING: [i64; 26] = [
-    0, 1, -1, 2, -2, 3, 7, 8, 31, 63, 64, -64, 100, 127, 128, -128, -129, 255, 256, 32767, -32769, 65536,
-    i32::MAX as i64, i32::MIN as i64 - 1, i64::MAX, i64::MIN,
+    0,
+    1,
+    -1,
+    2,
+    -2,
+    3,
+    7,
+    8,
+    31,
+    63,
+    64,
+    -64,
+    100,
+    127,
+    128,
+    -128,
+    -129,
+    255,
+    256,
+    32767,
+    -32769,
+    65536,
+    i32::MAX as i64,
+    i32::MIN as i64 - 1,
+    i64::MAX,
+    i64::MIN,
 ];
 
 /// Small numbers, for functions that count.
@@ -82,8 +106,28 @@ pub(crate) const SMALL: [i64; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -1, -2, -
 
 /// Floats of all kinds, as bits.
 pub(crate) const FLOATS: [f64; 22] = [
-    0.0, -0.0, 1.0, -1.0, 0.5, 1.5, -2.5, 2.0, 3.0, 1e-300, 1e300, -1e300, 127.9, 128.1, -129.5, 2147483648.5, 4294967296.0,
-    9.3e18, 1.9e19, f64::NAN, f64::INFINITY, f64::NEG_INFINITY,
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    1.5,
+    -2.5,
+    2.0,
+    3.0,
+    1e-300,
+    1e300,
+    -1e300,
+    127.9,
+    128.1,
+    -129.5,
+    2147483648.5,
+    4294967296.0,
+    9.3e18,
+    1.9e19,
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
 ];
 
 /// The bits of [`FLOATS`].
@@ -151,14 +195,17 @@ fn check_inputs(suite: Suite, which: i64, pairs: &[(i64, i64)]) -> Result<(), St
         inputs.get().set_items(2 * index as i64, a);
         inputs.get().set_items(2 * index as i64 + 1, b);
     }
-    let run = catch_unwind(AssertUnwindSafe(|| (suite.run)(which, inputs.get(), outputs.get()))).map_err(|payload| message(&*payload));
+    let run = catch_unwind(AssertUnwindSafe(|| (suite.run)(which, inputs.get(), outputs.get())))
+        .map_err(|payload| message(&*payload));
     let mut expected = Ok(pairs.len() as i64);
     for (index, &(a, b)) in pairs.iter().enumerate() {
         match catch_unwind(|| (suite.plain)(which, a, b)) {
             Ok(plain) => {
                 let compiled = outputs.get().items(index as i64);
                 if compiled != plain {
-                    return Err(format!("{name}({a}, {b}) is {plain}, but {compiled} when compiled (input {index}; the run: {run:?})"));
+                    return Err(format!(
+                        "{name}({a}, {b}) is {plain}, but {compiled} when compiled (input {index}; the run: {run:?})"
+                    ));
                 }
             }
             Err(payload) => {
@@ -182,12 +229,15 @@ const PANICS: usize = 3;
 
 fn check_mode(suite: Suite, pairs: &[(i64, i64)], mode: &str) -> Result<(), String> {
     let mut parameters = Parameters::default();
-    parameters.set("threshold=2,function_threshold=1000000,trace_eagerness=1,compile_patience=0").expect("known parameters");
+    parameters
+        .set("threshold=2,function_threshold=1000000,trace_eagerness=1,compile_patience=0")
+        .expect("known parameters");
     parameters.set(mode).expect("known parameters");
     set_parameters(parameters);
     let mut failures = Vec::new();
     for which in 0..suite.names.len() as i64 {
-        let (good, bad): (Vec<_>, Vec<_>) = pairs.iter().partition(|&&(a, b)| catch_unwind(|| (suite.plain)(which, a, b)).is_ok());
+        let (good, bad): (Vec<_>, Vec<_>) =
+            pairs.iter().partition(|&&(a, b)| catch_unwind(|| (suite.plain)(which, a, b)).is_ok());
         let mut outcome = check_inputs(suite, which, &good);
         for &panics in bad.iter().take(PANICS) {
             let mut inputs = good[..good.len().min(20)].to_vec();

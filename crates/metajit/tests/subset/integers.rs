@@ -303,9 +303,13 @@ mod conversions {
     fn characters(a: i64, b: i64) -> i64 {
         let letter = char::from(a as u8);
         let other = (b as u8) as char;
-        if letter == 'a' || letter == '\u{7f}' { 1 }
-        else if letter < other { letter as i64 }
-        else { (other as u32 as i64) * 2 }
+        if letter == 'a' || letter == '\u{7f}' {
+            1
+        } else if letter < other {
+            letter as i64
+        } else {
+            (other as u32 as i64) * 2
+        }
     }
     #[jit]
     fn checked_characters(a: i64, b: i64) -> i64 {

@@ -74,7 +74,11 @@ fn chains(a: i64, b: i64) -> i64 {
 fn identity(a: i64, b: i64) -> i64 {
     let (x, y) = (cell(a, Cell::null()), cell(b, Cell::null()));
     let z = if a > b { x } else { y };
-    (x == y) as i64 + 2 * (x == z) as i64 + 4 * (y != z) as i64 + 8 * (z.next() == Cell::null()) as i64 + 16 * (z.bits() == x.bits()) as i64
+    (x == y) as i64
+        + 2 * (x == z) as i64
+        + 4 * (y != z) as i64
+        + 8 * (z.next() == Cell::null()) as i64
+        + 16 * (z.bits() == x.bits()) as i64
 }
 #[jit]
 fn aliasing(a: i64, b: i64) -> i64 {
@@ -165,7 +169,8 @@ fn negative_lengths(a: i64, b: i64) -> i64 {
 #[jit]
 fn shapes(a: i64, b: i64) -> i64 {
     // SAFETY: both shapes begin with the kind.
-    let common = unsafe { Common::from_bits(if a > b { cell(a, Cell::null()).bits() } else { Common::alloc(b as u8).bits() }) };
+    let common =
+        unsafe { Common::from_bits(if a > b { cell(a, Cell::null()).bits() } else { Common::alloc(b as u8).bits() }) };
     // SAFETY: the bits of a handle.
     let maybe = unsafe { Cell::from_bits(common.bits()) };
     if maybe.is_shape() { maybe.count() as i64 } else { common.kind() as i64 * 100 + common.is_shape() as i64 }

@@ -75,7 +75,13 @@ fn nested_options(a: i64, b: i64) -> i64 {
 }
 #[jit]
 fn deep(a: i64, b: i64) -> i64 {
-    let value: Result<Option<(i64, bool)>, i64> = if a < 0 { Err(a) } else if b < 0 { Ok(None) } else { Ok(Some((a, b > 3))) };
+    let value: Result<Option<(i64, bool)>, i64> = if a < 0 {
+        Err(a)
+    } else if b < 0 {
+        Ok(None)
+    } else {
+        Ok(Some((a, b > 3)))
+    };
     match value {
         Ok(Some((0, _))) => 1,
         Ok(Some((x, true))) => x * 2,
@@ -164,7 +170,14 @@ fn matches_macro(a: i64, b: i64) -> i64 {
 }
 #[jit]
 fn match_as_operand(a: i64, b: i64) -> i64 {
-    10 * match a { 1 => 2, 2 => 1, _ => 3 } + (match maybe(a, b) { Some(x) => x, None => 0 }) * 2
+    10 * match a {
+        1 => 2,
+        2 => 1,
+        _ => 3,
+    } + (match maybe(a, b) {
+        Some(x) => x,
+        None => 0,
+    }) * 2
 }
 #[jit]
 fn if_let_else(a: i64, b: i64) -> i64 {
@@ -203,7 +216,7 @@ fn floats(a: i64, b: i64) -> i64 {
 fn array_free_alternatives(a: i64, b: i64) -> i64 {
     match (maybe(a, 2), b) {
         (None | Some(_), 0) => 1,
-        (Some(x) , 1 | 2) => x,
+        (Some(x), 1 | 2) => x,
         (None, y) | (Some(_), y) => y * 2,
     }
 }

@@ -80,12 +80,7 @@ pub fn analyze(method: &MethodDef, assumptions: &Assumptions) -> Analysis {
         returns: false,
     });
     let mut analyzer = Analyzer {
-        result: Analysis {
-            scopes,
-            variables: Vec::new(),
-            needs_home: false,
-            block_returns: false,
-        },
+        result: Analysis { scopes, variables: Vec::new(), needs_home: false, block_returns: false },
         assumptions,
     };
     if let Some(body) = &method.body {
@@ -110,10 +105,7 @@ impl Analysis {
     pub fn find(&self, name: &str, scope: ScopeId) -> Option<(VariableId, ScopeId)> {
         let mut at = Some(scope);
         while let Some(id) = at {
-            let found = self.scopes[id]
-                .variables
-                .iter()
-                .find(|variable| *self.variables[**variable].name == *name);
+            let found = self.scopes[id].variables.iter().find(|variable| *self.variables[**variable].name == *name);
             if let Some(variable) = found {
                 return Some((*variable, id));
             }
@@ -167,8 +159,7 @@ impl Analyzer<'_> {
 
     fn variable(&mut self, scope: ScopeId, name: &str, assigned: bool) {
         if let Some((variable, home)) = self.result.find(name, scope) {
-            let same_function =
-                self.result.scopes[home].function == self.result.scopes[scope].function;
+            let same_function = self.result.scopes[home].function == self.result.scopes[scope].function;
             let variable = &mut self.result.variables[variable];
             variable.captured |= !same_function;
             variable.shared |= same_function && home != scope;

@@ -119,11 +119,7 @@ pub fn compile_method(method: &MethodDef, context: &MethodContext) -> Generated<
 ///
 /// # Errors
 /// As [`compile_method`]: if the generic version is too large where the other was not.
-pub fn compile_generic(
-    method: &MethodDef,
-    context: &MethodContext,
-    scope: ScopeId,
-) -> Generated<Compiled> {
+pub fn compile_generic(method: &MethodDef, context: &MethodContext, scope: ScopeId) -> Generated<Compiled> {
     let analysis = analyze(method, &context.assumptions);
     match find_block(method, scope) {
         None => Codegen::new(method, context, &analysis, 0, true, &[]).method(),
@@ -140,19 +136,13 @@ pub(super) fn generic_block(
 ) -> Generated<Compiled> {
     let scope = block.id + 1;
     let first = Codegen::new(method, context, analysis, scope, true, &[]).block(block)?;
-    let imported: Vec<VariableId> = first
-        .cells
-        .into_iter()
-        .filter(|variable| !declared_within(analysis, *variable, scope))
-        .collect();
+    let imported: Vec<VariableId> =
+        first.cells.into_iter().filter(|variable| !declared_within(analysis, *variable, scope)).collect();
     Codegen::new(method, context, analysis, scope, true, &imported).block(block)
 }
 
 fn declared_within(analysis: &Analysis, variable: VariableId, scope: ScopeId) -> bool {
-    let mut at = analysis
-        .scopes
-        .iter()
-        .position(|candidate| candidate.variables.contains(&variable));
+    let mut at = analysis.scopes.iter().position(|candidate| candidate.variables.contains(&variable));
     while let Some(id) = at {
         if id == scope {
             return true;
@@ -164,24 +154,17 @@ fn declared_within(analysis: &Analysis, variable: VariableId, scope: ScopeId) ->
 
 fn find_block(method: &MethodDef, scope: ScopeId) -> Option<Rc<BlockDef>> {
     fn in_body(body: &Body, id: usize) -> Option<Rc<BlockDef>> {
-        body.statements
-            .iter()
-            .find_map(|statement| match statement {
-                Statement::Expression(value) | Statement::Return(value, _) => {
-                    in_expression(value, id)
-                }
-            })
+        body.statements.iter().find_map(|statement| match statement {
+            Statement::Expression(value) | Statement::Return(value, _) => in_expression(value, id),
+        })
     }
     fn in_expression(expression: &Expression, id: usize) -> Option<Rc<BlockDef>> {
         match expression {
             Expression::Block(block) if block.id == id => Some(block.clone()),
             Expression::Block(block) => in_body(&block.body, id),
             Expression::Assignment(_, value) => in_expression(value, id),
-            Expression::Send(send) => in_expression(&send.receiver, id).or_else(|| {
-                send.arguments
-                    .iter()
-                    .find_map(|argument| in_expression(argument, id))
-            }),
+            Expression::Send(send) => in_expression(&send.receiver, id)
+                .or_else(|| send.arguments.iter().find_map(|argument| in_expression(argument, id))),
             Expression::Literal(_) | Expression::Variable(..) | Expression::Super(_) => None,
         }
     }
@@ -201,11 +184,7 @@ fn special_value(name: &str) -> Option<value::Value> {
 fn recognize_trivial(method: &MethodDef, context: &MethodContext, compiled: &mut Compiled) {
     let Some(body) = &method.body else { return };
     let field = |name: &str| {
-        let hidden = method
-            .arguments
-            .iter()
-            .chain(&body.locals)
-            .any(|local| &**local == name);
+        let hidden = method.arguments.iter().chain(&body.locals).any(|local| &**local == name);
         if hidden {
             return None;
         }
@@ -217,21 +196,13 @@ fn recognize_trivial(method: &MethodDef, context: &MethodContext, compiled: &mut
             if &**name == "self" {
                 compiled.kind = kind::SELF;
             } else if let Some(special) = special_value(name)
-                && !method
-                    .arguments
-                    .iter()
-                    .chain(&body.locals)
-                    .any(|local| local == name)
+                && !method.arguments.iter().chain(&body.locals).any(|local| local == name)
                 && !context.fields.contains(name)
             {
                 compiled.kind = kind::CONSTANT;
                 compiled.constants = vec![Constant::Special(special)];
             } else if let Some(index) = field(name) {
-                compiled.kind = if context.class_side {
-                    kind::CLASS_GETTER
-                } else {
-                    kind::GETTER
-                };
+                compiled.kind = if context.class_side { kind::CLASS_GETTER } else { kind::GETTER };
                 compiled.field = index;
             }
         }
@@ -239,10 +210,7 @@ fn recognize_trivial(method: &MethodDef, context: &MethodContext, compiled: &mut
             compiled.kind = kind::CONSTANT;
             compiled.constants = vec![Constant::Literal(literal.clone())];
         }
-        [
-            Statement::Expression(Expression::Assignment(targets, value)),
-            rest @ ..,
-        ] => {
+        [Statement::Expression(Expression::Assignment(targets, value)), rest @ ..] => {
             let returns_self = match rest {
                 [] => true,
                 [Statement::Return(Expression::Variable(name, _), _)] => &**name == "self",
@@ -336,11 +304,7 @@ impl<'a> Codegen<'a> {
 
     fn method(mut self) -> Generated<Compiled> {
         self.enter_function(&self.method.arguments.clone());
-        let has_home = if self.generic {
-            self.analysis.block_returns
-        } else {
-            self.analysis.needs_home
-        };
+        let has_home = if self.generic { self.analysis.block_returns } else { self.analysis.needs_home };
         if has_home {
             let slot = self.slot(SlotKey::Home, 1);
             self.emit(bc::NEW_HOME, 0, slot, 0);
@@ -350,16 +314,7 @@ impl<'a> Codegen<'a> {
         if let Some(body) = &self.method.body
             && !self.statements(0, body, false)?
         {
-            self.emit(
-                if has_home {
-                    bc::RETURN_SELF_HOME
-                } else {
-                    bc::RETURN_SELF
-                },
-                0,
-                0,
-                0,
-            );
+            self.emit(if has_home { bc::RETURN_SELF_HOME } else { bc::RETURN_SELF }, 0, 0, 0);
         }
         self.finish()
     }
@@ -401,26 +356,17 @@ impl<'a> Codegen<'a> {
             (self.fallbacks.len(), LIMIT, "too many control structures"),
             (arguments, u8::MAX as usize - 1, "too many arguments"),
         ];
-        let exceeded = checks
-            .iter()
-            .find(|(count, limit, _)| count > limit)
-            .map(|check| check.2);
+        let exceeded = checks.iter().find(|(count, limit, _)| count > limit).map(|check| check.2);
         if let Some(reason) = self.overflow.or(exceeded) {
             return Err(SyntaxError {
                 pos: self.method.pos,
-                message: format!(
-                    "the method {} has {reason}: split it into several",
-                    self.method.selector
-                ),
+                message: format!("the method {} has {reason}: split it into several", self.method.selector),
             });
         }
         improve(&mut self.code);
         let is_block = self.root != 0;
-        let home_slot = if is_block {
-            self.slots[&SlotKey::Block]
-        } else {
-            self.slots.get(&SlotKey::Home).copied().unwrap_or(0)
-        };
+        let home_slot =
+            if is_block { self.slots[&SlotKey::Block] } else { self.slots.get(&SlotKey::Home).copied().unwrap_or(0) };
         Ok(Compiled {
             signature: self.method.selector.clone(),
             scope: self.root,
@@ -436,11 +382,7 @@ impl<'a> Codegen<'a> {
             home_slot,
             body_begin: self.body_begin,
             lines: self.lines,
-            fallbacks: if self.generic {
-                self.fallbacks
-            } else {
-                Vec::new()
-            },
+            fallbacks: if self.generic { self.fallbacks } else { Vec::new() },
             slots: self.slots,
             cells: self.cells,
             imported: self.given_cells.to_vec(),
@@ -511,11 +453,8 @@ impl<'a> Codegen<'a> {
         if let Some(index) = self.names.get(&(is_global, name.clone())) {
             return *index;
         }
-        let index = self.constant(if is_global {
-            Constant::Global(name.clone())
-        } else {
-            Constant::Selector(name.clone())
-        });
+        let index =
+            self.constant(if is_global { Constant::Global(name.clone()) } else { Constant::Selector(name.clone()) });
         self.names.insert((is_global, name.clone()), index);
         index
     }
@@ -547,9 +486,7 @@ impl<'a> Codegen<'a> {
     pub(super) fn enter_scope(&mut self, id: ScopeId) {
         let scope = &self.analysis.scopes[id];
         if scope.captured > 0 {
-            let outer = scope
-                .parent
-                .map_or(0, |_| if id == 0 { 0 } else { self.outer_context(id) });
+            let outer = scope.parent.map_or(0, |_| if id == 0 { 0 } else { self.outer_context(id) });
             let slot = self.slot(SlotKey::Context(id), 1);
             if scope.captured > LIMIT || outer > LIMIT {
                 self.overflow = Some("too many variables");
@@ -568,11 +505,7 @@ impl<'a> Codegen<'a> {
             } else if self.is_cell(*variable) {
                 let slot = self.slot(SlotKey::Variable(*variable), 1);
                 self.cells.push(*variable);
-                let op = if is_argument && id == self.root {
-                    bc::BOX_LOCAL
-                } else {
-                    bc::NEW_CELL
-                };
+                let op = if is_argument && id == self.root { bc::BOX_LOCAL } else { bc::NEW_CELL };
                 self.emit(op, 0, slot, 0);
             } else if !is_argument {
                 let slot = self.slot(SlotKey::Variable(*variable), 1);
@@ -684,11 +617,7 @@ impl<'a> Codegen<'a> {
             let slot = self.foreign_cell(variable);
             self.emit(bc::PUSH_CELL, 0, slot, 0);
         } else {
-            let op = if self.is_cell(variable) {
-                bc::PUSH_CELL
-            } else {
-                bc::PUSH_LOCAL
-            };
+            let op = if self.is_cell(variable) { bc::PUSH_CELL } else { bc::PUSH_LOCAL };
             let slot = self.slot(SlotKey::Variable(variable), 1);
             self.emit(op, 0, slot, 0);
         }
@@ -704,11 +633,7 @@ impl<'a> Codegen<'a> {
             let slot = self.foreign_cell(variable);
             self.emit(bc::STORE_CELL, 0, slot, 0);
         } else {
-            let op = if self.is_cell(variable) {
-                bc::STORE_CELL
-            } else {
-                bc::STORE_LOCAL
-            };
+            let op = if self.is_cell(variable) { bc::STORE_CELL } else { bc::STORE_LOCAL };
             let slot = self.slot(SlotKey::Variable(variable), 1);
             self.emit(op, 0, slot, 0);
         }
@@ -722,11 +647,7 @@ impl<'a> Codegen<'a> {
         } else if let Some((variable, home)) = self.analysis.find(name, scope) {
             self.load_variable(variable, home, scope);
         } else if let Some(index) = self.field(name) {
-            let op = if self.context.class_side {
-                bc::PUSH_CLASS_FIELD
-            } else {
-                bc::PUSH_FIELD
-            };
+            let op = if self.context.class_side { bc::PUSH_CLASS_FIELD } else { bc::PUSH_FIELD };
             self.emit(op, 0, index, 0);
             self.push(1);
         } else {
@@ -743,28 +664,18 @@ impl<'a> Codegen<'a> {
     }
 
     fn field(&self, name: &str) -> Option<usize> {
-        self.context
-            .fields
-            .iter()
-            .rposition(|field| &**field == name)
+        self.context.fields.iter().rposition(|field| &**field == name)
     }
 
     fn store(&mut self, name: &Rc<str>, scope: ScopeId, pos: Pos) -> Generated<()> {
         if let Some((variable, home)) = self.analysis.find(name, scope) {
             self.store_variable(variable, home, scope);
         } else if let Some(index) = self.field(name) {
-            let op = if self.context.class_side {
-                bc::STORE_CLASS_FIELD
-            } else {
-                bc::STORE_FIELD
-            };
+            let op = if self.context.class_side { bc::STORE_CLASS_FIELD } else { bc::STORE_FIELD };
             self.emit(op, 0, index, 0);
             self.pop(1);
         } else {
-            return Err(SyntaxError {
-                pos,
-                message: format!("there is no variable or field '{name}' to assign to"),
-            });
+            return Err(SyntaxError { pos, message: format!("there is no variable or field '{name}' to assign to") });
         }
         Ok(())
     }
@@ -772,12 +683,7 @@ impl<'a> Codegen<'a> {
     // Statements and expressions.
 
     /// Whether control can't go on after the statements. Their value is the last expression's.
-    pub(super) fn statements(
-        &mut self,
-        scope: ScopeId,
-        body: &Body,
-        want: bool,
-    ) -> Generated<bool> {
+    pub(super) fn statements(&mut self, scope: ScopeId, body: &Body, want: bool) -> Generated<bool> {
         let Some((last, before)) = body.statements.split_last() else {
             if want {
                 self.special(value::NIL);
@@ -809,16 +715,7 @@ impl<'a> Codegen<'a> {
         let is_self = matches!(value, Expression::Variable(name, _) if &**name == "self")
             || matches!(value, Expression::Super(_));
         if is_self && self.root == 0 {
-            self.emit(
-                if has_home {
-                    bc::RETURN_SELF_HOME
-                } else {
-                    bc::RETURN_SELF
-                },
-                0,
-                0,
-                0,
-            );
+            self.emit(if has_home { bc::RETURN_SELF_HOME } else { bc::RETURN_SELF }, 0, 0, 0);
             return Ok(());
         }
         self.expression(scope, value, true)?;
@@ -836,12 +733,7 @@ impl<'a> Codegen<'a> {
     }
 
     /// Computes an expression; its value is pushed if wanted.
-    pub(super) fn expression(
-        &mut self,
-        scope: ScopeId,
-        expression: &Expression,
-        want: bool,
-    ) -> Generated<()> {
+    pub(super) fn expression(&mut self, scope: ScopeId, expression: &Expression, want: bool) -> Generated<()> {
         match expression {
             Expression::Literal(literal) => {
                 if want {
@@ -906,8 +798,7 @@ impl<'a> Codegen<'a> {
     /// Makes a block object.
     fn real_block(&mut self, scope: ScopeId, block: &Rc<BlockDef>) -> Generated<()> {
         let id = block.id + 1;
-        let compiled =
-            Codegen::new(self.method, self.context, self.analysis, id, false, &[]).block(block)?;
+        let compiled = Codegen::new(self.method, self.context, self.analysis, id, false, &[]).block(block)?;
         let context = self.innermost_context(scope);
         let index = self.constant(Constant::Block(Box::new(compiled)));
         let returns = self.analysis.scopes[id].returns as usize;
@@ -931,12 +822,7 @@ impl<'a> Codegen<'a> {
         if index > LIMIT || imported.len() > LIMIT {
             self.overflow = Some("too many literals");
         }
-        self.emit(
-            bc::PUSH_BLOCK_CELLS,
-            returns,
-            context,
-            index | imported.len() << 16,
-        );
+        self.emit(bc::PUSH_BLOCK_CELLS, returns, context, index | imported.len() << 16);
         self.pop(imported.len());
         self.push(1);
         Ok(())
@@ -994,9 +880,7 @@ impl<'a> Codegen<'a> {
         };
         self.expression(scope, &send.receiver, true)?;
         let immediate = match (op, send.arguments.first()) {
-            (bc::ADD | bc::SUB, Some(Expression::Literal(Literal::Integer(integer)))) => {
-                integer.to_i16()
-            }
+            (bc::ADD | bc::SUB, Some(Expression::Literal(Literal::Integer(integer)))) => integer.to_i16(),
             _ => None,
         };
         if immediate.is_none() {
@@ -1008,11 +892,7 @@ impl<'a> Codegen<'a> {
         let site = self.site();
         let selector = self.selector(&send.selector);
         if let Some(integer) = immediate {
-            let op = if op == bc::ADD {
-                bc::ADD_INT
-            } else {
-                bc::SUB_INT
-            };
+            let op = if op == bc::ADD { bc::ADD_INT } else { bc::SUB_INT };
             // The generic path pushes the integer.
             self.push(1);
             self.pop(1);

@@ -58,32 +58,12 @@ pub const STRUCTURES: usize = Structure::TimesRepeat as usize + 1;
 const TABLE: &[(&str, Structure, bool, &[Option<usize>])] = &[
     ("ifTrue:", Structure::IfTrue, false, &[Some(0)]),
     ("ifFalse:", Structure::IfFalse, false, &[Some(0)]),
-    (
-        "ifTrue:ifFalse:",
-        Structure::IfTrueIfFalse,
-        false,
-        &[Some(0), Some(0)],
-    ),
-    (
-        "ifFalse:ifTrue:",
-        Structure::IfFalseIfTrue,
-        false,
-        &[Some(0), Some(0)],
-    ),
+    ("ifTrue:ifFalse:", Structure::IfTrueIfFalse, false, &[Some(0), Some(0)]),
+    ("ifFalse:ifTrue:", Structure::IfFalseIfTrue, false, &[Some(0), Some(0)]),
     ("ifNil:", Structure::IfNil, false, &[Some(0)]),
     ("ifNotNil:", Structure::IfNotNil, false, &[Some(0)]),
-    (
-        "ifNil:ifNotNil:",
-        Structure::IfNilIfNotNil,
-        false,
-        &[Some(0), Some(0)],
-    ),
-    (
-        "ifNotNil:ifNil:",
-        Structure::IfNotNilIfNil,
-        false,
-        &[Some(0), Some(0)],
-    ),
+    ("ifNil:ifNotNil:", Structure::IfNilIfNotNil, false, &[Some(0), Some(0)]),
+    ("ifNotNil:ifNil:", Structure::IfNotNilIfNil, false, &[Some(0), Some(0)]),
     ("and:", Structure::And, false, &[Some(0)]),
     ("or:", Structure::Or, false, &[Some(0)]),
     ("&&", Structure::AndOperator, false, &[Some(0)]),
@@ -92,18 +72,8 @@ const TABLE: &[(&str, Structure, bool, &[Option<usize>])] = &[
     ("whileFalse:", Structure::WhileFalse, true, &[Some(0)]),
     ("to:do:", Structure::ToDo, false, &[None, Some(1)]),
     ("downTo:do:", Structure::DownToDo, false, &[None, Some(1)]),
-    (
-        "to:by:do:",
-        Structure::ToByDo,
-        false,
-        &[None, None, Some(1)],
-    ),
-    (
-        "downTo:by:do:",
-        Structure::DownToByDo,
-        false,
-        &[None, None, Some(1)],
-    ),
+    ("to:by:do:", Structure::ToByDo, false, &[None, None, Some(1)]),
+    ("downTo:by:do:", Structure::DownToByDo, false, &[None, None, Some(1)]),
     ("timesRepeat:", Structure::TimesRepeat, false, &[Some(0)]),
 ];
 
@@ -142,19 +112,14 @@ pub fn structure(send: &Send, assumptions: &Assumptions) -> Option<Structure> {
     if matches!(send.receiver, Expression::Super(_)) {
         return None;
     }
-    let (_, structure, block_receiver, shape) = TABLE
-        .iter()
-        .find(|(selector, ..)| **selector == *send.selector)?;
+    let (_, structure, block_receiver, shape) = TABLE.iter().find(|(selector, ..)| **selector == *send.selector)?;
     let fits = assumptions.structures[*structure as usize]
         && shape.len() == send.arguments.len()
         && (!block_receiver || literal_block(&send.receiver, 0).is_some())
-        && shape
-            .iter()
-            .zip(&send.arguments)
-            .all(|(wanted, argument)| match wanted {
-                Some(count) => literal_block(argument, *count).is_some(),
-                None => true,
-            });
+        && shape.iter().zip(&send.arguments).all(|(wanted, argument)| match wanted {
+            Some(count) => literal_block(argument, *count).is_some(),
+            None => true,
+        });
     fits.then_some(*structure)
 }
 

@@ -10,10 +10,7 @@ const MAX_CHAIN: usize = 16;
 /// Improves code in place.
 pub(super) fn improve(code: &mut [u64]) {
     for index in 0..code.len() {
-        if matches!(
-            op(code[index]),
-            bc::JUMP | bc::JUMP_IF_FALSE | bc::JUMP_IF_TRUE
-        ) {
+        if matches!(op(code[index]), bc::JUMP | bc::JUMP_IF_FALSE | bc::JUMP_IF_TRUE) {
             thread_jump(code, index);
         }
     }
@@ -22,9 +19,7 @@ pub(super) fn improve(code: &mut [u64]) {
         let (first, second) = (op(code[index]), op(code[index + 1]));
         let follows = code.get(index + 2).map(|word| op(*word));
         // Two pushes can wait if the second is worth more with what follows.
-        let defers = follows
-            .and_then(|third| fused(second, third))
-            .is_some_and(computes);
+        let defers = follows.and_then(|third| fused(second, third)).is_some_and(computes);
         match fused(first, second) {
             Some(both) if !defers || computes(both) => {
                 code[index] = code[index] - first + both;
@@ -61,9 +56,7 @@ fn thread_jump(code: &mut [u64], index: usize) {
             bc::JUMP => {
                 code[index] = (code[index] & 0xFFFF_FFFF) | (word >> 32) << 32;
             }
-            bc::RETURN | bc::RETURN_SELF | bc::RETURN_HOME | bc::RETURN_SELF_HOME
-                if op(code[index]) == bc::JUMP =>
-            {
+            bc::RETURN | bc::RETURN_SELF | bc::RETURN_HOME | bc::RETURN_SELF_HOME if op(code[index]) == bc::JUMP => {
                 code[index] = word;
                 return;
             }

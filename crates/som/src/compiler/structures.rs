@@ -21,19 +21,8 @@ fn block_of(expression: &Expression) -> Option<&Rc<BlockDef>> {
 
 impl Codegen<'_> {
     /// An inlined control structure. `inlining::structure` has checked that its blocks are literal.
-    pub(super) fn structure(
-        &mut self,
-        structure: Structure,
-        scope: ScopeId,
-        send: &Send,
-        want: bool,
-    ) -> Generated<()> {
-        let blocks: Vec<Rc<BlockDef>> = send
-            .arguments
-            .iter()
-            .filter_map(block_of)
-            .cloned()
-            .collect();
+    pub(super) fn structure(&mut self, structure: Structure, scope: ScopeId, send: &Send, want: bool) -> Generated<()> {
+        let blocks: Vec<Rc<BlockDef>> = send.arguments.iter().filter_map(block_of).cloned().collect();
         match structure {
             Structure::WhileTrue | Structure::WhileFalse => {
                 return self.while_loop(structure, send, &blocks, want);
@@ -50,12 +39,8 @@ impl Codegen<'_> {
         let depth = self.depth;
         let number = self.fallback();
         match structure {
-            Structure::IfTrue => {
-                self.one_arm(bc::JUMP_IF_FALSE, number, &blocks[0], want, value::NIL)?
-            }
-            Structure::IfFalse => {
-                self.one_arm(bc::JUMP_IF_TRUE, number, &blocks[0], want, value::NIL)?
-            }
+            Structure::IfTrue => self.one_arm(bc::JUMP_IF_FALSE, number, &blocks[0], want, value::NIL)?,
+            Structure::IfFalse => self.one_arm(bc::JUMP_IF_TRUE, number, &blocks[0], want, value::NIL)?,
             Structure::And | Structure::AndOperator => {
                 self.one_arm(bc::JUMP_IF_FALSE, number, &blocks[0], want, value::FALSE)?;
             }
@@ -64,9 +49,7 @@ impl Codegen<'_> {
             }
             Structure::IfTrueIfFalse => self.two_arms(bc::JUMP_IF_FALSE, number, &blocks, want)?,
             Structure::IfFalseIfTrue => self.two_arms(bc::JUMP_IF_TRUE, number, &blocks, want)?,
-            Structure::IfNilIfNotNil => {
-                self.two_arms(bc::JUMP_IF_NOT_NIL, number, &blocks, want)?
-            }
+            Structure::IfNilIfNotNil => self.two_arms(bc::JUMP_IF_NOT_NIL, number, &blocks, want)?,
             Structure::IfNotNilIfNil => self.two_arms(bc::JUMP_IF_NIL, number, &blocks, want)?,
             Structure::IfNil => self.nil_arm(false, number, &blocks[0], want)?,
             _ => self.nil_arm(true, number, &blocks[0], want)?,
@@ -156,13 +139,7 @@ impl Codegen<'_> {
     }
 
     /// One of two blocks.
-    fn two_arms(
-        &mut self,
-        jump: u64,
-        number: usize,
-        blocks: &[Rc<BlockDef>],
-        want: bool,
-    ) -> Generated<()> {
+    fn two_arms(&mut self, jump: u64, number: usize, blocks: &[Rc<BlockDef>], want: bool) -> Generated<()> {
         let to_second = self.jump(jump, number);
         self.pop(1);
         self.inline(&blocks[0], want)?;
@@ -177,13 +154,7 @@ impl Codegen<'_> {
     }
 
     /// `ifNil:` and `ifNotNil:`: the receiver is the value if the block does not run.
-    fn nil_arm(
-        &mut self,
-        runs_if_not_nil: bool,
-        number: usize,
-        block: &BlockDef,
-        want: bool,
-    ) -> Generated<()> {
+    fn nil_arm(&mut self, runs_if_not_nil: bool, number: usize, block: &BlockDef, want: bool) -> Generated<()> {
         let jump = match (runs_if_not_nil, want) {
             (true, true) => bc::KEEP_IF_NIL,
             (true, false) => bc::JUMP_IF_NIL,
@@ -198,13 +169,7 @@ impl Codegen<'_> {
     }
 
     /// The condition stands after the body, so that an iteration has one jump.
-    fn while_loop(
-        &mut self,
-        structure: Structure,
-        send: &Send,
-        blocks: &[Rc<BlockDef>],
-        want: bool,
-    ) -> Generated<()> {
+    fn while_loop(&mut self, structure: Structure, send: &Send, blocks: &[Rc<BlockDef>], want: bool) -> Generated<()> {
         let Some(condition) = block_of(&send.receiver) else {
             return Ok(());
         };
@@ -214,11 +179,7 @@ impl Codegen<'_> {
         self.bind(to_condition);
         self.inline(condition, true)?;
         self.line(send.pos);
-        let jump = if structure == Structure::WhileTrue {
-            bc::LOOP_IF_TRUE
-        } else {
-            bc::LOOP_IF_FALSE
-        };
+        let jump = if structure == Structure::WhileTrue { bc::LOOP_IF_TRUE } else { bc::LOOP_IF_FALSE };
         self.fuse_comparison(jump);
         self.emit(jump, 0, 0, begin);
         self.pop(1);
@@ -228,13 +189,7 @@ impl Codegen<'_> {
         Ok(())
     }
 
-    fn counting_loop(
-        &mut self,
-        structure: Structure,
-        scope: ScopeId,
-        send: &Send,
-        want: bool,
-    ) -> Generated<()> {
+    fn counting_loop(&mut self, structure: Structure, scope: ScopeId, send: &Send, want: bool) -> Generated<()> {
         let Some((Expression::Block(block), operands)) = send.arguments.split_last() else {
             return Ok(());
         };
@@ -277,9 +232,7 @@ impl Codegen<'_> {
     /// Enters the scope of a loop's body; its argument is the counter itself where nobody can tell.
     fn loop_variable(&mut self, block: &BlockDef, slot: usize) {
         let scope = block.id + 1;
-        let argument = self.analysis.scopes[scope].variables[..block.arguments.len()]
-            .first()
-            .copied();
+        let argument = self.analysis.scopes[scope].variables[..block.arguments.len()].first().copied();
         let Some(argument) = argument else {
             self.enter_scope(scope);
             return;

@@ -176,12 +176,7 @@ fn equal_strings(left: Value, right: Value) -> Option<bool> {
         return Some(true);
     }
     // SAFETY: instances of these classes are strings.
-    let (left, right) = unsafe {
-        (
-            SString::from_bits(left.bits()),
-            SString::from_bits(right.bits()),
-        )
-    };
+    let (left, right) = unsafe { (SString::from_bits(left.bits()), SString::from_bits(right.bits())) };
     if left.hash() != right.hash() || left.bytes_len() != right.bytes_len() {
         return Some(false);
     }

@@ -57,11 +57,7 @@ pub fn stack_overflow(method: Method) -> Unwind {
         vm.trace_omitted = 0;
         vm.trace.push(TraceEntry { method, pc: 0 });
     });
-    Unwind::alloc(
-        FATAL,
-        Home::null(),
-        string("the stack is too deep: is this recursion endless?"),
-    )
+    Unwind::alloc(FATAL, Home::null(), string("the stack is too deep: is this recursion endless?"))
 }
 
 /// The end of the program for a reason that it can't handle.
@@ -125,11 +121,7 @@ pub fn return_non_local(method: Method, frame: Frame, answer: Value) -> Result<V
 pub fn branch(jump: u64, truth: bool, pc: i64) -> i64 {
     let operation = jump & 0xFF;
     let jumps_if_true = operation == JUMP_IF_TRUE || operation == LOOP_IF_TRUE;
-    if truth == jumps_if_true {
-        (jump >> 32) as i64
-    } else {
-        pc + 2
-    }
+    if truth == jumps_if_true { (jump >> 32) as i64 } else { pc + 2 }
 }
 
 /// Whether a loop goes on whose condition is no Boolean: what the library's `whileTrue:` does with it.
@@ -167,15 +159,8 @@ pub fn loop_condition(condition: Value, negated: bool) -> Result<bool, Unwind> {
 #[dont_look_inside]
 fn loop_exit_block(home: Home) -> Value {
     let method = with_vm(crate::vm::Vm::loop_exit);
-    let block = Block::alloc(
-        universe().block1_class(),
-        method,
-        NIL,
-        crate::objects::Context::null(),
-        home,
-        0,
-        Cell::null(),
-    );
+    let block =
+        Block::alloc(universe().block1_class(), method, NIL, crate::objects::Context::null(), home, 0, Cell::null());
     Value::from_bits(block.bits())
 }
 
@@ -186,8 +171,7 @@ pub fn init_loop(frame: Frame, kind: u64, slot: i64, operands: i64) -> bool {
     let receiver = frame.slots(operands);
     if !receiver.is_integer() {
         let class = class_of(receiver);
-        let is_number =
-            class == universe().integer_class() || (kind < 2 && class == universe().double_class());
+        let is_number = class == universe().integer_class() || (kind < 2 && class == universe().double_class());
         if !is_number {
             return false;
         }
@@ -216,11 +200,7 @@ pub fn is_loop_over(frame: Frame, slot: i64, down: bool) -> Result<bool, Unwind>
     let counter = frame.slots(slot);
     let limit = frame.slots(slot + 1);
     if counter.is_integer() && limit.is_integer() {
-        return Ok(if down {
-            counter.bits() < limit.bits()
-        } else {
-            counter.bits() > limit.bits()
-        });
+        return Ok(if down { counter.bits() < limit.bits() } else { counter.bits() > limit.bits() });
     }
     is_loop_over_slow(counter, limit, down)
 }
@@ -228,11 +208,7 @@ pub fn is_loop_over(frame: Frame, slot: i64, down: bool) -> Result<bool, Unwind>
 #[jit]
 #[inline(never)]
 fn is_loop_over_slow(counter: Value, limit: Value, down: bool) -> Result<bool, Unwind> {
-    let selector = if down {
-        universe().greater_or_equal()
-    } else {
-        universe().less_or_equal()
-    };
+    let selector = if down { universe().greater_or_equal() } else { universe().less_or_equal() };
     let goes_on = send_one(counter, selector, limit)?;
     if goes_on == TRUE {
         return Ok(false);
@@ -261,11 +237,7 @@ pub fn step_loop(frame: Frame, slot: i64, down: bool) -> Result<bool, Unwind> {
             return is_loop_over(frame, slot, down);
         }
     }
-    let selector = if down {
-        universe().subtract()
-    } else {
-        universe().add()
-    };
+    let selector = if down { universe().subtract() } else { universe().add() };
     let next = send_one(counter, selector, step)?;
     frame.set_slots(slot, next);
     is_loop_over(frame, slot, down)
@@ -275,12 +247,7 @@ pub fn step_loop(frame: Frame, slot: i64, down: bool) -> Result<bool, Unwind> {
 #[dont_look_inside]
 #[cold]
 #[inline(never)]
-pub fn enter_generic(
-    method: Method,
-    frame: Frame,
-    sp: i64,
-    fallback: i64,
-) -> Result<Value, Unwind> {
+pub fn enter_generic(method: Method, frame: Frame, sp: i64, fallback: i64) -> Result<Value, Unwind> {
     let migration = match with_vm(|vm| vm.migration(method, fallback)) {
         Ok(migration) => migration,
         Err(message) => return Err(fatal(&message)),
@@ -289,11 +256,7 @@ pub fn enter_generic(
     let after = Frame::alloc(target.frame_size(), NIL);
     for (from, to, into_cell) in &migration.moves {
         let content = frame.slots(*from as i64);
-        let content = if *into_cell {
-            Value::from_bits(Cell::alloc(content).bits())
-        } else {
-            content
-        };
+        let content = if *into_cell { Value::from_bits(Cell::alloc(content).bits()) } else { content };
         after.set_slots(*to as i64, content);
     }
     if let Some(slot) = migration.new_home {
@@ -325,20 +288,12 @@ pub fn send_message(receiver: Value, selector: &str, arguments: &[Value]) -> Res
     for (index, argument) in arguments.iter().enumerate() {
         frame.set_slots(index as i64 + 1, *argument);
     }
-    call_frame(
-        find_method(class_of(receiver), selector),
-        frame,
-        arguments.len() as i64,
-    )
+    call_frame(find_method(class_of(receiver), selector), frame, arguments.len() as i64)
 }
 
 /// The status of an exit.
 pub fn status(unwind: Unwind) -> i64 {
-    if unwind.kind() == EXIT && unwind.value().is_integer() {
-        unwind.value().as_integer()
-    } else {
-        1
-    }
+    if unwind.kind() == EXIT && unwind.value().is_integer() { unwind.value().as_integer() } else { 1 }
 }
 
 /// The value of a truth, for callers outside traced code.

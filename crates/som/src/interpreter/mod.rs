@@ -16,18 +16,15 @@ use crate::objects::{Block, Cell, Context, Frame, GlobalCell, Home, Instance, Me
 use crate::universe::{class_of, universe};
 use crate::value::{self, FALSE, NIL, TRUE, UNDEFINED, Value};
 use arithmetic::{
-    fast_add, fast_equal, fast_greater, fast_greater_or_equal, fast_identical, fast_less,
-    fast_less_or_equal, fast_multiply, fast_not_equal, fast_subtract,
+    fast_add, fast_equal, fast_greater, fast_greater_or_equal, fast_identical, fast_less, fast_less_or_equal,
+    fast_multiply, fast_not_equal, fast_subtract,
 };
 use control::{
-    branch, enter_generic, init_loop, is_loop_over, leave, loop_condition, return_non_local,
-    stack_is_low, stack_overflow, step_loop,
+    branch, enter_generic, init_loop, is_loop_over, leave, loop_condition, return_non_local, stack_is_low,
+    stack_overflow, step_loop,
 };
 use metajit::prelude::*;
-use sends::{
-    array_at, array_at_put, call, context_at, lookup, make_block, send, super_lookup,
-    unknown_global,
-};
+use sends::{array_at, array_at_put, call, context_at, lookup, make_block, send, super_lookup, unknown_global};
 
 /// Runs an activation to its end.
 #[jit_driver(
@@ -657,11 +654,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 pc += 1;
             }
             AT_PUT => {
-                if !array_at_put(
-                    frame.slots(sp - 3),
-                    frame.slots(sp - 2),
-                    frame.slots(sp - 1),
-                ) {
+                if !array_at_put(frame.slots(sp - 3), frame.slots(sp - 2), frame.slots(sp - 1)) {
                     match send(method, frame, sp - 3, 2, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 3, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
@@ -786,11 +779,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 }
             }
             AT_PUT_POP => {
-                if array_at_put(
-                    frame.slots(sp - 3),
-                    frame.slots(sp - 2),
-                    frame.slots(sp - 1),
-                ) {
+                if array_at_put(frame.slots(sp - 3), frame.slots(sp - 2), frame.slots(sp - 1)) {
                     pc += 2;
                     sp -= 3;
                 } else {
@@ -815,12 +804,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 let arguments = ((next >> 8) & 0xFF) as i64;
                 let base = sp - arguments;
                 let site = ((next >> 16) & 0xFFFF) as i64;
-                let callee = lookup(
-                    class_of(frame.slots(base)),
-                    method,
-                    site,
-                    (next >> 32) as i64,
-                );
+                let callee = lookup(class_of(frame.slots(base)), method, site, (next >> 32) as i64);
                 match call(callee, frame, base, arguments) {
                     Ok(answer) => frame.set_slots(base, answer),
                     Err(unwind) => return leave(method, frame, pc + 1, unwind),
@@ -836,12 +820,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 let arguments = ((next >> 8) & 0xFF) as i64;
                 let base = sp - arguments;
                 let site = ((next >> 16) & 0xFFFF) as i64;
-                let callee = lookup(
-                    class_of(frame.slots(base)),
-                    method,
-                    site,
-                    (next >> 32) as i64,
-                );
+                let callee = lookup(class_of(frame.slots(base)), method, site, (next >> 32) as i64);
                 match call(callee, frame, base, arguments) {
                     Ok(answer) => frame.set_slots(base, answer),
                     Err(unwind) => return leave(method, frame, pc + 1, unwind),

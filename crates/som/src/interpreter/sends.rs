@@ -5,9 +5,7 @@
 
 use super::interpret;
 use crate::bytecode::kind;
-use crate::objects::{
-    Block, Cell, Class, Context, Frame, GlobalCell, Home, Instance, Method, SArray, SString, Unwind,
-};
+use crate::objects::{Block, Cell, Class, Context, Frame, GlobalCell, Home, Instance, Method, SArray, SString, Unwind};
 use crate::primitives::primitive;
 use crate::universe::{class_of, universe};
 use crate::value::{NIL, Value};
@@ -126,14 +124,7 @@ pub fn call_special(callee: Method, frame: Frame, base: i64) -> Result<Value, Un
 /// A send that has no fast path of its own, or left it.
 #[jit]
 #[inline(never)]
-pub fn send(
-    method: Method,
-    frame: Frame,
-    base: i64,
-    arguments: i64,
-    site: i64,
-    literal: i64,
-) -> Result<Value, Unwind> {
+pub fn send(method: Method, frame: Frame, base: i64, arguments: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
     let callee = lookup(class_of(frame.slots(base)), method, site, literal);
     call(callee, frame, base, arguments)
 }
@@ -149,12 +140,7 @@ pub fn call_frame(callee: Method, frame: Frame, arguments: i64) -> Result<Value,
 pub fn send_zero(receiver: Value, selector: SString) -> Result<Value, Unwind> {
     let frame = Frame::alloc(1, NIL);
     frame.set_slots(0, receiver);
-    call(
-        find_method(promote(class_of(receiver)), selector),
-        frame,
-        0,
-        0,
-    )
+    call(find_method(promote(class_of(receiver)), selector), frame, 0, 0)
 }
 
 /// The same with an argument.
@@ -163,41 +149,22 @@ pub fn send_one(receiver: Value, selector: SString, argument: Value) -> Result<V
     let frame = Frame::alloc(2, NIL);
     frame.set_slots(0, receiver);
     frame.set_slots(1, argument);
-    call(
-        find_method(promote(class_of(receiver)), selector),
-        frame,
-        0,
-        1,
-    )
+    call(find_method(promote(class_of(receiver)), selector), frame, 0, 1)
 }
 
 /// The same with two.
 #[jit]
-pub fn send_two(
-    receiver: Value,
-    selector: SString,
-    first: Value,
-    second: Value,
-) -> Result<Value, Unwind> {
+pub fn send_two(receiver: Value, selector: SString, first: Value, second: Value) -> Result<Value, Unwind> {
     let frame = Frame::alloc(3, NIL);
     frame.set_slots(0, receiver);
     frame.set_slots(1, first);
     frame.set_slots(2, second);
-    call(
-        find_method(promote(class_of(receiver)), selector),
-        frame,
-        0,
-        2,
-    )
+    call(find_method(promote(class_of(receiver)), selector), frame, 0, 2)
 }
 
 /// Sends `doesNotUnderstand:arguments:`.
 #[jit]
-pub fn not_understood(
-    receiver: Value,
-    selector: SString,
-    arguments: SArray,
-) -> Result<Value, Unwind> {
+pub fn not_understood(receiver: Value, selector: SString, arguments: SArray) -> Result<Value, Unwind> {
     if selector == universe().does_not_understand() {
         return Err(no_handler(receiver));
     }
@@ -213,9 +180,7 @@ pub fn not_understood(
 #[cold]
 fn no_handler(receiver: Value) -> Unwind {
     let class = crate::vm::text(class_of(receiver).name());
-    super::control::fatal(&format!(
-        "{class} does not understand doesNotUnderstand:arguments:"
-    ))
+    super::control::fatal(&format!("{class} does not understand doesNotUnderstand:arguments:"))
 }
 
 /// An array of some slots.
@@ -234,11 +199,7 @@ pub fn arguments_array(frame: Frame, from: i64, count: i64) -> SArray {
 #[jit]
 #[inline(never)]
 pub fn unknown_global(receiver: Value, cell: GlobalCell) -> Result<Value, Unwind> {
-    send_one(
-        receiver,
-        universe().unknown_global(),
-        Value::from_bits(cell.name().bits()),
-    )
+    send_one(receiver, universe().unknown_global(), Value::from_bits(cell.name().bits()))
 }
 
 /// The context so many steps out from the one in a slot.
@@ -284,24 +245,11 @@ pub fn make_block(
         unsafe { Home::from_bits(frame.slots(method.home_slot()).bits()) }
     };
     let class = block_class(code.arguments());
-    let block = Block::alloc(
-        class,
-        code,
-        frame.slots(0),
-        context,
-        home,
-        cells,
-        Cell::null(),
-    );
+    let block = Block::alloc(class, code, frame.slots(0), context, home, cells, Cell::null());
     let mut index = 0;
     while index < cells {
         // SAFETY: the compiler has pushed cells; nothing else has seen the block.
-        unsafe {
-            block.set_cells(
-                index,
-                Cell::from_bits(frame.slots(first_cell + index).bits()),
-            )
-        };
+        unsafe { block.set_cells(index, Cell::from_bits(frame.slots(first_cell + index).bits())) };
         index += 1;
     }
     Value::from_bits(block.bits())
@@ -343,10 +291,7 @@ pub fn call_block(block: Block, frame: Frame, base: i64, given: i64) -> Result<V
 #[jit]
 #[inline(always)]
 pub fn array_at(receiver: Value, index: Value) -> Option<Value> {
-    if receiver.is_object()
-        && index.is_integer()
-        && receiver.as_object().class() == universe().array_class()
-    {
+    if receiver.is_object() && index.is_integer() && receiver.as_object().class() == universe().array_class() {
         // SAFETY: instances of this class are arrays.
         let array = unsafe { SArray::from_bits(receiver.bits()) };
         let position = index.as_integer() - 1;
@@ -361,10 +306,7 @@ pub fn array_at(receiver: Value, index: Value) -> Option<Value> {
 #[jit]
 #[inline(always)]
 pub fn array_at_put(receiver: Value, index: Value, element: Value) -> bool {
-    if receiver.is_object()
-        && index.is_integer()
-        && receiver.as_object().class() == universe().array_class()
-    {
+    if receiver.is_object() && index.is_integer() && receiver.as_object().class() == universe().array_class() {
         // SAFETY: instances of this class are arrays.
         let array = unsafe { SArray::from_bits(receiver.bits()) };
         let position = index.as_integer() - 1;

@@ -20,14 +20,9 @@ pub(super) fn bad_index(receiver: Value, index: Value) -> Value {
     match crate::numbers::print(index) {
         Ok(shown) => {
             let length = array.items_len();
-            fail(format!(
-                "index {shown} is not within an array of length {length}"
-            ))
+            fail(format!("index {shown} is not within an array of length {length}"))
         }
-        Err(_) => fail(format!(
-            "an index must be an Integer, not an instance of {}",
-            text(class_of(index).name())
-        )),
+        Err(_) => fail(format!("an index must be an Integer, not an instance of {}", text(class_of(index).name()))),
     }
 }
 
@@ -35,10 +30,7 @@ pub(super) fn bad_index(receiver: Value, index: Value) -> Value {
 #[dont_look_inside]
 #[cold]
 pub(super) fn no_array(receiver: Value) -> Value {
-    fail(format!(
-        "an Array was expected, not an instance of {}",
-        text(class_of(receiver).name())
-    ))
+    fail(format!("an Array was expected, not an instance of {}", text(class_of(receiver).name())))
 }
 
 /// A new array, of the class that is asked.

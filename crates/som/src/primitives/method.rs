@@ -6,9 +6,7 @@ use super::fail;
 use crate::objects::{Class, Method, SArray};
 use crate::universe::{class_of, universe};
 use crate::value::{NIL, Value};
-use crate::vm::{
-    as_array, as_class, as_method, as_symbol, class_value, string, string_value, text,
-};
+use crate::vm::{as_array, as_class, as_method, as_symbol, class_value, string, string_value, text};
 use metajit::prelude::*;
 
 pub(super) fn run(primitive: i64, receiver: Value) -> Value {
@@ -58,10 +56,7 @@ pub(super) fn check_perform(
     }
     match as_class(superclass) {
         Some(class) if inherits(class_of(receiver), class) => NIL,
-        Some(class) => string(&format!(
-            "{} is no superclass of the receiver's class",
-            text(class.name())
-        )),
+        Some(class) => string(&format!("{} is no superclass of the receiver's class", text(class.name()))),
         None => string("perform:inSuperclass: needs a class"),
     }
 }
@@ -76,10 +71,7 @@ pub(super) fn check_invoke(callee: Value, receiver: Value, arguments: Value) -> 
         return string("the arguments of a method must be in an Array");
     }
     if method.is_block() || !inherits(class_of(receiver), method.holder()) {
-        return string(&format!(
-            "a method of {} can't run on this receiver",
-            text(method.holder().name())
-        ));
+        return string(&format!("a method of {} can't run on this receiver", text(method.holder().name())));
     }
     NIL
 }

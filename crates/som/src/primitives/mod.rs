@@ -156,31 +156,13 @@ pub fn primitive(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwin
         BLOCK3_VALUE => return block_value(receiver, frame, base, 2),
         PERFORM => return perform(receiver, frame.slots(base + 1), NIL, NIL, 0),
         PERFORM_WITH => {
-            return perform(
-                receiver,
-                frame.slots(base + 1),
-                frame.slots(base + 2),
-                NIL,
-                1,
-            );
+            return perform(receiver, frame.slots(base + 1), frame.slots(base + 2), NIL, 1);
         }
         PERFORM_IN => {
-            return perform(
-                receiver,
-                frame.slots(base + 1),
-                NIL,
-                frame.slots(base + 2),
-                2,
-            );
+            return perform(receiver, frame.slots(base + 1), NIL, frame.slots(base + 2), 2);
         }
         PERFORM_WITH_IN => {
-            return perform(
-                receiver,
-                frame.slots(base + 1),
-                frame.slots(base + 2),
-                frame.slots(base + 3),
-                3,
-            );
+            return perform(receiver, frame.slots(base + 1), frame.slots(base + 2), frame.slots(base + 3), 3);
         }
         METHOD_INVOKE | PRIMITIVE_INVOKE => {
             return invoke(receiver, frame.slots(base + 1), frame.slots(base + 2));
@@ -209,8 +191,9 @@ pub fn primitive(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwin
         ARRAY_AT_PUT => array_at_put(receiver, frame.slots(base + 1), frame.slots(base + 2)),
         ARRAY_LENGTH => array_length(receiver),
         STRING_LENGTH => string_length(receiver),
-        INTEGER_ADD | INTEGER_SUBTRACT | INTEGER_MULTIPLY | DOUBLE_ADD | DOUBLE_SUBTRACT
-        | DOUBLE_MULTIPLY => run_two(callee.kind(), receiver, frame.slots(base + 1)),
+        INTEGER_ADD | INTEGER_SUBTRACT | INTEGER_MULTIPLY | DOUBLE_ADD | DOUBLE_SUBTRACT | DOUBLE_MULTIPLY => {
+            run_two(callee.kind(), receiver, frame.slots(base + 1))
+        }
         INTEGER_DIVIDE
         | INTEGER_DOUBLE_DIVIDE
         | INTEGER_MODULO
@@ -218,15 +201,9 @@ pub fn primitive(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwin
         | INTEGER_AND
         | INTEGER_XOR
         | INTEGER_SHIFT_LEFT
-        | INTEGER_SHIFT_RIGHT => {
-            number::integer_operation(callee.kind(), receiver, frame.slots(base + 1))
-        }
+        | INTEGER_SHIFT_RIGHT => number::integer_operation(callee.kind(), receiver, frame.slots(base + 1)),
         DOUBLE_DIVIDE | DOUBLE_SQRT | DOUBLE_AS_INTEGER | INTEGER_AS_DOUBLE => {
-            let argument = if callee.kind() == DOUBLE_DIVIDE {
-                frame.slots(base + 1)
-            } else {
-                NIL
-            };
+            let argument = if callee.kind() == DOUBLE_DIVIDE { frame.slots(base + 1) } else { NIL };
             number::double_operation(callee.kind(), receiver, argument)
         }
         _ => {
@@ -236,12 +213,7 @@ pub fn primitive(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwin
             } else if arguments == 1 {
                 run_two(callee.kind(), receiver, frame.slots(base + 1))
             } else {
-                run(
-                    callee.kind(),
-                    receiver,
-                    frame.slots(base + 1),
-                    frame.slots(base + 2),
-                )
+                run(callee.kind(), receiver, frame.slots(base + 1), frame.slots(base + 2))
             }
         }
     };
@@ -404,18 +376,8 @@ fn string_length(receiver: Value) -> Value {
 
 /// Sends a message whose selector is known only now. `form` says which operands there are: 1 arguments, 2 a superclass.
 #[jit]
-fn perform(
-    receiver: Value,
-    selector: Value,
-    arguments: Value,
-    superclass: Value,
-    form: i64,
-) -> Result<Value, Unwind> {
-    let array = if form == 1 || form == 3 {
-        arguments
-    } else {
-        method::no_arguments()
-    };
+fn perform(receiver: Value, selector: Value, arguments: Value, superclass: Value, form: i64) -> Result<Value, Unwind> {
+    let array = if form == 1 || form == 3 { arguments } else { method::no_arguments() };
     let problem = method::check_perform(receiver, selector, array, superclass, form >= 2);
     if problem != NIL {
         return send_one(receiver, universe().error(), problem);
@@ -425,11 +387,7 @@ fn perform(
         (
             SString::from_bits(selector.bits()),
             SArray::from_bits(array.bits()),
-            if form >= 2 {
-                Class::from_bits(superclass.bits())
-            } else {
-                class_of(receiver)
-            },
+            if form >= 2 { Class::from_bits(superclass.bits()) } else { class_of(receiver) },
         )
     };
     let callee = find_method(promote(start), promote(selector));
@@ -447,12 +405,7 @@ fn invoke(callee: Value, receiver: Value, arguments: Value) -> Result<Value, Unw
         return send_one(receiver, universe().error(), problem);
     }
     // SAFETY: `check_invoke` has found a method and an array.
-    let (callee, array) = unsafe {
-        (
-            Method::from_bits(callee.bits()),
-            SArray::from_bits(arguments.bits()),
-        )
-    };
+    let (callee, array) = unsafe { (Method::from_bits(callee.bits()), SArray::from_bits(arguments.bits())) };
     apply(promote(callee), receiver, array)
 }
 
@@ -461,11 +414,7 @@ fn invoke(callee: Value, receiver: Value, arguments: Value) -> Result<Value, Unw
 fn apply(callee: Method, receiver: Value, array: SArray) -> Result<Value, Unwind> {
     let count = callee.arguments();
     if array.items_len() != count {
-        return send_one(
-            receiver,
-            universe().error(),
-            method::wrong_count(callee, array),
-        );
+        return send_one(receiver, universe().error(), method::wrong_count(callee, array));
     }
     let frame = Frame::alloc(count + 1, NIL);
     frame.set_slots(0, receiver);

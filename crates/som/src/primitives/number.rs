@@ -75,16 +75,10 @@ pub(super) fn double_operation(primitive: i64, receiver: Value, argument: Value)
 pub(super) fn run(primitive: i64, receiver: Value, argument: Value) -> Value {
     match primitive {
         super::INTEGER_ADD | super::DOUBLE_ADD => answer(numbers::add(receiver, argument)),
-        super::INTEGER_SUBTRACT | super::DOUBLE_SUBTRACT => {
-            answer(numbers::subtract(receiver, argument))
-        }
-        super::INTEGER_MULTIPLY | super::DOUBLE_MULTIPLY => {
-            answer(numbers::multiply(receiver, argument))
-        }
+        super::INTEGER_SUBTRACT | super::DOUBLE_SUBTRACT => answer(numbers::subtract(receiver, argument)),
+        super::INTEGER_MULTIPLY | super::DOUBLE_MULTIPLY => answer(numbers::multiply(receiver, argument)),
         super::INTEGER_DIVIDE => answer(numbers::divide(receiver, argument)),
-        super::INTEGER_DOUBLE_DIVIDE | super::DOUBLE_DIVIDE => {
-            answer(numbers::double_divide(receiver, argument))
-        }
+        super::INTEGER_DOUBLE_DIVIDE | super::DOUBLE_DIVIDE => answer(numbers::double_divide(receiver, argument)),
         super::INTEGER_MODULO | super::DOUBLE_MODULO => answer(numbers::modulo(receiver, argument)),
         super::INTEGER_REMAINDER => answer(numbers::remainder(receiver, argument)),
         super::INTEGER_AND => answer(numbers::bit_and(receiver, argument)),
@@ -94,18 +88,12 @@ pub(super) fn run(primitive: i64, receiver: Value, argument: Value) -> Value {
         super::INTEGER_SQRT => answer(numbers::integer_sqrt(receiver)),
         super::INTEGER_AT_RANDOM => at_random(receiver),
         super::INTEGER_EQUAL | super::DOUBLE_EQUAL => from_bool(numbers::equal(receiver, argument)),
-        super::INTEGER_LESS | super::DOUBLE_LESS => {
-            answer(numbers::less(receiver, argument).map(from_bool))
-        }
+        super::INTEGER_LESS | super::DOUBLE_LESS => answer(numbers::less(receiver, argument).map(from_bool)),
         super::INTEGER_AS_STRING | super::DOUBLE_AS_STRING => {
             answer(numbers::print(receiver).map(|shown| string(&shown)))
         }
-        super::INTEGER_AS_SIGNED => {
-            answer(numbers::low_bits(receiver).map(|low| from_integer(i64::from(low as i32))))
-        }
-        super::INTEGER_AS_UNSIGNED => {
-            answer(numbers::low_bits(receiver).map(|low| from_integer(i64::from(low))))
-        }
+        super::INTEGER_AS_SIGNED => answer(numbers::low_bits(receiver).map(|low| from_integer(i64::from(low as i32)))),
+        super::INTEGER_AS_UNSIGNED => answer(numbers::low_bits(receiver).map(|low| from_integer(i64::from(low)))),
         super::INTEGER_AS_DOUBLE => answer(numbers::to_double(receiver).map(from_double)),
         super::INTEGER_FROM_STRING => match as_string(argument) {
             Some(digits) => answer(numbers::parse_integer(&text(digits))),
@@ -114,12 +102,8 @@ pub(super) fn run(primitive: i64, receiver: Value, argument: Value) -> Value {
         super::DOUBLE_SQRT => double(receiver, f64::sqrt),
         super::DOUBLE_COS => double(receiver, f64::cos),
         super::DOUBLE_SIN => double(receiver, f64::sin),
-        super::DOUBLE_ROUND => {
-            answer(numbers::to_double(receiver).and_then(|d| numbers::truncate(d.round())))
-        }
-        super::DOUBLE_AS_INTEGER => {
-            answer(numbers::to_double(receiver).and_then(numbers::truncate))
-        }
+        super::DOUBLE_ROUND => answer(numbers::to_double(receiver).and_then(|d| numbers::truncate(d.round()))),
+        super::DOUBLE_AS_INTEGER => answer(numbers::to_double(receiver).and_then(numbers::truncate)),
         super::DOUBLE_INFINITY => from_double(f64::INFINITY),
         _ => match as_string(argument) {
             Some(digits) => from_double(numbers::parse_double(&text(digits))),

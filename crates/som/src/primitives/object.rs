@@ -55,8 +55,7 @@ fn describe(receiver: Value) -> String {
     let mut shown = format!("instance of {}", text(class.name()));
     let names = class.field_names();
     for index in 0..names.items_len() {
-        if let (Some(name), Some(content)) = (as_string(names.items(index)), field(receiver, index))
-        {
+        if let (Some(name), Some(content)) = (as_string(names.items(index)), field(receiver, index)) {
             let content = text(class_of(content).name());
             shown.push_str(&format!("\n  {}: instance of {content}", text(name)));
         }
@@ -84,17 +83,13 @@ fn position(receiver: Value, index: Value) -> Option<i64> {
         return None;
     }
     let position = index.as_integer() - 1;
-    (0..class_of(receiver).instance_fields())
-        .contains(&position)
-        .then_some(position)
+    (0..class_of(receiver).instance_fields()).contains(&position).then_some(position)
 }
 
 fn named(receiver: Value, name: Value) -> Option<i64> {
     let name = text(as_string(name)?);
     let names = class_of(receiver).field_names();
-    (0..names.items_len())
-        .rev()
-        .find(|index| as_string(names.items(*index)).is_some_and(|other| text(other) == name))
+    (0..names.items_len()).rev().find(|index| as_string(names.items(*index)).is_some_and(|other| text(other) == name))
 }
 
 fn instance(receiver: Value) -> Option<Instance> {
@@ -132,9 +127,5 @@ fn set_field(receiver: Value, position: i64, content: Value) -> bool {
 fn bad_field(receiver: Value, index: Value) -> String {
     let shown = crate::numbers::print(index).unwrap_or_else(|_| "this".to_owned());
     let class = class_of(receiver);
-    format!(
-        "{shown} is no field of an instance of {}, which has {}",
-        text(class.name()),
-        class.instance_fields()
-    )
+    format!("{shown} is no field of an instance of {}, which has {}", text(class.name()), class.instance_fields())
 }

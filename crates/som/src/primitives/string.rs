@@ -11,10 +11,7 @@ use metajit::prelude::*;
 #[dont_look_inside]
 #[cold]
 pub(super) fn no_string(receiver: Value) -> Value {
-    fail(format!(
-        "a String was expected, not an instance of {}",
-        text(class_of(receiver).name())
-    ))
+    fail(format!("a String was expected, not an instance of {}", text(class_of(receiver).name())))
 }
 
 fn bytes<'a>(string: SString) -> &'a [u8] {
@@ -47,9 +44,7 @@ pub(super) fn run(primitive: i64, receiver: Value, first: Value, second: Value) 
         super::STRING_IS_WHITE_SPACE => from_bool(all(this, char::is_whitespace)),
         super::STRING_IS_LETTERS => from_bool(all(this, char::is_alphabetic)),
         super::STRING_IS_DIGITS => from_bool(all(this, |c| c.is_ascii_digit())),
-        super::STRING_EQUAL => {
-            from_bool(as_string(first).is_some_and(|other| bytes(this) == bytes(other)))
-        }
+        super::STRING_EQUAL => from_bool(as_string(first).is_some_and(|other| bytes(this) == bytes(other))),
         super::STRING_SUBSTRING => substring(this, first, second),
         _ => string(&text(this)),
     }
@@ -67,10 +62,7 @@ fn substring(this: SString, from: Value, to: Value) -> Value {
     }
     let (from, to) = (from.as_integer(), to.as_integer());
     if from < 1 || to > this.length() || from > to.saturating_add(1) {
-        return fail(format!(
-            "there is no substring from {from} to {to} in a string of length {}",
-            this.length()
-        ));
+        return fail(format!("there is no substring from {from} to {to} in a string of length {}", this.length()));
     }
     let (from, to) = (from as usize - 1, to.max(0) as usize);
     let bytes = bytes(this);

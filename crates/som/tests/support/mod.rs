@@ -53,11 +53,7 @@ pub(crate) fn run(arguments: &[String], directory: &Path) -> Outcome {
             None => std::thread::sleep(Duration::from_millis(1)),
         }
     };
-    Outcome {
-        status,
-        out: out.join().unwrap_or_default(),
-        err: err.join().unwrap_or_default(),
-    }
+    Outcome { status, out: out.join().unwrap_or_default(), err: err.join().unwrap_or_default() }
 }
 
 /// What a heading comment says.
@@ -81,10 +77,7 @@ enum Stream {
 pub(crate) fn expectation(source: &str) -> Option<Expectation> {
     let comment = source.trim_start().strip_prefix('"')?.split('"').next()?;
     let mut lines = comment.lines().map(str::trim);
-    lines
-        .by_ref()
-        .find(|line| !line.is_empty())
-        .filter(|line| *line == "VM:")?;
+    lines.by_ref().find(|line| !line.is_empty()).filter(|line| *line == "VM:")?;
     let mut expectation = Expectation::default();
     let mut section = None;
     for line in lines {
@@ -141,28 +134,16 @@ pub(crate) fn fits(expected: &[String], actual: &str) -> bool {
             Some((first, rest)) if first == "..." => {
                 (0..=actual.len()).any(|skipped| matches(rest, &actual[skipped..]))
             }
-            Some((first, rest)) => actual
-                .split_first()
-                .is_some_and(|(line, more)| line_fits(first, line) && matches(rest, more)),
+            Some((first, rest)) => {
+                actual.split_first().is_some_and(|(line, more)| line_fits(first, line) && matches(rest, more))
+            }
         }
     }
     let trimmed: Vec<&str> = actual.lines().map(str::trim).collect();
-    let begin = trimmed
-        .iter()
-        .position(|line| !line.is_empty())
-        .unwrap_or(trimmed.len());
-    let end = trimmed
-        .iter()
-        .rposition(|line| !line.is_empty())
-        .map_or(begin, |last| last + 1);
-    let wanted_begin = expected
-        .iter()
-        .position(|l| !l.is_empty())
-        .unwrap_or(expected.len());
-    let wanted_end = expected
-        .iter()
-        .rposition(|l| !l.is_empty())
-        .map_or(wanted_begin, |l| l + 1);
+    let begin = trimmed.iter().position(|line| !line.is_empty()).unwrap_or(trimmed.len());
+    let end = trimmed.iter().rposition(|line| !line.is_empty()).map_or(begin, |last| last + 1);
+    let wanted_begin = expected.iter().position(|l| !l.is_empty()).unwrap_or(expected.len());
+    let wanted_end = expected.iter().rposition(|l| !l.is_empty()).map_or(wanted_begin, |l| l + 1);
     matches(&expected[wanted_begin..wanted_end], &trimmed[begin..end])
 }
 
@@ -176,14 +157,8 @@ impl Expectation {
             (Some(number), Some(status)) => number == status.to_string(),
         };
         status
-            && self
-                .out
-                .as_ref()
-                .is_none_or(|lines| fits(lines, &outcome.out))
-            && self
-                .err
-                .as_ref()
-                .is_none_or(|lines| fits(lines, &outcome.err))
+            && self.out.as_ref().is_none_or(|lines| fits(lines, &outcome.out))
+            && self.err.as_ref().is_none_or(|lines| fits(lines, &outcome.err))
     }
 }
 
@@ -192,11 +167,7 @@ pub(crate) fn som_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(&directory)
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.is_dir() {
                 directories.push(path);
@@ -214,9 +185,7 @@ pub(crate) fn upstream() -> Option<PathBuf> {
     match std::env::var_os("SOM_UPSTREAM") {
         Some(path) => Some(PathBuf::from(path)),
         None => {
-            println!(
-                "skipped: set SOM_UPSTREAM to a checkout of SOM-st/SOM to run upstream's suite"
-            );
+            println!("skipped: set SOM_UPSTREAM to a checkout of SOM-st/SOM to run upstream's suite");
             None
         }
     }
@@ -225,10 +194,5 @@ pub(crate) fn upstream() -> Option<PathBuf> {
 /// Fails with a list of what failed.
 pub(crate) fn assert_none_failed(failures: &[String], count: usize) {
     assert!(count > 0, "no test was found");
-    assert!(
-        failures.is_empty(),
-        "{} of {count} failed:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {count} failed:\n{}", failures.len(), failures.join("\n"));
 }
