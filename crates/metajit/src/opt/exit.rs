@@ -10,7 +10,8 @@
 //! take none.
 //!
 //! **Invariants.** Building an exit emits nothing after the guard. A pure operation on a virtual object has no recipe, so it
-//! is computed before the guard, which allocates the object: rare, and the exit is then built again.
+//! is computed before the guard, which allocates the object: rare, and the exit is then built again. So is one of too many
+//! objects.
 
 use super::Optimizer;
 use super::value::{HashMap, Val, VirtualId};
@@ -18,6 +19,10 @@ use super::virtuals::Entry;
 use crate::ir::code::{Exit, ExitId, PendingStore, Place, Recipe, ResumeStep, Virtual};
 use crate::ir::tree::{GuardId, LogEntry, Snapshot};
 use crate::ir::{ArgRange, OpRef};
+
+/// Objects that an exit builds at most: a trace that makes a long list would describe all of it at each guard. Beyond, the
+/// object met first is allocated, and so what it refers to.
+const MAX_VIRTUALS: usize = 96;
 
 #[derive(Default)]
 struct Builder {
@@ -27,7 +32,7 @@ struct Builder {
     virtual_of: HashMap<VirtualId, u32>,
 }
 
-/// A pure operation on a virtual object was met.
+/// A pure operation on a virtual object was met, or one object too many.
 struct Uncomputed(Val);
 
 impl Builder {
@@ -49,6 +54,9 @@ impl Builder {
                 let next = self.virtuals.len() as u32;
                 let number = *self.virtual_of.entry(id).or_insert(next);
                 if number == next {
+                    if next as usize == MAX_VIRTUALS {
+                        return Err(Uncomputed(Val::Virtual(self.virtuals[0])));
+                    }
                     self.virtuals.push(id);
                 }
                 Recipe::Virtual(number)
@@ -57,36 +65,17 @@ impl Builder {
     }
 
     fn recipes(&mut self, o: &Optimizer<'_>, run: ArgRange) -> Result<Vec<Recipe>, Uncomputed> {
-        o.tree
-            .args(run)
-            .iter()
-            .map(|&arg| self.recipe(o, o.value(arg)))
-            .collect()
+        o.tree.args(run).iter().map(|&arg| self.recipe(o, o.value(arg))).collect()
     }
 
-    fn build(
-        mut self,
-        o: &Optimizer<'_>,
-        guard: Option<GuardId>,
-        snapshot: Snapshot,
-    ) -> Result<Exit, Uncomputed> {
+    fn build(mut self, o: &Optimizer<'_>, guard: Option<GuardId>, snapshot: Snapshot) -> Result<Exit, Uncomputed> {
         let mut resume = Vec::new();
         for node in o.tree.path(snapshot.node) {
             resume.push(match o.tree.log[node.0 as usize].entry {
                 LogEntry::Enter(portal) => ResumeStep::Enter(portal),
-                LogEntry::Merge {
+                LogEntry::Merge { portal, greens, reds, live: _ } => ResumeStep::Merge {
                     portal,
-                    greens,
-                    reds,
-                    live: _,
-                } => ResumeStep::Merge {
-                    portal,
-                    greens: o
-                        .tree
-                        .args(greens)
-                        .iter()
-                        .filter_map(|green| green.as_const())
-                        .collect(),
+                    greens: o.tree.args(greens).iter().filter_map(|green| green.as_const()).collect(),
                     reds: self.recipes(o, reds)?,
                 },
                 LogEntry::Words(words) => ResumeStep::Words(self.recipes(o, words)?),
@@ -95,17 +84,11 @@ impl Builder {
         }
         let mut stores = Vec::new();
         for (object, place, value) in o.state.heap.pending() {
-            stores.push(PendingStore {
-                object: self.recipe(o, object)?,
-                place,
-                value: self.recipe(o, value)?,
-            });
+            stores.push(PendingStore { object: self.recipe(o, object)?, place, value: self.recipe(o, value)? });
         }
         let mut virtuals = Vec::new();
         while let Some(&id) = self.virtuals.get(virtuals.len()) {
-            let Entry::Object(object) = o.state.virtuals.entry(id) else {
-                unreachable!("only objects are numbered")
-            };
+            let Entry::Object(object) = o.state.virtuals.entry(id) else { unreachable!("only objects are numbered") };
             let mut contents = Vec::new();
             for (field, &value) in object.shape.fields.iter().zip(&object.fields) {
                 if value != Val::Const(0) {
@@ -117,17 +100,9 @@ impl Builder {
                     contents.push((Place::Item(array, index as u32), self.recipe(o, value)?));
                 }
             }
-            let fill = if object.items.contains(&object.fill) {
-                self.recipe(o, object.fill)?
-            } else {
-                Recipe::Const(0)
-            };
-            virtuals.push(Virtual {
-                shape: object.shape,
-                len: object.items.len() as u32,
-                fill,
-                contents,
-            });
+            let fill =
+                if object.items.contains(&object.fill) { self.recipe(o, object.fill)? } else { Recipe::Const(0) };
+            virtuals.push(Virtual { shape: object.shape, len: object.items.len() as u32, fill, contents });
         }
         Ok(Exit {
             guard,
