@@ -4,7 +4,7 @@ use super::alive::Kept;
 use super::runtime::{
     Compiled, EXIT_COST, Outcome, PlaceId, Runtime, call_cell, complete, context, outcome_of, thread_time, with,
 };
-use super::{Driver, Validity, holds};
+use super::{Driver, Validity, holds, runtime};
 use crate::gc;
 use crate::ir::Arg;
 use crate::ir::code::{Exit, Place, Recipe, ResumeStep};
@@ -156,7 +156,7 @@ fn fill(replay: &mut Replay, exit: &Exit, values: &Values<'_>, recording: Option
 fn wants_bridge(runtime: &mut Runtime, place: PlaceId, exit: &Exit, validity: &Validity) -> Option<GuardId> {
     runtime.statistics.exits += 1;
     let (eagerness, patience) = (runtime.parameters.trace_eagerness, runtime.parameters.compile_patience);
-    let guard = exit.guard?;
+    let guard = exit.guard.filter(|_| exit.instance != runtime::FORCED)?;
     // Another tree may have taken the place of the one that was left.
     let live = runtime.at(place).live.as_mut().filter(|live| Arc::ptr_eq(&live.validity, validity))?;
     let key = (guard, exit.instance);

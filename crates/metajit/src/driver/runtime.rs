@@ -468,8 +468,10 @@ pub(super) fn drop_invalid() {
     });
 }
 
-/// Makes the n-th guard fail always. Its exit then belongs to no guard, so that it never gets a bridge: a bridge may rely on
-/// the condition not having held.
+/// The instance that an exit of a guard which fails always is said to be of.
+pub(super) const FORCED: u32 = u32::MAX;
+
+/// Makes the n-th guard fail always. Its exit never gets a bridge: a bridge may rely on the condition not having held.
 fn force_guard(code: &mut Code, number: u32) -> bool {
     let guard = code
         .blocks
@@ -485,7 +487,7 @@ fn force_guard(code: &mut Code, number: u32) -> bool {
         return true;
     }
     (inst.op, inst.args[0]) = (Op::GuardTrue, Arg::Const(0));
-    code.exits[exit].guard = None;
+    code.exits[exit].instance = FORCED;
     true
 }
 

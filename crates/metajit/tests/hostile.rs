@@ -1,0 +1,98 @@
+//! What interpreters do to the JIT: panic inside calls, run other programs inside calls, write what was taken for constant.
+
+#![cfg(feature = "jit")]
+#![allow(missing_docs)]
+
+use metajit::prelude::*;
+use metajit::testing::{Modes, check};
+use std::panic::catch_unwind;
+
+#[jit_object]
+pub struct Setting {
+    #[quasi_immutable]
+    step: i64,
+}
+
+/// What the loop calls: any Rust at all.
+#[dont_look_inside]
+fn outside(kind: i64, i: i64, setting: Setting) -> i64 {
+    match kind {
+        PANICS if i % 50 == 17 => panic!("at {i}"),
+        // Runs another loop inside this call, which gets hot by itself.
+        REENTERS => run(PLAIN, i % 40, Setting::alloc(2)).unwrap_or(0),
+        // Throws away the code that is calling it.
+        WRITES if i % 64 == 9 => {
+            setting.set_step(setting.step() % 5 + 1);
+            i
+        }
+        FAILS if i % 7 == 3 => -1,
+        _ => i,
+    }
+}
+
+const PLAIN: i64 = 0;
+const PANICS: i64 = 1;
+const REENTERS: i64 = 2;
+const WRITES: i64 = 3;
+const FAILS: i64 = 4;
+
+#[jit_driver(greens = [kind], reds = [i, total, setting])]
+fn run(kind: i64, i: i64, setting: Setting) -> Result<i64, i64> {
+    let mut total: i64 = 0;
+    loop {
+        jit_merge_point!();
+        if i <= 0 {
+            return Ok(total);
+        }
+        let part = outside(kind, i, setting);
+        if part < 0 {
+            if total > 40_000 {
+                return Err(total);
+            }
+            total += 1;
+        }
+        total = total.wrapping_add(part * setting.step());
+        i -= 1;
+        can_enter_jit!();
+    }
+}
+
+fn everywhere(kind: i64) {
+    let modes = Modes::all().forced(u32::MAX);
+    let checked = check(&modes, move || {
+        let setting = Setting::alloc(3);
+        let results: Vec<String> = [1, 5, 49, 400, 700, 60, 500]
+            .iter()
+            .map(|&n| match catch_unwind(|| run(kind, n, setting)) {
+                Ok(result) => format!("{result:?} {}", setting.step()),
+                Err(payload) => format!("panicked {:?}", payload.downcast_ref::<String>()),
+            })
+            .collect();
+        results
+    });
+    let checked = checked.unwrap_or_else(|mismatch| panic!("{mismatch}"));
+    assert!(
+        checked.compilations > 0 && checked.panics == 0,
+        "{checked:?}"
+    );
+}
+
+#[test]
+fn a_panic_in_a_call_goes_through_compiled_code() {
+    everywhere(PANICS);
+}
+
+#[test]
+fn a_call_may_run_other_programs() {
+    everywhere(REENTERS);
+}
+
+#[test]
+fn a_call_may_invalidate_its_caller() {
+    everywhere(WRITES);
+}
+
+#[test]
+fn a_call_may_fail() {
+    everywhere(FAILS);
+}
