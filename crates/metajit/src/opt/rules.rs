@@ -27,8 +27,8 @@ type Apply = fn(&mut Optimizer<'_>, Op, [Val; 2]) -> Option<Val>;
 
 /// A rule: see the module.
 pub(super) struct Rule {
-    /// What it is called (in this file's tests and in messages).
-    #[cfg_attr(not(test), expect(dead_code, reason = "names are for readers and tests"))]
+    /// What it is called.
+    #[allow(dead_code, reason = "names are for readers")]
     pub(super) name: &'static str,
     ops: &'static [Op],
     /// Applies it.
