@@ -13,7 +13,7 @@
 use super::Options;
 use super::rules::is_large;
 use super::value::HashMap;
-use crate::ir::code::{BlockId, Code, End, Exit, ExitId, PendingStore, Recipe, ResumeStep};
+use crate::ir::code::{Block, BlockId, Code, End, Exit, ExitId, PendingStore, Recipe, ResumeStep};
 use crate::ir::{Arg, Aux, Class, Effect, Inst, Op, OpRef};
 
 /// Cleans up code.
@@ -101,6 +101,9 @@ fn substitute(code: &mut Code, by: &HashMap<OpRef, Arg>) {
         }
     }
     for exit in &mut code.exits {
+        if !exit.slots.iter().any(|slot| by.contains_key(slot)) {
+            continue;
+        }
         let slots: Vec<Arg> = exit.slots.iter().map(|&slot| last(Arg::Op(slot))).collect();
         let recipes = slots.iter().map(|&slot| (slot, 0)).collect::<Vec<_>>();
         reslot(exit, &recipes);
@@ -245,32 +248,35 @@ fn drop_unreached(code: &mut Code) {
     for (number, block) in order.iter().enumerate() {
         block_number[block.0 as usize] = Some(BlockId(number as u32));
     }
-    let mut take = |exit: ExitId, all: &[Exit]| {
+    let mut take = |exit: ExitId| {
         *exit_number[exit.0 as usize].get_or_insert_with(|| {
-            exits.push(all[exit.0 as usize].clone());
+            exits.push(exit);
             ExitId(exits.len() as u32 - 1)
         })
     };
     let mut blocks = Vec::new();
+    let mut all: Vec<Block> = std::mem::take(&mut code.blocks);
     for block in order {
-        let mut block = code.blocks[block.0 as usize].clone();
+        let empty = Block { params: Vec::new(), insts: Vec::new(), end: End::Finish(Vec::new()) };
+        let mut block = std::mem::replace(&mut all[block.0 as usize], empty);
         for &op in &block.insts {
             if let Some(exit) = exit_of(code.inst(op)) {
-                code.insts[op.0 as usize].aux = Aux::Index(take(exit, &code.exits).0);
+                code.insts[op.0 as usize].aux = Aux::Index(take(exit).0);
             }
         }
         block.end = match block.end {
             End::Jump(to, args) => End::Jump(block_number[to.0 as usize].unwrap_or(to), args),
-            End::Exit(exit) => End::Exit(take(exit, &code.exits)),
+            End::Exit(exit) => End::Exit(take(exit)),
             end => end,
         };
         blocks.push(block);
     }
-    for exit in &mut exits {
+    let mut all: Vec<Option<Exit>> = std::mem::take(&mut code.exits).into_iter().map(Some).collect();
+    code.exits = exits.into_iter().filter_map(|exit| all[exit.0 as usize].take()).collect();
+    for exit in &mut code.exits {
         exit.bridge = exit.bridge.and_then(|block| block_number[block.0 as usize]);
     }
     code.blocks = blocks;
-    code.exits = exits;
 }
 
 /// Whether an instruction must stay even if its value is not used.
@@ -361,7 +367,10 @@ fn sink(code: &mut Code, exit: usize, needed: &[bool]) {
             (Arg::Op(source), plus)
         })
         .collect();
-    reslot(&mut code.exits[exit], &sources);
+    let unchanged = |(slot, source): (&OpRef, &(Arg, u64))| *source == (Arg::Op(*slot), 0);
+    if !code.exits[exit].slots.iter().zip(&sources).all(unchanged) {
+        reslot(&mut code.exits[exit], &sources);
+    }
 }
 
 fn drop_unused(code: &mut Code, used: &[bool]) {

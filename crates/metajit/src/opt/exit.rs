@@ -13,12 +13,15 @@
 //! is computed before the guard, which allocates the object: rare, and the exit is then built again. So is one of too many
 //! objects.
 
-use super::Optimizer;
-use super::value::{HashMap, Val, VirtualId};
+use super::value::{Val, VirtualId};
 use super::virtuals::Entry;
+use super::{ENTRY, Optimizer};
 use crate::ir::code::{Exit, ExitId, PendingStore, Place, Recipe, ResumeStep, Virtual};
 use crate::ir::tree::{GuardId, LogEntry, Snapshot};
 use crate::ir::{ArgRange, OpRef};
+
+/// The exit that a value last had a slot in, and which; exits are numbered from 1 here.
+pub(super) type Stamp = (u32, u32);
 
 /// Objects that an exit builds at most: a trace that makes a long list would describe all of it at each guard. Beyond, the
 /// object met first is allocated, and so what it refers to.
@@ -27,9 +30,10 @@ const MAX_VIRTUALS: usize = 96;
 #[derive(Default)]
 struct Builder {
     slots: Vec<OpRef>,
-    slot_of: HashMap<OpRef, u32>,
+    /// For each value, whether it has a slot in the exit being built, and which.
+    stamps: Vec<Stamp>,
+    stamp: u32,
     virtuals: Vec<VirtualId>,
-    virtual_of: HashMap<VirtualId, u32>,
 }
 
 /// A pure operation on a virtual object was met, or one object too many.
@@ -40,11 +44,13 @@ impl Builder {
         Ok(match o.resolve(val) {
             Val::Const(bits) => Recipe::Const(bits),
             Val::Op(op) => {
-                let next = self.slots.len() as u32;
-                let slot = *self.slot_of.entry(op).or_insert(next);
-                if slot == next {
-                    self.slots.push(op);
+                let (stamp, slot) = self.stamps[op.0 as usize];
+                if stamp == self.stamp {
+                    return Ok(Recipe::Slot(slot));
                 }
+                let slot = self.slots.len() as u32;
+                self.slots.push(op);
+                self.stamps[op.0 as usize] = (self.stamp, slot);
                 Recipe::Slot(slot)
             }
             Val::Virtual(id) => {
@@ -52,7 +58,8 @@ impl Builder {
                     return Err(Uncomputed(Val::Virtual(id)));
                 }
                 let next = self.virtuals.len() as u32;
-                let number = *self.virtual_of.entry(id).or_insert(next);
+                let number = self.virtuals.iter().position(|&met| met == id);
+                let number = number.map_or(next, |number| number as u32);
                 if number == next {
                     if next as usize == MAX_VIRTUALS {
                         return Err(Uncomputed(Val::Virtual(self.virtuals[0])));
@@ -68,7 +75,7 @@ impl Builder {
         o.tree.args(run).iter().map(|&arg| self.recipe(o, o.value(arg))).collect()
     }
 
-    fn build(mut self, o: &Optimizer<'_>, guard: Option<GuardId>, snapshot: Snapshot) -> Result<Exit, Uncomputed> {
+    fn build(&mut self, o: &Optimizer<'_>, guard: Option<GuardId>, snapshot: Snapshot) -> Result<Exit, Uncomputed> {
         let mut resume = Vec::new();
         for node in o.tree.path(snapshot.node) {
             resume.push(match o.tree.log[node.0 as usize].entry {
@@ -108,7 +115,7 @@ impl Builder {
             guard,
             instance: o.instance,
             bridge: None,
-            slots: self.slots,
+            slots: std::mem::take(&mut self.slots),
             virtuals,
             stores,
             resume,
@@ -120,8 +127,18 @@ impl Builder {
 impl Optimizer<'_> {
     /// Adds the exit of a guard (or of a fragment that leaves) as the state is now.
     pub(super) fn exit(&mut self, guard: Option<GuardId>, snapshot: Snapshot) -> ExitId {
+        if self.rehearsal {
+            // Nobody will take it.
+            return self.exit_to(ENTRY, guard);
+        }
         loop {
-            match Builder::default().build(self, guard, snapshot) {
+            let mut builder = Builder { stamps: std::mem::take(&mut self.stamps), ..Builder::default() };
+            builder.stamps.resize(self.code.insts.len().max(builder.stamps.len()), (0, 0));
+            self.exits_begun += 1;
+            builder.stamp = self.exits_begun;
+            let result = builder.build(self, guard, snapshot);
+            self.stamps = builder.stamps;
+            match result {
                 Ok(exit) => {
                     self.code.exits.push(exit);
                     return ExitId(self.code.exits.len() as u32 - 1);

@@ -274,6 +274,11 @@ struct Optimizer<'t> {
     depth: u32,
     /// The fragment from whose end the loop is entered: the first that goes back to the root.
     peeled: Option<FragmentId>,
+    /// Whether this round over the loop only finds out what its header may rely on.
+    rehearsal: bool,
+    /// Slots of the exit being built, by value, and how many exits were.
+    stamps: Vec<exit::Stamp>,
+    exits_begun: u32,
     /// The loop that instance 1 is in.
     looping: Option<peel::Loop>,
 }
@@ -308,6 +313,9 @@ impl<'t> Optimizer<'t> {
             last_call: None,
             depth: 0,
             peeled,
+            rehearsal: false,
+            stamps: Vec::new(),
+            exits_begun: 0,
             looping: None,
         }
     }

@@ -17,6 +17,8 @@
 //!
 //! How that is described and compared is the business of [`super::header`].
 //!
+//! The first round is a rehearsal that builds no exits, for it is lost in all loops that count something.
+//!
 //! A way back from a *bridge* whose value is of unknown type where the header wants a known one is not allowed to spoil
 //! the header: the bridge tests the value before it jumps. What fails that test, whatever comes back in instance 0, and a
 //! loop that does not settle within [`MAX_ROUNDS`] goes to the generic entry, with everything in memory.
@@ -91,12 +93,14 @@ impl Optimizer<'_> {
             self.enter(&header_now, &met, block);
             self.looping = Some(Loop { block, next: header_now.clone(), header: header_now, changed: false, round });
             self.instance = 1;
+            self.rehearsal = round == 0;
             let result = self.fragment(FragmentId(0));
             self.instance = 0;
+            let rehearsal = std::mem::take(&mut self.rehearsal);
             let Some(done) = self.looping.take() else { unreachable!("a loop stays one") };
             result?;
             self.stats.rounds = round + 1;
-            if !done.changed {
+            if !done.changed && !rehearsal {
                 return Ok(());
             }
             header = Some(done.next);
