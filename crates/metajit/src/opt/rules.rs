@@ -525,3 +525,18 @@ fn virtual_header(o: &mut Optimizer<'_>, op: Op, [x, _]: [Val; 2]) -> Option<Val
     let word = if op == Op::Len { object.items.len() as u64 } else { object.shape.id().into() };
     Some(Val::Const(word))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_has_a_name_of_its_own_and_is_found() {
+        for (index, rule) in RULES.iter().enumerate() {
+            assert!(RULES[..index].iter().all(|other| other.name != rule.name), "{}", rule.name);
+            for &op in rule.ops {
+                assert!(of(op).iter().any(|found| found.name == rule.name), "{}", rule.name);
+            }
+        }
+    }
+}
