@@ -8,7 +8,7 @@ use crate::gc::{self, Root, Roots};
 use crate::object::{Item, Kind};
 use crate::record::FastMap;
 use crate::word::{Type, Word};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// A word of unknown meaning.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,11 @@ const LEAST_ADDRESS: u64 = 1 << 16;
 /// One more than the greatest.
 const ADDRESS_END: u64 = 1 << 48;
 
+/// Constants that were kept lately, by some of their bits: most are named again and again.
+const RECENT: usize = 256;
+
 thread_local! {
+    static KEPT_LATELY: [Cell<u64>; RECENT] = const { [const { Cell::new(0) }; RECENT] };
     static CONSTANTS: RefCell<FastMap<u64, Root<Anything>>> = RefCell::new(FastMap::default());
     static REPLAYED: RefCell<Replayed> = const { RefCell::new(Replayed { words: Vec::new(), registration: None }) };
 }
@@ -47,6 +51,10 @@ struct Replayed {
 /// Keeps what a constant may name alive for good.
 pub(crate) fn keep_constant(bits: u64) {
     if !(LEAST_ADDRESS..ADDRESS_END).contains(&bits) {
+        return;
+    }
+    let known = KEPT_LATELY.with(|lately| lately[(bits >> 4) as usize % RECENT].replace(bits) == bits);
+    if known {
         return;
     }
     CONSTANTS.with_borrow_mut(|constants| {

@@ -4,7 +4,7 @@
 //! costs a load and a test. Whoever runs code through a cell holds a reference to it meanwhile.
 
 use super::Driver;
-use super::runtime::{Compiled, PlaceId, carry, context, finish_call};
+use super::runtime::{Compiled, PlaceId, called_often, carry, context, finish_call};
 use crate::backend::Entry;
 use crate::context::{FINISH, MAX_RESULTS, PANICKED};
 use std::cell::Cell;
@@ -17,12 +17,23 @@ pub struct CallCell {
     greens: Box<[u64]>,
     place: PlaceId,
     code: Cell<Option<(Entry, *const Compiled)>>,
+    /// How often the place was entered.
+    calls: Cell<u32>,
+    /// At how many calls better code is made.
+    often: Cell<u32>,
 }
 
 impl CallCell {
     /// A cell without code, for a place. It lives for ever.
     pub(super) fn leak(driver: &'static Driver, greens: &[u64], place: PlaceId) -> &'static CallCell {
-        Box::leak(Box::new(CallCell { driver, greens: greens.into(), place, code: Cell::new(None) }))
+        Box::leak(Box::new(CallCell {
+            driver,
+            greens: greens.into(),
+            place,
+            code: Cell::new(None),
+            calls: Cell::new(0),
+            often: Cell::new(u32::MAX),
+        }))
     }
 
     /// The word that names the cell in traces.
@@ -44,8 +55,23 @@ impl CallCell {
         &self.greens
     }
 
+    /// How often the place was entered.
+    pub(super) fn calls(&self) -> u32 {
+        self.calls.get()
+    }
+
+    /// Counts an entry; whether it is the one that makes the place called often.
+    #[inline]
+    pub(super) fn count(&self, often: u32) -> bool {
+        self.often.set(often);
+        let calls = self.calls.get().saturating_add(1);
+        self.calls.set(calls);
+        calls == often
+    }
+
     /// Says what code there is; whoever gives some keeps it alive until it says something else.
-    pub(super) fn publish(&self, code: Option<&Rc<Compiled>>) {
+    pub(super) fn publish(&self, code: Option<&Rc<Compiled>>, often: u32) {
+        self.often.set(often);
         self.code.set(code.and_then(|code| Some((code.machine.as_ref()?.entry(), Rc::as_ptr(code)))));
     }
 
@@ -71,6 +97,10 @@ impl CallCell {
     /// `out` must have room for the result words after the first; the reds must be the portal's.
     #[inline]
     pub unsafe fn call<const R: usize>(&self, reds: [u64; R], results: usize, out: *mut u64) -> Option<u64> {
+        self.code.get()?;
+        if self.count(self.often.get()) {
+            called_often(self.place);
+        }
         let (entry, _) = self.code.get()?;
         let compiled = self.compiled()?;
         let context = context();

@@ -21,6 +21,8 @@ pub struct Parameters {
     pub max_inline_depth: u32,
     /// Recorded operations of one fragment after which no more calls are inlined.
     pub max_inline_ops: u32,
+    /// Entries of a function's code until it is compiled again at full quality.
+    pub upgrade_threshold: u32,
     /// Aborted recordings of one place until it is given up for good.
     pub max_aborts: u32,
     /// How much time must have been lost at exits with bridges before the tree is compiled again, in percent of what
@@ -59,6 +61,7 @@ impl Default for Parameters {
             max_unroll_recursion: 1,
             max_inline_depth: 12,
             max_inline_ops: 1500,
+            upgrade_threshold: 2000,
             max_aborts: 4,
             compile_patience: 100,
             max_tree_ops: 8000,
@@ -97,6 +100,7 @@ impl Parameters {
         "max_unroll_recursion",
         "max_inline_depth",
         "max_inline_ops",
+        "upgrade_threshold",
         "max_aborts",
         "compile_patience",
         "max_tree_ops",
@@ -137,6 +141,7 @@ impl Parameters {
                 "max_unroll_loops" => self.max_unroll_loops = small,
                 "max_unroll_recursion" => self.max_unroll_recursion = small,
                 "max_inline_depth" => self.max_inline_depth = small,
+                "upgrade_threshold" => self.upgrade_threshold = small,
                 "max_inline_ops" => self.max_inline_ops = small,
                 "max_aborts" => self.max_aborts = small,
                 "compile_patience" => self.compile_patience = small,

@@ -8,7 +8,7 @@ use crate::backend::{self, Arena, CompileError, Compiler, Machine, Quality};
 use crate::context::{Context, FINISH, PANICKED};
 use crate::gc;
 use crate::ir::code::Code;
-use crate::ir::tree::{FragmentId, GuardId, Tree};
+use crate::ir::tree::{FragmentId, GuardId, Tree, TreeEnd};
 use crate::ir::{Arg, Class, Op};
 use crate::opt;
 use crate::record::{Abort, Continue, FastMap, Limits, Meta, Recorder, Replay};
@@ -317,10 +317,30 @@ impl Runtime {
         }
     }
 
+    /// Whether the place's code is made quickly for now: what ends without looping is worth more only if it is called often.
+    fn begins_quick(&self, place: PlaceId) -> bool {
+        let place = &self.places[place];
+        let loops = place.live.as_ref().is_some_and(|live| {
+            live.tree.fragments.iter().any(|fragment| matches!(fragment.end, TreeEnd::Close { .. }))
+        });
+        !loops && place.cell.calls() < self.parameters.upgrade_threshold
+    }
+
+    /// Makes better code of a place whose code was made quickly.
+    pub(super) fn upgrade(&mut self, place: PlaceId) {
+        let quick = |compiled: &Rc<Compiled>| {
+            compiled.machine.as_ref().is_some_and(|machine| machine.quality() == Quality::Quick)
+        };
+        if !self.parameters.quick && self.compiled(place).as_ref().is_some_and(quick) {
+            self.compile(place);
+        }
+    }
+
     /// Tells the place's call cell what code there is. To be called whenever that changes.
     pub(super) fn publish(&self, place: PlaceId) {
         let place = &self.places[place];
-        place.cell.publish(place.live.as_ref().and_then(|live| live.compiled.as_ref()));
+        let compiled = place.live.as_ref().and_then(|live| live.compiled.as_ref());
+        place.cell.publish(compiled, self.parameters.upgrade_threshold);
     }
 
     /// The compiled code of a place.
@@ -417,6 +437,7 @@ impl Runtime {
         if self.parameters.evaluate {
             return Ok(Compiled { code, machine: None, validity, links: RefCell::default() });
         }
+        let quality = if self.parameters.quick || self.begins_quick(place) { Quality::Quick } else { Quality::Full };
         let name = self.location(place);
         let bytes = self.parameters.code_memory;
         let compiler = self.compiler.get_or_insert_with(|| Arena::new(bytes).and_then(Compiler::new));
@@ -431,7 +452,6 @@ impl Runtime {
                 return Err(Abort::Backend);
             }
         };
-        let quality = if self.parameters.quick { Quality::Quick } else { Quality::Full };
         let options = backend::Options { valid: Some(validity.clone()), name, ..backend::Options::new(quality) };
         match compiler.compile(&code, &options) {
             Ok(machine) => {
@@ -458,7 +478,7 @@ pub(super) fn drop_invalid() {
     with(|runtime| {
         for place in &mut runtime.places {
             if place.live.as_ref().is_some_and(|live| !holds(&live.validity)) {
-                place.cell.publish(None);
+                place.cell.publish(None, runtime.parameters.upgrade_threshold);
                 place.live = None;
                 runtime.statistics.invalidated += 1;
                 reset_counter(&place.greens, false);
@@ -623,6 +643,9 @@ fn go_on(driver: &'static Driver, outcome: Outcome) -> Entered {
 fn run(place: PlaceId, reds: &[u64]) -> Entered {
     let (compiled, driver) = with(|runtime| {
         runtime.statistics.entries += 1;
+        if runtime.places[place].cell.count(runtime.parameters.upgrade_threshold) {
+            runtime.upgrade(place);
+        }
         (runtime.compiled(place), runtime.places[place].driver)
     });
     let Some(compiled) = compiled else {
@@ -691,6 +714,12 @@ impl Compiled {
             }
         }
     }
+}
+
+/// A place was called often: better code is made of it.
+#[cold]
+pub(super) fn called_often(place: PlaceId) {
+    with(|runtime| runtime.upgrade(place));
 }
 
 /// Finishes a portal call whose code was left by an exit: its result words.

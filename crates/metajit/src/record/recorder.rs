@@ -142,6 +142,16 @@ pub struct Recorder {
     fresh: FastMap<u32, ()>,
 }
 
+/// Whether two operands name different objects for sure: one was made after the other was there.
+fn distinct(fresh: &FastMap<u32, ()>, a: Arg, b: Arg) -> bool {
+    let newer = |new: Arg, other: Arg| match (new, other) {
+        (Arg::Op(new), Arg::Op(other)) => fresh.contains_key(&new.0) && other < new,
+        (Arg::Op(new), Arg::Const(_)) => fresh.contains_key(&new.0),
+        _ => false,
+    };
+    newer(a, b) || newer(b, a)
+}
+
 /// The index that stands for a scalar field in the memory caches.
 const SCALAR: u64 = u64::MAX;
 
@@ -354,15 +364,6 @@ impl Recorder {
 
     // ---- memory
 
-    fn distinct(&self, a: Arg, b: Arg) -> bool {
-        let newer = |new: Arg, other: Arg| match (new, other) {
-            (Arg::Op(new), Arg::Op(other)) => self.fresh.contains_key(&new.0) && other < new,
-            (Arg::Op(new), Arg::Const(_)) => self.fresh.contains_key(&new.0),
-            _ => false,
-        };
-        newer(a, b) || newer(b, a)
-    }
-
     pub(super) fn known_load(&self, object: Arg, field: &'static Field, index: Option<u64>) -> Option<Arg> {
         let index = index.unwrap_or(SCALAR);
         let found = match field.mutability {
@@ -402,9 +403,10 @@ impl Recorder {
         self.push(op, args, Aux::Field(field));
         match index.map_or(Some(SCALAR), Arg::as_const) {
             Some(index) => {
-                let mut entries = self.mutable.remove(&(field.offset, index)).unwrap_or_default();
-                entries.retain(|entry| entry.0 != object && self.distinct(entry.0, object));
-                self.mutable.insert((field.offset, index), entries);
+                let fresh = &self.fresh;
+                if let Some(entries) = self.mutable.get_mut(&(field.offset, index)) {
+                    entries.retain(|entry| entry.0 != object && distinct(fresh, entry.0, object));
+                }
                 // A narrow item keeps only the low bits of what was stored: it is loaded again.
                 if index == SCALAR || field.kind.bytes() == 8 {
                     self.remember(object, field, index, value);
