@@ -4,7 +4,9 @@
 //!
 //! **Approach.** [`Heap`] remembers what places of real objects hold. Places are told apart by object *value* and byte
 //! *offset*, never by shape, since handles of different shapes may name one object. A store forgets what other objects
-//! that may be the same hold at that offset; a call with any effect forgets everything that can change. Two allocations
+//! that may be the same hold at that offset (but not in a field that never changes, nor if such a field tells the
+//! objects apart); a call with any effect forgets
+//! everything that can change. Two allocations
 //! are different objects, and so are an allocation and any value older than it.
 //!
 //! The *frame* is the root's virtualizable: nothing else refers to it, so its stores are delayed. A slot is *dirty* while
@@ -81,13 +83,6 @@ impl Heap {
     fn clobber(&mut self) {
         self.known.retain(|_, known| field(known.place).mutability == Mutability::Immutable);
     }
-    /// Forgets what a store to `object` at `offset` may have changed (at or behind it, if the index is unknown).
-    fn invalidate(&mut self, code: &Code, object: Val, at: u32, open: bool) {
-        self.known.retain(|&(other, offset), _| {
-            let touched = if open { offset >= at } else { offset == at };
-            !touched || (other != object && !may_alias(code, object, other))
-        });
-    }
 }
 
 fn may_alias(code: &Code, a: Val, b: Val) -> bool {
@@ -132,6 +127,38 @@ impl Optimizer<'_> {
                 Val::Const(index) => u32::try_from(index).ok().map(|index| Place::Item(field, index)),
                 _ => None,
             },
+        }
+    }
+
+    /// Forgets what a store to `object` at `offset` may have changed (at or behind it, if the index is unknown).
+    fn invalidate(&mut self, object: Val, at: u32, open: bool) {
+        let never_changes = |known: &Known| field(known.place).mutability == Mutability::Immutable;
+        let known = &self.state.heap.known;
+        // What tells the object from others: constants that never change, such as its class.
+        let marks: Vec<(u32, u64)> = known
+            .range((object, 0)..=(object, u32::MAX))
+            .filter(|(_, known)| never_changes(known))
+            .filter_map(|(&(_, offset), known)| Some((offset, self.resolve(known.value).as_const()?)))
+            .collect();
+        let differs = |other: Val| {
+            marks.iter().any(|&(offset, bits)| {
+                known.get(&(other, offset)).is_some_and(|known| {
+                    let is = self.resolve(known.value).as_const();
+                    never_changes(known) && is.is_some_and(|is| is != bits)
+                })
+            })
+        };
+        let changed: Vec<(Val, u32)> = known
+            .iter()
+            .filter(|&(&(other, offset), known)| {
+                (if open { offset >= at } else { offset == at })
+                    && (other == object
+                        || !never_changes(known) && may_alias(&self.code, object, other) && !differs(other))
+            })
+            .map(|(&key, _)| key)
+            .collect();
+        for key in changed {
+            self.state.heap.known.remove(&key);
         }
     }
 
@@ -230,7 +257,7 @@ impl Optimizer<'_> {
                 Some(frame) if frame.object == object => {
                     frame.slots.retain(|_, slot| matches!(slot.place, Place::Field(_)));
                 }
-                _ => self.state.heap.invalidate(&self.code, object, inst.field().offset, true),
+                _ => self.invalidate(object, inst.field().offset, true),
             }
             return;
         };
@@ -243,7 +270,7 @@ impl Optimizer<'_> {
                     return;
                 }
                 self.emit_store(object, place, value);
-                self.state.heap.invalidate(&self.code, object, offset(place), false);
+                self.invalidate(object, offset(place), false);
                 if self.options.heap {
                     let value = self.resolve(value);
                     self.state.heap.remember(object, place, value);
