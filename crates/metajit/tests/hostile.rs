@@ -71,10 +71,7 @@ fn everywhere(kind: i64) {
         results
     });
     let checked = checked.unwrap_or_else(|mismatch| panic!("{mismatch}"));
-    assert!(
-        checked.compilations > 0 && checked.panics == 0,
-        "{checked:?}"
-    );
+    assert!(checked.compilations > 0 && checked.panics == 0, "{checked:?}");
 }
 
 #[test]
