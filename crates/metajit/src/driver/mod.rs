@@ -4,13 +4,16 @@
 //! compiled, runs the code in the interpreter's place, and brings the interpreter back wherever the code leaves.
 //!
 //! **Approach.** A hashed table of counters, one per thread, is all that the plain interpreter touches: a back edge or a
-//! function entry adds one and compares ([`hot`]). Everything else is out of line. A green key that gets hot has a *cell*:
+//! function entry adds one and compares ([`hot`]). Everything else is out of line. A green key that gets hot is a *place*:
 //! it is recorded once ([`crate::record`]), and the tree is optimized and compiled as a whole. When an exit gets hot, a
 //! bridge is recorded from it by replay. A bridge is compiled when the time lost at exits since the last compilation
 //! has reached what compiling the grown tree is estimated to cost: that rule is at most twice as dear as knowing the future.
 //!
-//! **Invariants.** A tree that is being recorded is not in its cell, so nothing else can enter or change it. Compiled code
-//! that may be on the stack is kept alive by whoever runs it. An exit's slots are read before anything else can run.
+//! Code that ends without looping is made quickly first, and well once it is entered often;
+//! calls between compiled portals and the ends of fragments go straight into other code through a place's call cell ([`cell`]).
+//!
+//! **Invariants.** A tree that is being recorded is not in its place, so nothing else can change it; the code it had so far may
+//! still run. Compiled code that may be on the stack is kept alive by whoever runs it. An exit's slots are read before anything else can run.
 //!
 //! **Rejected.** A counter in each green object (the implementer would have to provide room); linking each bridge separately
 //! first (a second calling convention, for a gain that the rule above makes small).

@@ -32,7 +32,7 @@ pub struct Parameters {
     pub max_tree_ops: u32,
     /// Bytes of machine code.
     pub code_memory: usize,
-    /// Compile at once on the program's own thread.
+    /// Compile at once on the program's own thread. So far this is how all code is compiled, whatever the value.
     pub sync: bool,
     /// Run optimized trees in the evaluator instead of compiling them.
     pub evaluate: bool,

@@ -11,7 +11,7 @@
 //! Both have one text form ([`mod@print`], [`parse`]), a verifier ([`verify`]), and one meaning ([`fold()`], [`eval`]).
 //!
 //! **Invariants.** Single assignment. A guard in a tree names its snapshot, a guard in code its exit. Division has a divisor
-//! that is neither zero nor (signed) -1 by minimum, array indexes are in bounds, shift amounts are below 64: the recorder
+//! that is neither zero nor (signed) -1 by minimum, array indexes are in bounds: the recorder
 //! guards them first.
 //!
 //! **Rejected.** Results with two values (value and overflow flag) as in machine-like IRs: they complicate every pass to
