@@ -57,16 +57,19 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn parameters(text: &str) {
     let mut parameters = Parameters::default();
-    parameters.set(text).expect("known parameters");
+    parameters.set("sync=1").and_then(|()| parameters.set(text)).expect("known parameters");
     set_parameters(parameters);
 }
 
-/// Runs `f` on a fresh thread, with a runtime and a heap of its own.
+/// Runs `f` on a fresh thread, with a runtime and a heap of its own; code is made at once, so that warm is warm.
 fn fresh<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .stack_size(64 << 20)
-            .spawn_scoped(scope, f)
+            .spawn_scoped(scope, || {
+                parameters("");
+                f()
+            })
             .expect("a thread")
             .join()
             .expect("no panic")

@@ -17,7 +17,7 @@
 //! names the program); shrinking the program's text (needs the language's grammar).
 
 #[cfg(feature = "jit")]
-use crate::driver::{Parameters, Statistics, set_parameters, statistics};
+use crate::driver::{Parameters, Statistics, parameters, set_parameters, statistics};
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -62,8 +62,8 @@ impl Modes {
     }
 
     /// Every mode, with counters so low that short programs get hot: plain, evaluated, compiled in both qualities, without
-    /// the optimizer, with bridges at the first failure and at the default, and with functions as roots. Without the
-    /// `jit` feature, the plain interpreter only.
+    /// the optimizer, with bridges at the first failure and at the default, with functions as roots, and with code that
+    /// comes late. Without the `jit` feature, the plain interpreter only.
     pub fn all() -> Modes {
         Modes::plain()
             .with("evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=1")
@@ -74,14 +74,15 @@ impl Modes {
             .with("functions only", "threshold=1000000,function_threshold=2,trace_eagerness=2")
             .with("few bridges", "threshold=7,function_threshold=11")
             .with("short traces", "threshold=2,function_threshold=3,trace_eagerness=1,trace_limit=60,max_unroll_loops=1,max_unroll_recursion=1,max_inline_depth=2")
-            .with("default", "")
-            .with_collector("collecting often", "threshold=3,function_threshold=5,trace_eagerness=1", "stress=13,poison=1")
-            .with_collector("collecting often, evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=2", "stress=13,poison=1")
+            .with("published late", "late=3,threshold=3,function_threshold=5,trace_eagerness=1")
+            .with("in the background", "sync=0,threshold=3,function_threshold=5,trace_eagerness=1")
+            .with("default", "sync=0")
             .with_collector("collecting often", "threshold=3,function_threshold=5,trace_eagerness=1", "stress=13,poison=1")
             .with_collector("collecting often, evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=2", "stress=13,poison=1")
     }
 
-    /// Adds a mode with these parameters (as [`Parameters::set`] takes them).
+    /// Adds a mode with these parameters (as [`Parameters::set`] takes them). Code is compiled at once, so that runs are
+    /// the same every time, unless they say `sync=0`.
     #[must_use]
     pub fn with(self, name: &str, parameters: &str) -> Modes {
         self.with_collector(name, parameters, "")
@@ -106,9 +107,15 @@ impl Modes {
 
 #[cfg(feature = "jit")]
 fn of(text: &str) -> Parameters {
-    let mut parameters = Parameters::default();
+    let mut parameters = Parameters { sync: true, ..Parameters::default() };
     parameters.set(text).unwrap_or_else(|error| panic!("{error}"));
     parameters
+}
+
+/// Compiles at once on this thread from now on: for tests that count what is compiled.
+pub fn synchronous() {
+    #[cfg(feature = "jit")]
+    set_parameters(Parameters { sync: true, ..parameters() });
 }
 
 /// What came of one run.

@@ -1,7 +1,7 @@
 //! Compiled code does what the code says: exits, slots, results, memory and calls, at both qualities.
 #![cfg(feature = "jit")]
 
-use metajit::backend::{Arena, CompileError, Compiler, Job, Machine, Options, Quality, Queue};
+use metajit::backend::{Arena, CompileError, Compiler, Machine, Options, Quality, Queue};
 use metajit::context::{Context, FINISH, MAX_SLOTS, PANICKED};
 use metajit::ir::code::{Block, BlockId, Code, End, Exit, ExitId};
 use metajit::ir::tree::Portal;
@@ -97,7 +97,8 @@ fn run(machine: &Machine, reds: &[u64]) -> (u64, Box<Context>) {
 fn each(code: &Code, reds: &[u64], check: impl Fn(u64, &Context)) {
     let mut compiler = compilers();
     for quality in [Quality::Quick, Quality::Full] {
-        let machine = compiler.compile(code, &Options::new(quality)).unwrap();
+        let mut machine = compiler.compile(code, &Options::new(quality)).unwrap();
+        machine.announce();
         let (how, context) = run(&machine, reds);
         check(how, &context);
     }
@@ -285,16 +286,30 @@ fn both_queues_hand_every_job_back_in_order() {
     let red = b.block(&[Op::Param])[0];
     let sum = b.op(Op::Add, &[red, c(1)]);
     b.end(End::Finish(vec![sum]));
-    for mut queue in [Queue::synchronous(compilers()), Queue::background(compilers())] {
+    let make = || {
+        let mut compiler = compilers();
+        move |code: Code| compiler.compile(&code, &Options::new(Quality::Full))
+    };
+    for mut queue in [Queue::synchronous(make()), Queue::background(make)] {
         for token in 0..20 {
-            queue.submit(Job { token, code: b.0.clone(), options: Options::new(Quality::Full) });
+            queue.submit(token, b.0.clone());
         }
         for token in 0..20u64 {
             let done = queue.wait().unwrap();
             assert_eq!(done.token, token);
-            let (how, context) = run(&done.result.unwrap(), &[token]);
+            let (how, context) = run(&done.result.unwrap().unwrap(), &[token]);
             assert_eq!((how, context.results[0]), (FINISH, token + 1));
         }
         assert!(queue.wait().is_none() && queue.pending() == 0);
+    }
+}
+
+#[test]
+fn a_job_that_panics_comes_back_and_the_next_is_done() {
+    let make = || |job: u32| if job == 1 { panic!("on purpose") } else { job };
+    for mut queue in [Queue::synchronous(make()), Queue::background(make)] {
+        (0..3).for_each(|job| queue.submit(job, job));
+        let results: Vec<_> = std::iter::from_fn(|| queue.wait()).map(|done| done.result).collect();
+        assert_eq!(results, [Some(0), None, Some(2)]);
     }
 }

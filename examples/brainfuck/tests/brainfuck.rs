@@ -44,6 +44,7 @@ fn brackets_must_match() {
 #[cfg(feature = "jit")]
 #[test]
 fn hot_loops_are_compiled() {
+    metajit::testing::synchronous();
     go(SQUARES, b"");
     let statistics = metajit::driver::statistics();
     assert!(statistics.compilations >= 3, "{statistics:?}");

@@ -63,6 +63,7 @@ fn mistakes_are_named() {
 #[cfg(feature = "jit")]
 #[test]
 fn loops_are_compiled() {
+    metajit::testing::synchronous();
     loops();
     let statistics = metajit::driver::statistics();
     assert_eq!(statistics.loops_recorded, 1, "{statistics:?}");

@@ -73,6 +73,7 @@ fn mistakes_are_named() {
 #[cfg(feature = "jit")]
 #[test]
 fn nested_loops_are_compiled() {
+    metajit::testing::synchronous();
     a_sieve();
     let statistics = metajit::driver::statistics();
     assert!(statistics.compilations >= 2, "{statistics:?}");

@@ -16,6 +16,7 @@ fn it_adds_up() {
 #[cfg(feature = "jit")]
 #[test]
 fn its_loop_is_compiled_once() {
+    metajit::testing::synchronous();
     run(program(), 100_000);
     let statistics = metajit::driver::statistics();
     assert_eq!(statistics.loops_recorded, 1, "{statistics:?}");

@@ -266,6 +266,7 @@ round:
 
     #[test]
     fn a_call_that_turns_out_to_loop_is_no_longer_inlined() {
+        metajit::testing::synchronous();
         assert_eq!(go(GROWING, &[20_000]), Ok("20000".to_owned()));
         let statistics = metajit::driver::statistics();
         let loops_in_calls = statistics.fields().into_iter().find(|field| field.0 == "abort_loop_in_call");
@@ -275,6 +276,7 @@ round:
     /// Runs a program until all its bridges are compiled and it leaves its code no more, which must happen.
     fn warm(text: &str, n: i64) -> metajit::driver::Statistics {
         let program = assembler::assemble(text).unwrap_or_else(|mistake| panic!("{mistake}"));
+        metajit::testing::synchronous();
         let mut before = metajit::driver::statistics();
         for _ in 0..20 {
             run(program.get(), &[Value::int(n)]).unwrap_or_else(|thrown| panic!("{thrown}"));
@@ -309,6 +311,7 @@ round:
 
     #[test]
     fn a_loop_becomes_one_tree() {
+        metajit::testing::synchronous();
         go(SUM, &[100_000]).unwrap();
         let statistics = metajit::driver::statistics();
         assert_eq!(statistics.loops_recorded, 1, "{statistics:?}");

@@ -137,8 +137,9 @@ pub type Entry = unsafe extern "C" fn(context: *mut Context) -> u64;
 #[derive(Debug)]
 pub struct Machine {
     /// Before the piece that it describes, to be dropped first.
-    _unwind: Option<Registration>,
+    unwind: Option<Registration>,
     piece: Piece,
+    name: String,
     stats: Stats,
     quality: Quality,
     _valid: Option<Arc<AtomicU64>>,
@@ -152,6 +153,16 @@ impl Machine {
     pub fn entry(&self) -> Entry {
         // SAFETY: the piece holds a complete function of this signature.
         unsafe { std::mem::transmute::<*const u8, Entry>(self.piece.address()) }
+    }
+
+    /// Tells the unwinder and profilers of it. To be called once, before it is run, on a thread that lasts as long as the
+    /// process or its own work: these registries are taken down when the process ends.
+    pub fn announce(&mut self) {
+        if let Some(unwind) = &mut self.unwind {
+            unwind.register();
+        }
+        let name = format!("metajit:{:?}:{}", self.quality, self.name);
+        symbols::publish(self.piece.address() as usize, self.stats.bytes, &name);
     }
 
     /// What compiling took.
@@ -215,13 +226,13 @@ impl Compiler {
             self.arena.install(compiled.code_buffer(), |memory, address| relocate(compiled, memory, address))?;
         let address = piece.address() as usize;
         let bytes = compiled.code_buffer().len();
-        let unwind = unwind::register(compiled, &**isa, address);
-        symbols::publish(address, bytes, &format!("metajit:{:?}:{}", options.quality, options.name));
+        let unwind = unwind::describe(compiled, &**isa, address);
         let ops = code.blocks.iter().map(|block| block.insts.len()).sum();
         let stats = Stats { time: thread_time().saturating_sub(start), ops, exits: code.exits.len(), bytes };
         Ok(Machine {
-            _unwind: unwind,
+            unwind,
             piece,
+            name: options.name.clone(),
             stats,
             quality: options.quality,
             _valid: options.valid.clone(),

@@ -5,11 +5,12 @@
 //! at the same time. Cranelift makes the instructions; its interface changes with every release.
 //!
 //! **Approach.** Cranelift is named in this module alone. [`Compiler`] turns one code into one [`Machine`], at one of two
-//! qualities; [`Arena`] owns the executable memory, mapped twice; [`Queue`] runs a compiler on a thread of its own, or
+//! qualities; [`Arena`] owns the executable memory, mapped twice; [`Queue`] does the work on a thread of its own, or
 //! at once for those who want runs to be the same every time.
 //!
 //! **Invariants.** A machine's memory stays valid and unchanged until the machine is dropped, whoever drops it makes sure that no
-//! activation is inside. A compile job reads nothing but its own code.
+//! activation is inside. Compiling reads nothing but the code; what the rest of the process is to know of a machine
+//! (names for profilers, frames for unwinders) is said by [`Machine::announce`], on the thread that will run it.
 //!
 //! **Rejected.** `cranelift-jit`: a page and a system call per function, and nothing is ever freed.
 
@@ -27,4 +28,4 @@ mod unwind;
 pub use arena::{Arena, DEFAULT_ARENA_BYTES};
 pub use compiler::{CompileError, Compiler, Entry, Machine, Options, Quality, Stats, Window};
 pub use helpers::OUT_OF_MEMORY;
-pub use queue::{Finished, Job, Queue};
+pub use queue::{Finished, Queue};

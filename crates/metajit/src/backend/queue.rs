@@ -1,147 +1,132 @@
-//! Compiling on another thread.
+//! Work on another thread.
 //!
-//! **Problem.** A good compilation takes milliseconds, in which the program could go on in the interpreter.
+//! **Problem.** Making good code takes milliseconds, in which the program could go on in the interpreter.
 //!
-//! **Approach.** A thread that owns a [`Compiler`] takes [`Job`]s from a channel and sends [`Finished`] ones back. Whoever
+//! **Approach.** A thread takes jobs from a channel, does one function with each, and sends back what came of it. Whoever
 //! submits polls; nothing is published behind its back, so publication and invalidation can't race. The synchronous
-//! form has the same interface and compiles within `submit`.
+//! form has the same interface and does the work within `submit`. What a job is, is the driver's business.
 //!
-//! **Invariants.** Jobs are finished in the order they were submitted. Every job submitted comes back, with a machine or
-//! with the reason why not, even when the code generator panics.
+//! **Invariants.** Jobs come back in the order they were submitted, each with the token it was submitted with. Every job comes
+//! back, even when the work panics.
+//!
+//! **Ends.** A queue that is dropped doesn't wait for its thread: jobs that were not begun are dropped, the one under way is
+//! finished for nobody. Neither the end of a thread nor that of the process is held up by work that nobody will use.
 
-use super::compiler::{CompileError, Compiler, Machine, Options};
-use crate::ir::code::Code;
 use std::collections::VecDeque;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 
-/// Something to compile. `token` is the submitter's and comes back.
-#[derive(Debug)]
-pub struct Job<T> {
-    /// What the submitter knows it by.
-    pub token: T,
-    /// What to compile.
-    pub code: Code,
-    /// How.
-    pub options: Options,
-}
+/// Stack of the thread: optimizer and code generator recurse on some inputs. Pages never touched cost nothing.
+const STACK: usize = 16 << 20;
 
-/// A job done.
+/// What came of a job; `None` if the work panicked.
 #[derive(Debug)]
-pub struct Finished<T> {
+pub struct Finished<T, D> {
     /// The submitter's token.
     pub token: T,
-    /// What was compiled.
-    pub code: Code,
     /// What came of it.
-    pub result: Result<Machine, CompileError>,
+    pub result: Option<D>,
 }
 
-/// See the module.
-#[derive(Debug)]
-pub struct Queue<T: Send + 'static> {
-    worker: Worker<T>,
-    pending: usize,
+/// See the module. A job `J` becomes a `D`; `T` is how the submitter knows it.
+pub struct Queue<T, J, D> {
+    worker: Worker<J, D>,
+    /// Tokens of the jobs under way, the first submitted first.
+    tokens: VecDeque<T>,
 }
 
-#[derive(Debug)]
-enum Worker<T: Send + 'static> {
-    Here { compiler: Box<Compiler>, done: VecDeque<Finished<T>> },
-    Thread { jobs: Option<Sender<Job<T>>>, done: Receiver<Finished<T>>, thread: Option<JoinHandle<()>> },
+enum Worker<J, D> {
+    Here { work: Box<dyn FnMut(J) -> D>, done: VecDeque<Option<D>> },
+    Thread { jobs: Sender<J>, done: Receiver<Option<D>>, unwanted: Arc<AtomicBool> },
 }
 
-fn run<T>(compiler: &mut Compiler, job: Job<T>) -> Finished<T> {
-    let Job { token, code, options } = job;
-    // After a panic the compiler's tables are in any state; `compile` clears them before it uses them.
-    let result = catch_unwind(AssertUnwindSafe(|| compiler.compile(&code, &options)))
-        .unwrap_or_else(|_| Err(CompileError::Codegen("the code generator panicked".into())));
-    Finished { token, code, result }
+impl<T: fmt::Debug, J, D> fmt::Debug for Queue<T, J, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("tokens", &self.tokens).finish_non_exhaustive()
+    }
 }
 
-impl<T: Send + 'static> Queue<T> {
-    /// Compiles whatever is submitted at once.
-    pub fn synchronous(compiler: Compiler) -> Queue<T> {
-        let worker = Worker::Here { compiler: Box::new(compiler), done: VecDeque::new() };
-        Queue { worker, pending: 0 }
+fn attempt<J, D>(work: &mut dyn FnMut(J) -> D, job: J) -> Option<D> {
+    catch_unwind(AssertUnwindSafe(|| work(job))).ok()
+}
+
+impl<T, J: Send + 'static, D: Send + 'static> Queue<T, J, D> {
+    /// Does the work at once. After a panic, `work` is called again for the next job.
+    pub fn synchronous(work: impl FnMut(J) -> D + 'static) -> Queue<T, J, D> {
+        Queue { worker: Worker::Here { work: Box::new(work), done: VecDeque::new() }, tokens: VecDeque::new() }
     }
 
-    /// Compiles on a new thread. Where there can't be one, as [`Queue::synchronous`].
-    pub fn background(mut compiler: Compiler) -> Queue<T> {
-        let (send_job, jobs) = channel::<Job<T>>();
+    /// Does the work on a new thread. Where there can't be one, as [`Queue::synchronous`]. `make` makes the function that
+    /// does the work, on the thread that will.
+    pub fn background<W: FnMut(J) -> D + 'static>(make: impl Fn() -> W + Send + Clone + 'static) -> Queue<T, J, D> {
+        let (send_job, jobs) = channel::<J>();
         let (send_done, done) = channel();
-        let (send_compiler, receive_compiler) = channel::<Compiler>();
-        let spawned = std::thread::Builder::new().name("metajit-compiler".into()).spawn(move || {
-            let Ok(mut compiler) = receive_compiler.recv() else {
-                return;
-            };
+        let unwanted = Arc::new(AtomicBool::new(false));
+        let (stop, begin) = (unwanted.clone(), make.clone());
+        let spawned = std::thread::Builder::new().name("metajit-compiler".into()).stack_size(STACK).spawn(move || {
+            let mut work = begin();
             for job in jobs {
-                if send_done.send(run(&mut compiler, job)).is_err() {
+                if stop.load(Ordering::Relaxed) || send_done.send(attempt(&mut work, job)).is_err() {
                     return;
                 }
             }
         });
-        if let Ok(thread) = spawned {
-            match send_compiler.send(compiler) {
-                Ok(()) => {
-                    let worker = Worker::Thread { jobs: Some(send_job), done, thread: Some(thread) };
-                    return Queue { worker, pending: 0 };
-                }
-                Err(refused) => compiler = refused.0,
+        match spawned {
+            Ok(_detached) => {
+                Queue { worker: Worker::Thread { jobs: send_job, done, unwanted }, tokens: VecDeque::new() }
             }
+            Err(_) => Queue::synchronous(make()),
         }
-        Queue::synchronous(compiler)
     }
 
-    /// Gives a job to the compiler.
-    pub fn submit(&mut self, job: Job<T>) {
-        self.pending += 1;
+    /// Whether `submit` returns before the work is done.
+    pub fn is_background(&self) -> bool {
+        matches!(self.worker, Worker::Thread { .. })
+    }
+
+    /// Gives a job away.
+    pub fn submit(&mut self, token: T, job: J) {
+        self.tokens.push_back(token);
         match &mut self.worker {
-            Worker::Here { compiler, done } => done.push_back(run(compiler, job)),
+            Worker::Here { work, done } => done.push_back(attempt(work, job)),
             Worker::Thread { jobs, .. } => {
-                let sent = jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
-                assert!(sent, "the compiler's thread catches its panics and ends with its queue");
+                assert!(jobs.send(job).is_ok(), "the thread catches panics and ends with its queue");
             }
         }
     }
 
     /// The next finished job, if one is.
-    pub fn poll(&mut self) -> Option<Finished<T>> {
-        let finished = match &mut self.worker {
-            Worker::Here { done, .. } => done.pop_front(),
-            Worker::Thread { done, .. } => done.try_recv().ok(),
+    pub fn poll(&mut self) -> Option<Finished<T, D>> {
+        let result = match &mut self.worker {
+            Worker::Here { done, .. } => done.pop_front()?,
+            Worker::Thread { done, .. } => done.try_recv().ok()?,
         };
-        self.pending -= finished.is_some() as usize;
-        finished
+        Some(Finished { token: self.tokens.pop_front()?, result })
     }
 
     /// Waits for the next finished job. `None` when none is pending.
-    pub fn wait(&mut self) -> Option<Finished<T>> {
-        if self.pending == 0 {
-            return None;
-        }
-        let finished = match &mut self.worker {
-            Worker::Here { done, .. } => done.pop_front(),
-            Worker::Thread { done, .. } => done.recv().ok(),
+    pub fn wait(&mut self) -> Option<Finished<T, D>> {
+        let token = self.tokens.pop_front()?;
+        let result = match &mut self.worker {
+            Worker::Here { done, .. } => done.pop_front()?,
+            Worker::Thread { done, .. } => done.recv().ok()?,
         };
-        self.pending -= finished.is_some() as usize;
-        finished
+        Some(Finished { token, result })
     }
 
     /// Jobs submitted and not yet handed back.
     pub fn pending(&self) -> usize {
-        self.pending
+        self.tokens.len()
     }
 }
 
-impl<T: Send + 'static> Drop for Worker<T> {
+impl<J, D> Drop for Worker<J, D> {
     fn drop(&mut self) {
-        if let Worker::Thread { jobs, thread, .. } = self {
-            // The thread's loop ends with the channel.
-            drop(jobs.take());
-            if let Some(thread) = thread.take() {
-                let _ = thread.join();
-            }
+        if let Worker::Thread { unwanted, .. } = self {
+            unwanted.store(true, Ordering::Relaxed);
         }
     }
 }

@@ -4,17 +4,18 @@
 //! compiled code. (Panics don't come this way: callees catch them.)
 //!
 //! **Approach.** Cranelift says what its prologues did; that is written as an `.eh_frame` section of one function
-//! and given to `__register_frame`, for as long as the code exists. With the GNU unwinder only: others
+//! and given to `__register_frame`, from when the code is published for as long as it exists. With the GNU unwinder only: others
 //! expect another form under the same name.
 
 use cranelift_codegen::CompiledCode;
 use cranelift_codegen::isa::TargetIsa;
 
-/// The description of a piece of code while it is registered.
+/// The description of a piece of code.
 #[derive(Debug)]
 pub(super) struct Registration {
     #[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), expect(dead_code))]
     section: Box<[u8]>,
+    registered: bool,
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -31,7 +32,7 @@ mod platform {
         fn __deregister_frame(section: *const u8);
     }
 
-    pub(super) fn register(compiled: &CompiledCode, isa: &dyn TargetIsa, address: usize) -> Option<Registration> {
+    pub(super) fn describe(compiled: &CompiledCode, isa: &dyn TargetIsa, address: usize) -> Option<Registration> {
         let Ok(Some(UnwindInfo::SystemV(info))) = compiled.create_unwind_info(isa) else {
             return None;
         };
@@ -44,27 +45,43 @@ mod platform {
         // An entry of no length ends a section.
         section.extend_from_slice(&[0; 4]);
         let section = section.into_boxed_slice();
-        // SAFETY: a well-formed section, which stays in place until it is deregistered.
-        unsafe { __register_frame(section.as_ptr()) };
-        Some(Registration { section })
+        Some(Registration { section, registered: false })
+    }
+
+    impl Registration {
+        /// Tells the unwinder.
+        pub(in crate::backend) fn register(&mut self) {
+            if !std::mem::replace(&mut self.registered, true) {
+                // SAFETY: a well-formed section, which stays in place until it is deregistered.
+                unsafe { __register_frame(self.section.as_ptr()) };
+            }
+        }
     }
 
     impl Drop for Registration {
         fn drop(&mut self) {
-            // SAFETY: it was registered.
-            unsafe { __deregister_frame(self.section.as_ptr()) };
+            if self.registered {
+                // SAFETY: it was registered.
+                unsafe { __deregister_frame(self.section.as_ptr()) };
+            }
         }
     }
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 mod platform {
-    pub(super) fn register(_: &super::CompiledCode, _: &dyn super::TargetIsa, _: usize) -> Option<super::Registration> {
+    pub(super) fn describe(_: &super::CompiledCode, _: &dyn super::TargetIsa, _: usize) -> Option<super::Registration> {
         None
+    }
+
+    impl super::Registration {
+        pub(in crate::backend) fn register(&mut self) {
+            self.registered = true;
+        }
     }
 }
 
-/// Registers the code that runs at `address`. `None` where that is not possible: backtraces end there then.
-pub(super) fn register(compiled: &CompiledCode, isa: &dyn TargetIsa, address: usize) -> Option<Registration> {
-    platform::register(compiled, isa, address)
+/// Describes the code that runs at `address`. `None` where that is not possible: backtraces end there then.
+pub(super) fn describe(compiled: &CompiledCode, isa: &dyn TargetIsa, address: usize) -> Option<Registration> {
+    platform::describe(compiled, isa, address)
 }

@@ -19,20 +19,20 @@ pub struct CallCell {
     code: Cell<Option<(Entry, *const Compiled)>>,
     /// How often the place was entered.
     calls: Cell<u32>,
-    /// At how many calls better code is made.
+    /// At how many calls the runtime looks after the place: better code is made, or published.
     often: Cell<u32>,
 }
 
 impl CallCell {
     /// A cell without code, for a place. It lives for ever.
-    pub(super) fn leak(driver: &'static Driver, greens: &[u64], place: PlaceId) -> &'static CallCell {
+    pub(super) fn leak(driver: &'static Driver, greens: &[u64], place: PlaceId, often: u32) -> &'static CallCell {
         Box::leak(Box::new(CallCell {
             driver,
             greens: greens.into(),
             place,
             code: Cell::new(None),
             calls: Cell::new(0),
-            often: Cell::new(u32::MAX),
+            often: Cell::new(often),
         }))
     }
 
@@ -60,16 +60,15 @@ impl CallCell {
         self.calls.get()
     }
 
-    /// Counts an entry; whether it is the one that makes the place called often.
+    /// Counts an entry; whether it is the one at which the runtime looks after the place.
     #[inline]
-    pub(super) fn count(&self, often: u32) -> bool {
-        self.often.set(often);
+    pub(super) fn count(&self) -> bool {
         let calls = self.calls.get().saturating_add(1);
         self.calls.set(calls);
-        calls == often
+        calls == self.often.get()
     }
 
-    /// Says what code there is; whoever gives some keeps it alive until it says something else.
+    /// Says what code there is, and at how many calls to look after the place; whoever gives some keeps it alive until it says something else.
     pub(super) fn publish(&self, code: Option<&Rc<Compiled>>, often: u32) {
         self.often.set(often);
         self.code.set(code.and_then(|code| Some((code.machine.as_ref()?.entry(), Rc::as_ptr(code)))));
@@ -98,7 +97,7 @@ impl CallCell {
     #[inline]
     pub unsafe fn call<const R: usize>(&self, reds: [u64; R], results: usize, out: *mut u64) -> Option<u64> {
         self.code.get()?;
-        if self.count(self.often.get()) {
+        if self.count() {
             called_often(self.place);
         }
         let (entry, _) = self.code.get()?;

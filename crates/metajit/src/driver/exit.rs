@@ -155,6 +155,7 @@ fn fill(replay: &mut Replay, exit: &Exit, values: &Values<'_>, recording: Option
 /// Whether a bridge is to be recorded from this exit now.
 fn wants_bridge(runtime: &mut Runtime, place: PlaceId, exit: &Exit, validity: &Validity) -> Option<GuardId> {
     runtime.statistics.exits += 1;
+    runtime.poll();
     let (eagerness, patience) = (runtime.parameters.trace_eagerness, runtime.parameters.compile_patience);
     let guard = exit.guard.filter(|_| exit.instance != runtime::FORCED)?;
     // Another tree may have taken the place of the one that was left.
@@ -163,7 +164,7 @@ fn wants_bridge(runtime: &mut Runtime, place: PlaceId, exit: &Exit, validity: &V
     if live.attached.contains_key(&key) {
         live.lost += 1;
         let lost = live.lost * EXIT_COST.as_nanos() as u64;
-        let due = live.pending > 0 && lost >= live.estimate() * u64::from(patience) / 100;
+        let due = live.pending > 0 && !live.under_way && lost >= live.estimate() * u64::from(patience) / 100;
         runtime.statistics.exits_pending += 1;
         if due {
             runtime.compile(place);
@@ -242,8 +243,9 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
     };
     let start = thread_time();
     fill(&mut replay, exit, &values, Some((&live.tree, guard)));
-    let empty = Tree::new(live.tree.portal, Vec::new());
-    let tree = std::mem::replace(&mut live.tree, empty);
+    let empty = Arc::new(Tree::new(live.tree.portal, Vec::new()));
+    // A job that is under way has the tree as it was.
+    let tree = Arc::unwrap_or_clone(std::mem::replace(&mut live.tree, empty));
     let mut putting_back = PuttingBack { place, live: Some(live) };
     let recorder = Recorder::bridge(tree, guard, driver, limits, compiled.validity.clone());
     let (outcome, words, recorder) = resume(driver, replay, Some(recorder));
@@ -270,7 +272,7 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
                 runtime.statistics.invalidated += 1;
             }
         }
-        live.tree = recorder.tree;
+        live.tree = Arc::new(recorder.tree);
         let at = runtime.at(place);
         // Written meanwhile, a quasi-immutable field has made the whole tree invalid.
         let valid = holds(&live.validity);

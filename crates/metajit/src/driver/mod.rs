@@ -5,7 +5,8 @@
 //!
 //! **Approach.** A hashed table of counters, one per thread, is all that the plain interpreter touches: a back edge or a
 //! function entry adds one and compares ([`hot`]). Everything else is out of line. A green key that gets hot is a *place*:
-//! it is recorded once ([`crate::record`]), and the tree is optimized and compiled as a whole. When an exit gets hot, a
+//! it is recorded once ([`crate::record`]), and the tree is optimized and compiled as a whole, on another thread while the
+//! interpreter goes on ([`compile`]). When an exit gets hot, a
 //! bridge is recorded from it by replay. A bridge is compiled when the time lost at exits since the last compilation
 //! has reached what compiling the grown tree is estimated to cost: that rule is at most twice as dear as knowing the future.
 //!
@@ -20,6 +21,7 @@
 
 mod alive;
 mod cell;
+mod compile;
 mod depend;
 mod exit;
 mod parameters;
@@ -32,7 +34,8 @@ pub(crate) use depend::{Validity, depend, holds, new_validity, written};
 pub use parameters::{BadParameter, Parameters};
 pub(crate) use runtime::call_cell;
 pub use runtime::{
-    Entered, enter, has_code, never_inlines, parameters, residual, set_parameters, statistics, why_not_compiled,
+    Entered, enter, finish_compilations, has_code, never_inlines, parameters, residual, set_parameters, statistics,
+    why_not_compiled,
 };
 pub use statistics::Statistics;
 
@@ -107,6 +110,15 @@ fn slot_of(greens: &[u64], function: bool) -> Option<usize> {
 fn reset_counter(greens: &[u64], function: bool) {
     if let Some(index) = slot_of(greens, function) {
         TABLE.with(|table| table[index].set(0));
+    }
+}
+
+/// Sets a counter so that so many visits more make it run over again.
+fn delay_counter(greens: &[u64], function: bool, visits: u32) {
+    let (back_edge, entry) = THRESHOLDS.get();
+    if let Some(index) = slot_of(greens, function) {
+        let threshold = if function { entry } else { back_edge };
+        TABLE.with(|table| table[index].set(threshold.saturating_sub(visits)));
     }
 }
 

@@ -32,8 +32,11 @@ pub struct Parameters {
     pub max_tree_ops: u32,
     /// Bytes of machine code.
     pub code_memory: usize,
-    /// Compile at once on the program's own thread. So far this is how all code is compiled, whatever the value.
+    /// Compile at once on the program's own thread, not on another while the program goes on: the same run every time.
     pub sync: bool,
+    /// For tests: what was compiled is published only when it was looked for so many times. With `sync`, this is what happens
+    /// when compiling takes long, the same every time.
+    pub late: u32,
     /// Run optimized trees in the evaluator instead of compiling them.
     pub evaluate: bool,
     /// Skip the optimizer's stages.
@@ -66,7 +69,8 @@ impl Default for Parameters {
             compile_patience: 100,
             max_tree_ops: 8000,
             code_memory: 256 << 20,
-            sync: true,
+            sync: false,
+            late: 0,
             evaluate: false,
             optimize: true,
             quick: false,
@@ -106,6 +110,7 @@ impl Parameters {
         "max_tree_ops",
         "code_memory",
         "sync",
+        "late",
         "evaluate",
         "optimize",
         "quick",
@@ -148,6 +153,7 @@ impl Parameters {
                 "max_tree_ops" => self.max_tree_ops = small,
                 "code_memory" => self.code_memory = number as usize,
                 "sync" => self.sync = number != 0,
+                "late" => self.late = small,
                 "evaluate" => self.evaluate = number != 0,
                 "optimize" => self.optimize = number != 0,
                 "quick" => self.quick = number != 0,

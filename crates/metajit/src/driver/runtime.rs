@@ -1,22 +1,21 @@
 //! The runtime of one thread: cells, compiled trees, and the way in.
 
+use super::compile::{Attached, Compilations};
 use super::parameters::Parameters;
 use super::statistics::Statistics;
-use super::{CallCell, Driver, THRESHOLDS, Validity, exit, holds, reset_counter};
-use crate::backend::OUT_OF_MEMORY;
-use crate::backend::{self, Arena, CompileError, Compiler, Machine, Quality};
+use super::{CallCell, Driver, THRESHOLDS, Validity, delay_counter, exit, holds, reset_counter};
+use crate::backend::{Machine, OUT_OF_MEMORY};
 use crate::context::{Context, FINISH, PANICKED};
 use crate::gc;
 use crate::ir::code::Code;
-use crate::ir::tree::{FragmentId, GuardId, Tree, TreeEnd};
-use crate::ir::{Arg, Class, Op};
-use crate::opt;
+use crate::ir::tree::{GuardId, Tree};
 use crate::record::{Abort, Continue, FastMap, Limits, Meta, Recorder, Replay};
 use crate::twin::{Flat, Raw};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What came of [`enter`].
@@ -52,11 +51,13 @@ pub(super) struct Compiled {
 /// A tree that was recorded, and what is known about how it does.
 #[derive(Debug)]
 pub(super) struct Live {
-    pub(super) tree: Tree,
+    /// Shared with the job that compiles it.
+    pub(super) tree: Arc<Tree>,
     pub(super) validity: Validity,
     pub(super) compiled: Option<Rc<Compiled>>,
-    /// Which bridge belongs to which instance of which guard.
-    pub(super) attached: BTreeMap<(GuardId, u32), FragmentId>,
+    /// Code of the tree is being made.
+    pub(super) under_way: bool,
+    pub(super) attached: Attached,
     /// How often each exit was taken.
     pub(super) failures: HashMap<(GuardId, u32), u32>,
     /// Bridges that were attached since the last compilation.
@@ -89,7 +90,14 @@ pub(super) struct Place {
     aborts: u32,
     given_up: Option<Abort>,
     never_inline: bool,
-    cell: &'static CallCell,
+    pub(super) cell: &'static CallCell,
+}
+
+impl Place {
+    /// Nothing is recorded here any more.
+    pub(super) fn give_up(&mut self, reason: Abort) {
+        self.given_up = Some(reason);
+    }
 }
 
 /// Index of a place.
@@ -103,7 +111,7 @@ pub(super) struct Runtime {
     index: FastMap<u64, Vec<PlaceId>>,
     /// Replays not in use, for their buffers.
     pub(super) replays: Vec<Replay>,
-    compiler: Option<Result<Compiler, CompileError>>,
+    pub(super) compilations: Compilations,
     pub(super) panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -187,10 +195,16 @@ pub fn why_not_compiled(driver: &'static Driver, greens: &[u64]) -> Option<Strin
         Some(match place.given_up {
             Some(reason) => format!("it was given up after {} aborted recordings: {}", place.aborts, reason.name()),
             None if place.busy => "it is being recorded".to_owned(),
+            None if place.live.is_some() => "it is being compiled".to_owned(),
             None if place.aborts > 0 => format!("{} recordings were aborted", place.aborts),
             None => "it was not hot for long enough".to_owned(),
         })
     })
+}
+
+/// Waits until everything that is being compiled is there, and publishes it: for measurements and tests.
+pub fn finish_compilations() {
+    with(Runtime::finish_compilations);
 }
 
 /// Whether the place has code that can be entered.
@@ -258,14 +272,14 @@ impl Runtime {
             places: Vec::new(),
             index: FastMap::default(),
             replays: Vec::new(),
-            compiler: None,
+            compilations: Compilations::default(),
             panic: None,
         };
         runtime.publish_thresholds();
         runtime
     }
 
-    fn publish_thresholds(&self) {
+    pub(super) fn publish_thresholds(&self) {
         let parameters = &self.parameters;
         THRESHOLDS.set(if parameters.enabled {
             (parameters.threshold, parameters.function_threshold)
@@ -297,7 +311,7 @@ impl Runtime {
             aborts: 0,
             given_up: None,
             never_inline: false,
-            cell: CallCell::leak(driver, greens, place),
+            cell: CallCell::leak(driver, greens, place, self.parameters.upgrade_threshold),
         });
         self.index.entry(hash(driver, greens)).or_default().push(place);
         place
@@ -315,32 +329,6 @@ impl Runtime {
             inline_ops: self.parameters.max_inline_ops as usize,
             recursion: self.parameters.max_unroll_recursion,
         }
-    }
-
-    /// Whether the place's code is made quickly for now: what ends without looping is worth more only if it is called often.
-    fn begins_quick(&self, place: PlaceId) -> bool {
-        let place = &self.places[place];
-        let loops = place.live.as_ref().is_some_and(|live| {
-            live.tree.fragments.iter().any(|fragment| matches!(fragment.end, TreeEnd::Close { .. }))
-        });
-        !loops && place.cell.calls() < self.parameters.upgrade_threshold
-    }
-
-    /// Makes better code of a place whose code was made quickly.
-    pub(super) fn upgrade(&mut self, place: PlaceId) {
-        let quick = |compiled: &Rc<Compiled>| {
-            compiled.machine.as_ref().is_some_and(|machine| machine.quality() == Quality::Quick)
-        };
-        if !self.parameters.quick && self.compiled(place).as_ref().is_some_and(quick) {
-            self.compile(place);
-        }
-    }
-
-    /// Tells the place's call cell what code there is. To be called whenever that changes.
-    pub(super) fn publish(&self, place: PlaceId) {
-        let place = &self.places[place];
-        let compiled = place.live.as_ref().and_then(|live| live.compiled.as_ref());
-        place.cell.publish(compiled, self.parameters.upgrade_threshold);
     }
 
     /// The compiled code of a place.
@@ -371,102 +359,6 @@ impl Runtime {
         inherited && !before
     }
 
-    /// Optimizes and compiles the tree of a place as a whole.
-    pub(super) fn compile(&mut self, place: PlaceId) {
-        self.make_code(place);
-        self.publish(place);
-    }
-
-    fn make_code(&mut self, place: PlaceId) {
-        let Some(live) = &self.places[place].live else {
-            return;
-        };
-        let start = thread_time();
-        let (attached, validity) = (live.attached.clone(), live.validity.clone());
-        let options = if self.parameters.optimize { opt::Options::default() } else { opt::Options::none() };
-        let optimized =
-            opt::optimize(&live.tree, &options, &|guard, instance| attached.get(&(guard, instance)).copied());
-        let middle = thread_time();
-        self.statistics.optimize_ns += middle - start;
-        let result = match optimized {
-            Ok(optimized) => self.generate(place, optimized.code, validity),
-            Err(_) => Err(Abort::Optimizer),
-        };
-        let end = thread_time();
-        self.statistics.backend_ns += end - middle;
-        match result {
-            Ok(compiled) => {
-                let max_ops = self.parameters.max_tree_ops as usize;
-                let ops = compiled.code.insts.len();
-                if let Some(live) = &mut self.places[place].live {
-                    live.compiled = Some(Rc::new(compiled));
-                    live.pending = 0;
-                    live.lost = 0;
-                    live.last_cost = end - start;
-                    live.last_ops = live.tree.insts.len();
-                    live.full |= ops > max_ops;
-                }
-            }
-            Err(reason) => {
-                self.statistics.count_abort(reason);
-                let place = &mut self.places[place];
-                if let Some(live) = &mut place.live {
-                    // The code that there is, if any, goes on; it gets no more bridges.
-                    live.full = true;
-                    live.pending = 0;
-                    if live.compiled.is_none() {
-                        place.live = None;
-                        place.given_up = Some(reason);
-                    }
-                }
-            }
-        }
-    }
-
-    fn generate(&mut self, place: PlaceId, mut code: Code, validity: Validity) -> Result<Compiled, Abort> {
-        if self.parameters.fail_guard > 0 && force_guard(&mut code, self.parameters.fail_guard) {
-            self.statistics.guards_forced += 1;
-        }
-        if self.parameters.trace {
-            eprintln!("metajit: code of {}:\n{code}", self.location(place));
-        }
-        self.statistics.compilations += 1;
-        self.statistics.ops_compiled += code.insts.len() as u64;
-        self.statistics.guards_compiled += code.exits.len() as u64;
-        self.statistics.slots_compiled += code.exits.iter().map(|exit| exit.slots.len() as u64).sum::<u64>();
-        if self.parameters.evaluate {
-            return Ok(Compiled { code, machine: None, validity, links: RefCell::default() });
-        }
-        let quality = if self.parameters.quick || self.begins_quick(place) { Quality::Quick } else { Quality::Full };
-        let name = self.location(place);
-        let bytes = self.parameters.code_memory;
-        let compiler = self.compiler.get_or_insert_with(|| Arena::new(bytes).and_then(Compiler::new));
-        let compiler = match compiler {
-            Ok(compiler) => compiler,
-            Err(error) => {
-                if self.parameters.enabled {
-                    eprintln!("metajit: warning: no JIT: {error}");
-                    self.parameters.enabled = false;
-                    self.publish_thresholds();
-                }
-                return Err(Abort::Backend);
-            }
-        };
-        let options = backend::Options { valid: Some(validity.clone()), name, ..backend::Options::new(quality) };
-        match compiler.compile(&code, &options) {
-            Ok(machine) => {
-                self.statistics.code_bytes += machine.stats().bytes as u64;
-                Ok(Compiled { code, machine: Some(machine), validity, links: RefCell::default() })
-            }
-            Err(error) => {
-                if self.parameters.trace {
-                    eprintln!("metajit: {error}");
-                }
-                Err(Abort::Backend)
-            }
-        }
-    }
-
     pub(super) fn location(&self, place: PlaceId) -> String {
         let place = &self.places[place];
         (place.driver.location)(&place.greens)
@@ -491,26 +383,6 @@ pub(super) fn drop_invalid() {
 /// The instance that an exit of a guard which fails always is said to be of.
 pub(super) const FORCED: u32 = u32::MAX;
 
-/// Makes the n-th guard fail always. Its exit never gets a bridge: a bridge may rely on the condition not having held.
-fn force_guard(code: &mut Code, number: u32) -> bool {
-    let guard = code
-        .blocks
-        .iter()
-        .flat_map(|block| &block.insts)
-        .copied()
-        .filter(|&inst| code.inst(inst).op.info().class == Class::Guard)
-        .nth(number as usize - 1);
-    let Some(guard) = guard else { return false };
-    let inst = &mut code.insts[guard.0 as usize];
-    let exit = inst.index() as usize;
-    if code.exits[exit].bridge.is_some() || inst.op == Op::GuardValid {
-        return true;
-    }
-    (inst.op, inst.args[0]) = (Op::GuardTrue, Arg::Const(0));
-    code.exits[exit].instance = FORCED;
-    true
-}
-
 /// Called when [`super::hot`] says so: records, or runs the code that there is.
 #[cold]
 #[inline(never)]
@@ -525,9 +397,14 @@ pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bo
         if !runtime.parameters.enabled || super::is_early(greens, function) {
             return Todo::Nothing;
         }
+        runtime.poll();
         let place = runtime.place(driver, greens);
         if runtime.compiled(place).is_some() {
             return Todo::Run(place);
+        }
+        if let Some(visits) = runtime.awaits(place) {
+            delay_counter(greens, function, visits);
+            return Todo::Nothing;
         }
         let at = &mut runtime.places[place];
         if at.busy || at.given_up.is_some() {
@@ -585,10 +462,11 @@ fn record(place: PlaceId, driver: &'static Driver, greens: &[u64], reds: &[u64],
             runtime.statistics.ops_recorded += recorder.recorded() as u64;
             runtime.statistics.guards_recorded += recorder.tree.guards.len() as u64;
             runtime.places[place].live = Some(Box::new(Live {
-                tree: recorder.tree,
+                tree: Arc::new(recorder.tree),
                 validity: recorder.validity,
                 compiled: None,
-                attached: BTreeMap::new(),
+                under_way: false,
+                attached: Attached::new(),
                 failures: HashMap::new(),
                 pending: 0,
                 lost: 0,
@@ -643,8 +521,8 @@ fn go_on(driver: &'static Driver, outcome: Outcome) -> Entered {
 fn run(place: PlaceId, reds: &[u64]) -> Entered {
     let (compiled, driver) = with(|runtime| {
         runtime.statistics.entries += 1;
-        if runtime.places[place].cell.count(runtime.parameters.upgrade_threshold) {
-            runtime.upgrade(place);
+        if runtime.places[place].cell.count() {
+            runtime.look_after(place);
         }
         (runtime.compiled(place), runtime.places[place].driver)
     });
@@ -716,10 +594,10 @@ impl Compiled {
     }
 }
 
-/// A place was called often: better code is made of it.
+/// A place was called so often that it is time to look after it.
 #[cold]
 pub(super) fn called_often(place: PlaceId) {
-    with(|runtime| runtime.upgrade(place));
+    with(|runtime| runtime.look_after(place));
 }
 
 /// Finishes a portal call whose code was left by an exit: its result words.

@@ -20,6 +20,9 @@
 //! METAJIT=trace=1 ./my-language program           # what was recorded, what was made of it, what was left, on standard error
 //! ```
 //!
+//! Code is made on a thread of its own while the interpreter goes on, so two runs are never quite the same. With `sync=1` it is
+//! made at once, and they are: for tests that count, and for looking into something.
+//!
 //! [`statistics`](crate::driver::statistics) counts: recordings, bridges, aborts by reason, compilations, entries and exits.
 //! What to look for:
 //!

@@ -117,7 +117,7 @@ pub struct Fragment {
 }
 
 /// A recorded tree. Instructions 0.. are the root's reds, as `param`/`fparam`; node 0 of the log is the root's `Merge`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tree {
     /// The portal it is about.
     pub portal: &'static Portal,

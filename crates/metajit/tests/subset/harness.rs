@@ -230,7 +230,7 @@ const PANICS: usize = 3;
 fn check_mode(suite: Suite, pairs: &[(i64, i64)], mode: &str) -> Result<(), String> {
     let mut parameters = Parameters::default();
     parameters
-        .set("threshold=2,function_threshold=1000000,trace_eagerness=1,compile_patience=0")
+        .set("sync=1,threshold=2,function_threshold=1000000,trace_eagerness=1,compile_patience=0")
         .expect("known parameters");
     parameters.set(mode).expect("known parameters");
     set_parameters(parameters);

@@ -1,0 +1,381 @@
+//! From a tree to code that runs: jobs, and their publication.
+//!
+//! **Problem.** Optimizing and generating code takes most of the time that warm-up costs. The program should not wait for it;
+//! and what it does meanwhile (a quasi-immutable field is written, another bridge is recorded) must not be undone by what
+//! comes back late.
+//!
+//! **Approach.** A [`Job`] is a tree as it is now, shared, and everything that making code of it needs: it reads neither the
+//! heap nor the runtime. With the parameter `sync` it is done at once, otherwise on the thread's own compile thread, which
+//! starts with the first job. The program's thread alone publishes: it polls wherever it is in the driver anyway (exits,
+//! counters that have run over, entries), and the counters of a place whose job is under way are set so that it comes by
+//! often. A tree has one job at a time. Bridges recorded meanwhile wait for the next.
+//!
+//! **Publication** checks that the tree is still its place's tree and still valid, takes the code into the statistics, tells
+//! unwinder and profilers, and sets the place's call cell. Code that it replaces stays alive while somebody runs it.
+//!
+//! **Invariants.** What is published belongs to a valid tree. A tree whose bridge is being recorded is not in its place;
+//! what comes back for it waits.
+
+use super::runtime::{Compiled, FORCED, PlaceId, Runtime, thread_time};
+use super::{Validity, holds};
+use crate::backend::{self, Arena, CompileError, Compiler, Finished, Machine, Quality, Queue};
+use crate::ir::code::Code;
+use crate::ir::tree::{FragmentId, GuardId, Tree, TreeEnd};
+use crate::ir::{Arg, Class, Op};
+use crate::opt;
+use crate::record::Abort;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// After how many visits a place looks again whether its code is there: seldom enough to cost nothing, often enough that
+/// code is in use within microseconds.
+const POLL_VISITS: u32 = 16;
+
+/// Which bridge belongs to which instance of which guard.
+pub(super) type Attached = BTreeMap<(GuardId, u32), FragmentId>;
+
+/// What the program's thread knows a job by.
+#[derive(Debug)]
+struct Token {
+    place: PlaceId,
+    validity: Validity,
+    /// Bridges attached in the tree that the job was given.
+    attached: usize,
+    /// Instructions of the tree that the job was given.
+    ops: usize,
+}
+
+/// Everything that making code takes.
+#[derive(Debug)]
+struct Job {
+    tree: Arc<Tree>,
+    attached: Attached,
+    optimize: opt::Options,
+    backend: backend::Options,
+    evaluate: bool,
+    fail_guard: u32,
+    trace: bool,
+}
+
+/// Code that was made.
+#[derive(Debug)]
+struct Made {
+    code: Code,
+    /// `None` when it is to be evaluated.
+    machine: Option<Machine>,
+    forced: bool,
+}
+
+/// Why no code was made.
+#[derive(Debug)]
+enum Refused {
+    Optimizer,
+    Backend(CompileError),
+    /// There is no code generator at all.
+    NoBackend(CompileError),
+}
+
+/// What came of a job.
+#[derive(Debug)]
+struct Done {
+    result: Result<Made, Refused>,
+    optimize_ns: u64,
+    backend_ns: u64,
+}
+
+/// A job that came back and is not published yet.
+#[derive(Debug)]
+struct Arrived {
+    finished: Finished<Token, Done>,
+    /// Polls to go (the parameter `late`).
+    wait: u32,
+}
+
+/// What is being compiled, and by whom.
+#[derive(Default)]
+pub(super) struct Compilations {
+    arena: Option<Result<Arc<Arena>, CompileError>>,
+    queue: Option<Queue<Token, Job, Done>>,
+    arrived: VecDeque<Arrived>,
+}
+
+impl Compilations {
+    /// Jobs that are not published yet.
+    pub(super) fn pending(&self) -> usize {
+        self.queue.as_ref().map_or(0, Queue::pending) + self.arrived.len()
+    }
+
+    /// The queue, of the wanted kind. A queue of the other kind first hands back what it has.
+    fn queue(&mut self, background: bool, bytes: usize) -> &mut Queue<Token, Job, Done> {
+        if let Some(queue) = &mut self.queue
+            && queue.is_background() != background
+        {
+            while let Some(finished) = queue.wait() {
+                self.arrived.push_back(Arrived { finished, wait: 0 });
+            }
+            self.queue = None;
+        }
+        self.queue.get_or_insert_with(|| {
+            let arena = self.arena.get_or_insert_with(|| Arena::new(bytes)).clone();
+            let make = move || {
+                let arena = arena.clone();
+                let mut compiler = None;
+                move |job| work(&arena, &mut compiler, job)
+            };
+            if background { Queue::background(make) } else { Queue::synchronous(make()) }
+        })
+    }
+}
+
+/// Does a job. The compiler is made when it is first needed.
+fn work(
+    arena: &Result<Arc<Arena>, CompileError>,
+    compiler: &mut Option<Result<Compiler, CompileError>>,
+    job: Job,
+) -> Done {
+    let start = thread_time();
+    let attach = |guard, instance| job.attached.get(&(guard, instance)).copied();
+    let optimized = opt::optimize(&job.tree, &job.optimize, &attach);
+    let middle = thread_time();
+    let result = match optimized {
+        Ok(optimized) => generate(arena, compiler, &job, optimized.code),
+        Err(_) => Err(Refused::Optimizer),
+    };
+    if let (true, Err(Refused::Backend(error))) = (job.trace, &result) {
+        eprintln!("metajit: {}: {error}", job.backend.name);
+    }
+    Done { result, optimize_ns: middle - start, backend_ns: thread_time() - middle }
+}
+
+fn generate(
+    arena: &Result<Arc<Arena>, CompileError>,
+    compiler: &mut Option<Result<Compiler, CompileError>>,
+    job: &Job,
+    mut code: Code,
+) -> Result<Made, Refused> {
+    let forced = job.fail_guard > 0 && force_guard(&mut code, job.fail_guard);
+    if job.trace {
+        eprintln!("metajit: code of {}:\n{code}", job.backend.name);
+    }
+    if job.evaluate {
+        return Ok(Made { code, machine: None, forced });
+    }
+    let compiler = compiler.get_or_insert_with(|| arena.clone().and_then(Compiler::new));
+    let compiler = compiler.as_mut().map_err(|error| Refused::NoBackend(error.clone()))?;
+    let machine = compiler.compile(&code, &job.backend).map_err(Refused::Backend)?;
+    Ok(Made { code, machine: Some(machine), forced })
+}
+
+/// Makes the n-th guard fail always. Its exit never gets a bridge: a bridge may rely on the condition not having held.
+fn force_guard(code: &mut Code, number: u32) -> bool {
+    let guard = code
+        .blocks
+        .iter()
+        .flat_map(|block| &block.insts)
+        .copied()
+        .filter(|&inst| code.inst(inst).op.info().class == Class::Guard)
+        .nth(number as usize - 1);
+    let Some(guard) = guard else { return false };
+    let inst = &mut code.insts[guard.0 as usize];
+    let exit = inst.index() as usize;
+    if code.exits[exit].bridge.is_some() || inst.op == Op::GuardValid {
+        return true;
+    }
+    (inst.op, inst.args[0]) = (Op::GuardTrue, Arg::Const(0));
+    code.exits[exit].instance = FORCED;
+    true
+}
+
+impl Runtime {
+    /// Has the tree of a place optimized and compiled as a whole. Nothing, while it is under way.
+    pub(super) fn compile(&mut self, place: PlaceId) {
+        let begins_quick = self.begins_quick(place);
+        let name = self.location(place);
+        let Some(live) = &mut self.at(place).live else { return };
+        if std::mem::replace(&mut live.under_way, true) {
+            return;
+        }
+        let (tree, attached, validity) = (live.tree.clone(), live.attached.clone(), live.validity.clone());
+        let token = Token { place, validity: validity.clone(), attached: attached.len(), ops: tree.insts.len() };
+        let parameters = &self.parameters;
+        let quality = if parameters.quick || begins_quick { Quality::Quick } else { Quality::Full };
+        let job = Job {
+            tree,
+            attached,
+            optimize: if parameters.optimize { opt::Options::default() } else { opt::Options::none() },
+            backend: backend::Options { valid: Some(validity), name, ..backend::Options::new(quality) },
+            evaluate: parameters.evaluate,
+            fail_guard: parameters.fail_guard,
+            trace: parameters.trace,
+        };
+        let sync = parameters.sync;
+        self.compilations.queue(!sync, parameters.code_memory).submit(token, job);
+        self.publish(place);
+        if sync {
+            self.arrive();
+        }
+    }
+
+    /// Publishes what has been compiled meanwhile.
+    #[inline]
+    pub(super) fn poll(&mut self) {
+        if self.compilations.pending() > 0 {
+            self.arrive();
+        }
+    }
+
+    /// Waits for every job, and publishes.
+    pub(super) fn finish_compilations(&mut self) {
+        while let Some(finished) = self.compilations.queue.as_mut().and_then(Queue::wait) {
+            self.compilations.arrived.push_back(Arrived { finished, wait: 0 });
+        }
+        self.compilations.arrived.iter_mut().for_each(|arrived| arrived.wait = 0);
+        self.publish_arrived();
+    }
+
+    #[cold]
+    fn arrive(&mut self) {
+        self.compilations.arrived.iter_mut().for_each(|arrived| arrived.wait = arrived.wait.saturating_sub(1));
+        while let Some(finished) = self.compilations.queue.as_mut().and_then(Queue::poll) {
+            self.compilations.arrived.push_back(Arrived { finished, wait: self.parameters.late });
+        }
+        self.publish_arrived();
+    }
+
+    fn publish_arrived(&mut self) {
+        let mut waiting = VecDeque::new();
+        while let Some(arrived) = self.compilations.arrived.pop_front() {
+            let at = self.at(arrived.finished.token.place);
+            let out = at.busy && at.live.is_none();
+            if arrived.wait > 0 || out {
+                waiting.push_back(arrived);
+            } else {
+                self.publish_finished(arrived.finished);
+            }
+        }
+        // Publishing may have compiled at once what is better made now.
+        waiting.append(&mut self.compilations.arrived);
+        self.compilations.arrived = waiting;
+    }
+
+    fn publish_finished(&mut self, finished: Finished<Token, Done>) {
+        let Finished { token, result } = finished;
+        let done = result.unwrap_or_else(|| Done {
+            result: Err(Refused::Backend(CompileError::Codegen("panicked".into()))),
+            optimize_ns: 0,
+            backend_ns: 0,
+        });
+        self.statistics.optimize_ns += done.optimize_ns;
+        self.statistics.backend_ns += done.backend_ns;
+        let place = token.place;
+        let result = done.result.map(|made| self.installed(made, &token.validity));
+        let max_ops = self.parameters.max_tree_ops as usize;
+        let at = self.at(place);
+        // The tree may have been thrown away meanwhile, and another may have taken its place.
+        let Some(live) = at.live.as_mut().filter(|live| Arc::ptr_eq(&live.validity, &token.validity)) else { return };
+        live.under_way = false;
+        match result {
+            Ok(compiled) if holds(&live.validity) => {
+                live.pending = (live.attached.len() - token.attached) as u32;
+                live.lost = 0;
+                live.last_cost = done.optimize_ns + done.backend_ns;
+                live.last_ops = token.ops;
+                live.full |= compiled.code.insts.len() > max_ops;
+                live.compiled = Some(Rc::new(compiled));
+            }
+            Ok(_) => {}
+            Err(refused) => {
+                let reason = if matches!(refused, Refused::Optimizer) { Abort::Optimizer } else { Abort::Backend };
+                // The code that there is, if any, goes on; it gets no more bridges.
+                live.full = true;
+                live.pending = 0;
+                if live.compiled.is_none() {
+                    at.live = None;
+                    at.give_up(reason);
+                }
+                self.statistics.count_abort(reason);
+                if let Refused::NoBackend(error) = refused {
+                    self.switch_off(&error);
+                }
+            }
+        }
+        self.publish(place);
+        // It may have been called so often meanwhile that it deserves better.
+        if !self.begins_quick(place) {
+            self.upgrade(place);
+        }
+    }
+
+    /// New code, as it runs.
+    fn installed(&mut self, made: Made, validity: &Validity) -> Compiled {
+        let Made { code, mut machine, forced } = made;
+        self.statistics.guards_forced += u64::from(forced);
+        self.statistics.compilations += 1;
+        self.statistics.ops_compiled += code.insts.len() as u64;
+        self.statistics.guards_compiled += code.exits.len() as u64;
+        self.statistics.slots_compiled += code.exits.iter().map(|exit| exit.slots.len() as u64).sum::<u64>();
+        if let Some(machine) = &mut machine {
+            machine.announce();
+            self.statistics.code_bytes += machine.stats().bytes as u64;
+        }
+        Compiled { code, machine, validity: validity.clone(), links: RefCell::default() }
+    }
+
+    fn switch_off(&mut self, error: &CompileError) {
+        if self.parameters.enabled {
+            eprintln!("metajit: warning: no JIT: {error}");
+            self.parameters.enabled = false;
+            self.publish_thresholds();
+        }
+    }
+
+    /// Whether the place's code is made quickly for now: what ends without looping is worth more only if it is called often.
+    fn begins_quick(&mut self, place: PlaceId) -> bool {
+        let often = self.parameters.upgrade_threshold;
+        let place = self.at(place);
+        let loops = place.live.as_ref().is_some_and(|live| {
+            live.tree.fragments.iter().any(|fragment| matches!(fragment.end, TreeEnd::Close { .. }))
+        });
+        !loops && place.cell.calls() < often
+    }
+
+    /// Makes better code of a place whose code was made quickly.
+    pub(super) fn upgrade(&mut self, place: PlaceId) {
+        let quick = |compiled: &Rc<Compiled>| {
+            compiled.machine.as_ref().is_some_and(|machine| machine.quality() == Quality::Quick)
+        };
+        if !self.parameters.quick && self.compiled(place).as_ref().is_some_and(quick) {
+            self.compile(place);
+        }
+    }
+
+    /// Tells the place's call cell what code there is, and how many calls on it has to be looked after. To be called
+    /// whenever one of the two changes.
+    pub(super) fn publish(&mut self, place: PlaceId) {
+        let often = self.parameters.upgrade_threshold;
+        let place = self.at(place);
+        let live = place.live.as_ref();
+        let often = match live {
+            Some(live) if live.under_way => place.cell.calls().saturating_add(POLL_VISITS),
+            _ => often,
+        };
+        place.cell.publish(live.and_then(|live| live.compiled.as_ref()), often);
+    }
+
+    /// After how many visits a place that has no code yet shall be visited again, if code of it is being made.
+    pub(super) fn awaits(&mut self, place: PlaceId) -> Option<u32> {
+        let under_way = self.at(place).live.as_ref().is_some_and(|live| live.under_way);
+        under_way.then_some(POLL_VISITS)
+    }
+
+    /// A place was called as often as its cell was told: publishes what there is, or makes better code.
+    pub(super) fn look_after(&mut self, place: PlaceId) {
+        self.poll();
+        match self.awaits(place) {
+            Some(_) => self.publish(place),
+            None => self.upgrade(place),
+        }
+    }
+}
