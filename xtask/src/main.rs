@@ -8,9 +8,9 @@ cargo xtask ci                      everything that CI does (.ci/run), step by s
 cargo xtask tidy                    layering, lengths, headers, dead links, left-overs
 cargo xtask bless                   rewrites expected text: read the diff like code
 cargo xtask fuzz [NAME=VALUE ...]   random programs in every mode; goes on where it stopped
-    programs=N   in all, for each language (100000)
-    chunk=N      in one test run (500)
-    only=NAME    one language: a directory of examples/";
+    programs=N   in all, for each language (100000 of each example, 50000 of 2SOM, a million mutated sources)
+    chunk=N      in one test run (500; 20000 mutated sources)
+    only=NAME    one language: a directory of examples/, som, or som-mutants";
 
 /// Expected text, and the command that rewrites it.
 const BLESSED: &[&[&str]] =

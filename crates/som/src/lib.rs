@@ -30,4 +30,4 @@ pub mod cli;
 pub mod machine;
 pub mod repl;
 
-pub use machine::{Options, run, run_process};
+pub use machine::{Options, run, run_on_this_thread, run_process};

@@ -6,7 +6,7 @@ use crate::cli::WRONG_USAGE;
 use crate::interpreter::control::{EXIT, MALFORMED, send_message, status};
 use crate::objects::{SArray, Unwind};
 use crate::output::Output;
-use crate::stack::on_large_stack;
+use crate::stack::{on_large_stack, use_stack};
 use crate::stats::{Form, render};
 use crate::trace::{gathered, is_error};
 use crate::universe::universe;
@@ -80,6 +80,17 @@ pub fn run(options: Options) -> i32 {
             1
         }
     }
+}
+
+/// Runs a VM on the calling thread, with so many bytes of its stack; its exit status.
+///
+/// The collector and the JIT compiler are the thread's own, with the parameters that it has set; those in the options are
+/// set on top. A thread runs one VM in its life.
+pub fn run_on_this_thread(options: Options, stack: usize) -> i32 {
+    use_stack(stack);
+    let status = run_here(options);
+    drop(uninstall());
+    status
 }
 
 /// Runs a VM to the end of its program and ends the process with its status.

@@ -20,6 +20,13 @@ fn here() -> usize {
     &raw const marker as usize
 }
 
+/// Lets a VM use so many bytes of this thread's stack from here on.
+pub fn use_stack(bytes: usize) {
+    let base = here();
+    BASE.set(base);
+    set_stack_limit(base - bytes + STACK_RESERVE);
+}
+
 /// Runs `f` on a thread with a stack for a VM.
 ///
 /// # Errors
@@ -28,9 +35,7 @@ pub fn on_large_stack<R: Send + 'static>(
     f: impl FnOnce() -> R + Send + 'static,
 ) -> std::io::Result<std::thread::Result<R>> {
     let thread = std::thread::Builder::new().name("som".to_owned()).stack_size(STACK_BYTES).spawn(move || {
-        let base = here();
-        BASE.set(base);
-        set_stack_limit(base - STACK_BYTES + STACK_RESERVE);
+        use_stack(STACK_BYTES);
         f()
     })?;
     Ok(thread.join())

@@ -1,36 +1,9 @@
 //! Malformed sources: a located error each time, and never a crash.
 
-use som::compiler::inlining::Assumptions;
-use som::compiler::{MethodContext, compile_generic, compile_method};
-use som::lexer::SyntaxError;
-use som::parser::parse_class;
-use std::rc::Rc;
+#[path = "support/compiling.rs"]
+mod compiling;
 
-/// Parses and compiles a class, all versions of its methods.
-fn compile(source: &str) -> Result<(), SyntaxError> {
-    let class = parse_class(source)?;
-    for side in [&class.instance, &class.class] {
-        let assumptions = Assumptions {
-            structures: [true; som::compiler::inlining::STRUCTURES],
-            operators: vec!["+", "-", "*", "<", "<=", ">", ">=", "=", "<>", "~=", "=="],
-            array_access: true,
-            negation: true,
-            restart: true,
-        };
-        let context = MethodContext {
-            fields: side.fields.iter().map(|(name, _)| name.clone()).collect(),
-            class_side: false,
-            assumptions: Rc::new(assumptions),
-        };
-        for method in side.methods.iter().filter(|method| method.body.is_some()) {
-            compile_method(method, &context)?;
-            for scope in 0..=method.block_count {
-                compile_generic(method, &context, scope)?;
-            }
-        }
-    }
-    Ok(())
-}
+use compiling::compile;
 
 fn message(source: &str) -> String {
     match compile(source) {
@@ -77,81 +50,4 @@ fn nesting_is_bounded() {
     }
     let chain = format!("T = ( run = ( 1{} ) )", " foo".repeat(100_000));
     assert!(message(&chain).contains("chains more than"));
-}
-
-/// A generator of numbers that is the same each time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
-
-#[test]
-fn mutated_sources_give_errors_or_compile() {
-    const PIECES: &[&str] = &[
-        "(",
-        ")",
-        "[",
-        "]",
-        "|",
-        "^",
-        ".",
-        ":",
-        ":=",
-        "#",
-        "#(",
-        "'",
-        "\"",
-        "----",
-        "-",
-        "1",
-        "1.5",
-        "a",
-        "self",
-        "super",
-        "a:",
-        "primitive",
-        "=",
-        "ifTrue: [",
-        "whileTrue: [",
-        "to: 3 do: [:i |",
-        "\\",
-        "\0",
-        "é",
-        "||",
-    ];
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    let mut errors = 0;
-    for (_, original) in som::core_lib::CLASSES {
-        let chars: Vec<char> = original.chars().collect();
-        for _ in 0..40 {
-            let mut mutant = chars.clone();
-            for _ in 0..=random.below(3) {
-                let at = random.below(mutant.len());
-                match random.below(4) {
-                    0 => {
-                        mutant.remove(at);
-                    }
-                    1 => mutant.truncate(at.max(1)),
-                    2 => mutant.swap(at, 0),
-                    _ => {
-                        let piece = PIECES[random.below(PIECES.len())];
-                        mutant.splice(at..at, piece.chars());
-                    }
-                }
-            }
-            let source: String = mutant.into_iter().collect();
-            if let Err(error) = compile(&source) {
-                errors += 1;
-                assert!(error.pos.line > 0 && error.pos.column > 0);
-                assert!(!error.render("T.som", &source).is_empty());
-            }
-        }
-    }
-    assert!(errors > 100, "mutation finds errors");
 }
