@@ -40,7 +40,7 @@ struct Arguments {
     virtualizable: Option<Ident>,
     live: Option<Expr>,
     location: Option<Expr>,
-    check: Option<Expr>,
+    overflow: Option<Expr>,
 }
 
 impl Parse for Arguments {
@@ -60,11 +60,11 @@ impl Parse for Arguments {
                 "virtualizable" => arguments.virtualizable = Some(input.parse()?),
                 "live" => arguments.live = Some(input.parse()?),
                 "location" => arguments.location = Some(input.parse()?),
-                "check" => arguments.check = Some(input.parse()?),
+                "overflow" => arguments.overflow = Some(input.parse()?),
                 _ => {
                     return Err(Error::new(
                         key.span(),
-                        "a #[jit_driver] knows `greens = [..]`, `reds = [..]`, `virtualizable = red`, `live = index`, `check = answer` and `location = text`",
+                        "a #[jit_driver] knows `greens = [..]`, `reds = [..]`, `virtualizable = red`, `live = index`, `overflow = answer` and `location = text`",
                     ));
                 }
             }
@@ -215,7 +215,7 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
         virtualizable,
         live: arguments.live,
         location: arguments.location,
-        check: arguments.check,
+        overflow: arguments.overflow,
     };
     let plain = sketch.plain(&function, &prologue, &main, &mut mistakes);
     let mut writer = Writer::default();
@@ -235,7 +235,7 @@ struct Sketch {
     virtualizable: Option<usize>,
     live: Option<Expr>,
     location: Option<Expr>,
-    check: Option<Expr>,
+    overflow: Option<Expr>,
 }
 
 impl Sketch {
@@ -244,10 +244,6 @@ impl Sketch {
     }
     fn loop_name(&self, function: &ItemFn) -> Ident {
         format_ident!("jit_loop_of_{}", function.sig.ident)
-    }
-    /// What is asked before a call.
-    fn check_name(&self, function: &ItemFn) -> Ident {
-        format_ident!("jit_check_of_{}", function.sig.ident)
     }
     /// The loop entered by a call: counted, and compiled code is run if there is any.
     fn call_name(&self, function: &ItemFn) -> Ident {
@@ -300,23 +296,13 @@ impl Sketch {
             mistakes.add(main.loop_token, "a #[jit_driver] has one merge point, at the start of its loop");
         }
         let at_entry = enter(true);
-        let check_name = self.check_name(function);
-        let (check, checks) = match &self.check {
-            None => (quote!(), quote!()),
-            Some(check) => (
-                quote! {
-                    #[doc(hidden)]
-                    #[allow(unused_variables, clippy::too_many_arguments)]
-                    #[inline(always)]
-                    fn #check_name(#(#names: #types),*) -> ::core::option::Option<#result> { #check }
-                },
-                quote! {
-                    if let ::core::option::Option::Some(__result) = #check_name(#(#names),*) {
-                        return __result;
-                    }
-                },
-            ),
-        };
+        let overflow = self.overflow.as_ref().map(|answer| {
+            quote! {
+                if ::metajit::rt::stack_is_low() {
+                    return #answer;
+                }
+            }
+        });
         let (attrs, vis, sig) = (&function.attrs, &function.vis, &function.sig);
         quote! {
             #(#attrs)*
@@ -325,12 +311,11 @@ impl Sketch {
                 #(#prologue)*
                 #call_name(#(#names),*)
             }
-            #check
             #[doc(hidden)]
             #[allow(unused_mut, unused_assignments, clippy::too_many_arguments)]
             #[inline(always)]
             fn #call_name(#(mut #names: #types),*) -> #result {
-                #checks
+                #overflow
                 #at_entry
                 #loop_name(#(#names),*)
             }
@@ -414,20 +399,7 @@ impl Sketch {
             |location| quote!(::std::string::String::from(#location)),
         );
         let location = of_greens(&location);
-        let bits: Vec<_> = (0..green_count + red_count).map(|index| format_ident!("__a{}", index)).collect();
         let params = red_count as u8 + 1;
-        let green_index3 = 0..green_count;
-        let check_name = self.check_name(function);
-        let checks = self.check.as_ref().map(|_| {
-            quote! {
-                if let ::core::option::Option::Some(__result) =
-                    #check_name(#(<#types as ::metajit::rt::Word>::from_bits(#bits)),*)
-                {
-                    return ::metajit::rt::residual::<#result>(__out, || __result);
-                }
-            }
-        });
-        let (green_params, red_params) = bits.split_at(green_count);
         let (green_index2, red_index2) = (0..green_count, 0..red_count);
         quote! {
             #quiet
@@ -483,19 +455,6 @@ impl Sketch {
                     );
                     ::metajit::rt::Flat::flatten(__result, __out);
                 }
-                unsafe extern "C" fn entry(__cell: u64, #(#red_params: u64,)* __out: *mut u64) -> u64 {
-                    // SAFETY: compiled code gives a cell, the reds, and a place for the result words after the first.
-                    unsafe {
-                        let __cell = ::metajit::rt::CallCell::from_bits(__cell);
-                        let __greens = __cell.greens();
-                        #(let #green_params = __greens[#green_index3];)*
-                        #checks
-                        if let ::core::option::Option::Some(__word) = __cell.call([#(#red_params),*], RESULTS, __out) {
-                            return __word;
-                        }
-                        ::metajit::rt::residual::<#result>(__out, || #call_name(#(<#types as ::metajit::rt::Word>::from_bits(#bits)),*))
-                    }
-                }
                 fn live(__greens: &[u64]) -> u32 { #live }
                 fn location(__greens: &[u64]) -> ::std::string::String { #location }
                 const RESULTS: usize = <#result as ::metajit::rt::Flat>::WORDS;
@@ -511,10 +470,10 @@ impl Sketch {
                     call,
                     entry: ::metajit::rt::Callee {
                         name: ::core::concat!(::core::module_path!(), "::", #text),
-                        address: entry as *const (),
+                        address: ::metajit::rt::finish_call as *const (),
                         params: #params,
                         results: RESULTS as u8,
-                        effect: ::metajit::rt::Effect::Any,
+                        effect: ::metajit::rt::Effect::Portal,
                     },
                     results: RESULTS,
                     live,

@@ -232,8 +232,9 @@ pub fn jit_enum(args: TokenStream, item: TokenStream) -> TokenStream {
 /// constants of a trace, `reds` are everything else that lives from one iteration to the next; each is a local with a
 /// type, or `name: Type`. `virtualizable = red` names a red whose fields compiled code keeps in registers: nothing else in
 /// the program may refer to that object. `live = index`, an expression of the greens, says from where on its array is
-/// dead at the merge point. `check = answer` is asked before each call that is really made (one that a trace follows is not): an
-/// `Option` of the result, `Some` if the call is to answer that at once; it is the place to find the native stack low. `location = text`, of the greens too, names places in logs.
+/// dead at the merge point. `overflow = answer` is what a call answers, instead of being made, when the native stack is
+/// beyond the limit that was set for it (`metajit::set_stack_limit`). `location = text`, of the greens too, names places in
+/// logs.
 ///
 /// ```
 /// use metajit::prelude::*;

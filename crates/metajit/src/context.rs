@@ -3,6 +3,11 @@
 //! One context per thread. A tree's entry reads its reds from `slots`; an exit writes its slots there and returns the
 //! exit's number; a portal's result words go to `results`. Whoever is handed something reads it before anything else can
 //! run, so nested activations share one context.
+//!
+//! What else compiled code and driver share is here, too: the head of a call cell ([`CellHead`]), through which one portal's
+//! code calls another's.
+
+use std::cell::Cell;
 
 /// Exit slots that an exit may have at most; one that needs more is not compiled.
 pub const MAX_SLOTS: usize = 1024;
@@ -13,6 +18,33 @@ pub const MAX_RESULTS: usize = 8;
 pub const FINISH: u64 = u64::MAX;
 /// What a compiled tree returns when a callee panicked: the payload waits in the runtime.
 pub const PANICKED: u64 = u64::MAX - 1;
+/// What is returned in the place of a compiled tree when there is none: the reds are still in `slots`.
+pub const NO_CODE: u64 = u64::MAX - 2;
+
+/// Compiled code, as called. It reads the reds from `slots`, and returns an exit's number, [`FINISH`] or [`PANICKED`].
+pub type Entry = unsafe extern "C" fn(context: *mut Context) -> u64;
+
+/// What stands for compiled code in a call cell that has none.
+///
+/// # Safety
+/// None is needed; it is of the type [`Entry`].
+pub unsafe extern "C" fn no_code(_: *mut Context) -> u64 {
+    NO_CODE
+}
+
+/// What compiled code reads of a portal's call cell: the cell begins with it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct CellHead {
+    /// The portal's code; [`no_code`] if there is none.
+    pub entry: Cell<Entry>,
+}
+
+impl Default for CellHead {
+    fn default() -> Self {
+        CellHead { entry: Cell::new(no_code) }
+    }
+}
 
 /// See the module.
 #[repr(C)]
@@ -20,6 +52,8 @@ pub const PANICKED: u64 = u64::MAX - 1;
 pub struct Context {
     /// Not 0 while a callee's panic waits to be resumed.
     pub panicked: u64,
+    /// Portals are not called directly when the stack is below this address.
+    pub stack_limit: u64,
     /// A portal's result words; a call's result words after the first.
     pub results: [u64; MAX_RESULTS],
     /// The reds at entry, the slots at an exit.
@@ -28,6 +62,6 @@ pub struct Context {
 
 impl Default for Context {
     fn default() -> Self {
-        Context { panicked: 0, results: [0; MAX_RESULTS], slots: [0; MAX_SLOTS] }
+        Context { panicked: 0, stack_limit: 0, results: [0; MAX_RESULTS], slots: [0; MAX_SLOTS] }
     }
 }

@@ -19,6 +19,7 @@ pub mod object;
 pub mod opt;
 #[cfg(feature = "jit")]
 pub mod record;
+mod stack;
 pub mod testing;
 #[cfg(feature = "jit")]
 pub mod twin;
@@ -44,6 +45,7 @@ pub mod guide;
 
 mod hints;
 pub use hints::{promote, we_are_jitted};
+pub use stack::{set_stack_limit, stack_is_low};
 
 /// What an interpreter's source imports.
 pub mod prelude {
@@ -60,10 +62,11 @@ pub mod rt {
     pub use crate::access::*;
     pub use crate::gc::alloc;
     pub use crate::object::{Field, Header, Item, Kind, Mutability, Object, Shape};
+    pub use crate::stack::stack_is_low;
     pub use crate::word::{Type, Word};
     #[cfg(feature = "jit")]
     pub use crate::{
-        driver::{CallCell, Driver, Entered, enter, hot, residual},
+        driver::{Driver, Entered, enter, finish_call, hot, residual},
         ir::tree::Portal,
         ir::{Arg, Callee, Effect},
         record::{Allocation, Enter, Meta},

@@ -1,7 +1,7 @@
 //! Compiled code does what the code says: exits, slots, results, memory and calls, at both qualities.
 #![cfg(feature = "jit")]
 
-use metajit::backend::{Arena, CompileError, Compiler, Machine, Options, Quality, Queue};
+use metajit::backend::{Arena, CompileError, Compiler, Countdown, Machine, Options, Quality, Queue};
 use metajit::context::{Context, FINISH, MAX_SLOTS, PANICKED};
 use metajit::ir::code::{Block, BlockId, Code, End, Exit, ExitId};
 use metajit::ir::tree::Portal;
@@ -266,6 +266,41 @@ fn invalid_code_leaves_at_its_next_test() {
     assert_eq!(run(&machine, &[]).0, FINISH);
     valid.store(0, Ordering::Relaxed);
     assert_eq!(run(&machine, &[]).0, 0);
+}
+
+extern "C" fn note(place: u64) -> u64 {
+    // SAFETY: the test passes the address of its count.
+    unsafe { *(place as *mut u64) += 1 };
+    0
+}
+
+#[test]
+fn entries_are_counted_down_to_one_call() {
+    let mut b = Builder::new();
+    let red = b.block(&[Op::Param])[0];
+    b.end(End::Finish(vec![red]));
+    let (mut left, mut reached) = (3u64, 0u64);
+    let mut options = Options::new(Quality::Quick);
+    options.countdown = Some(Countdown { left: &raw mut left, reached: note, argument: &raw mut reached as u64 });
+    let machine = compilers().compile(&b.0, &options).unwrap();
+    for entries in 1..=5 {
+        let (how, context) = run(&machine, &[entries]);
+        assert_eq!((how, context.results[0]), (FINISH, entries));
+        assert_eq!(reached, u64::from(entries >= 3));
+    }
+}
+
+#[test]
+fn exits_say_which_code_they_are_of() {
+    let mut b = Builder::new();
+    let red = b.block(&[Op::Param])[0];
+    b.exit(&[]);
+    b.guard(Op::GuardTrue, &[red], &[red]);
+    b.end(End::Exit(ExitId(0)));
+    let options = Options { number: 7, ..Options::new(Quality::Full) };
+    let machine = compilers().compile(&b.0, &options).unwrap();
+    assert_eq!(run(&machine, &[1]).0, 7 << 32);
+    assert_eq!(run(&machine, &[0]).0, 7 << 32 | 1);
 }
 
 #[test]

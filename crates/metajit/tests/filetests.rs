@@ -90,7 +90,7 @@ fn body(case: &Case) -> Result<Body, String> {
 }
 
 fn bindings() -> Bindings<'static> {
-    Bindings { callee: Some(&runs::callee), ..Bindings::default() }
+    Bindings { callee: Some(&runs::callee), address: Some(&runs::address), ..Bindings::default() }
 }
 
 /// Says whether it is well formed.

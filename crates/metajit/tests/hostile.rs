@@ -57,6 +57,56 @@ fn run(kind: i64, i: i64, setting: Setting) -> Result<i64, i64> {
     }
 }
 
+/// Native stack that endless recursion gets; much less than a test's thread has.
+const STACK_BYTES: usize = 1 << 18;
+
+#[jit_driver(greens = [kind], reds = [n, depth, setting], overflow = Err(depth))]
+fn descend(kind: i64, n: i64, depth: i64, setting: Setting) -> Result<i64, i64> {
+    loop {
+        jit_merge_point!();
+        if n == 0 {
+            return Ok(depth);
+        }
+        // What the calls inside return decides where this activation leaves its code, long after it was entered.
+        let below = descend(kind, n - 1, depth + 1, setting)?;
+        if kind == WRITES && below % 7 == 1 {
+            setting.set_step(setting.step() % 5 + 1);
+        }
+        if below % 5 == 4 {
+            return Ok(below * 3 % 1000 + setting.step());
+        }
+        if (below ^ n) % 4 == 2 {
+            return Ok(below + n);
+        }
+        return Ok(below + setting.step());
+    }
+}
+
+#[test]
+fn activations_leave_code_that_was_replaced_meanwhile() {
+    for kind in [PLAIN, WRITES] {
+        let checked = check(&Modes::all(), move || {
+            let setting = Setting::alloc(3);
+            (0..80).map(|n| descend(kind, n, 0, setting)).collect::<Vec<_>>()
+        });
+        let checked = checked.unwrap_or_else(|mismatch| panic!("{mismatch}"));
+        assert!(checked.compilations > 0 && checked.panics == 0, "{checked:?}");
+    }
+}
+
+#[test]
+fn endless_recursion_ends_with_the_answer_for_it() {
+    let checked = check(&Modes::all(), || {
+        let here = 0u8;
+        metajit::set_stack_limit(&raw const here as usize - STACK_BYTES);
+        // How deep it gets depends on who runs it, but everyone gets there.
+        let depths = [(); 3].map(|()| descend(PLAIN, -1, 0, Setting::alloc(3)));
+        depths.iter().all(|depth| matches!(depth, Err(100..))).then_some(()).ok_or(depths)
+    });
+    let checked = checked.unwrap_or_else(|mismatch| panic!("{mismatch}"));
+    assert!(checked.compilations > 0 && checked.panics == 0, "{checked:?}");
+}
+
 fn everywhere(kind: i64) {
     let modes = Modes::all().forced(u32::MAX);
     let checked = check(&modes, move || {

@@ -4,7 +4,8 @@
 //! address space and small in memory: pages are there once they are touched. Before the end is reached,
 //! the interpreter ends the program with a stack trace.
 
-use crate::interpreter::control::{STACK_RESERVE, set_stack_limit};
+use crate::interpreter::control::STACK_RESERVE;
+use metajit::set_stack_limit;
 use std::cell::Cell;
 
 /// Address space for the stack of a VM: enough for a million nested sends, each of which takes a few hundred bytes.

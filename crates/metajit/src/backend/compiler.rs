@@ -16,7 +16,7 @@ use super::memory::GROUP_BYTES;
 use super::stubs::Stubs;
 use super::symbols;
 use super::unwind::{self, Registration};
-use crate::context::Context;
+use crate::context::Entry;
 use crate::ir::code::Code;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
@@ -47,6 +47,20 @@ pub struct Window {
     pub limit: usize,
 }
 
+/// What code does at each entry: it takes 1 from the word at `left`, and when that makes it 0, calls `reached`.
+#[derive(Clone, Copy, Debug)]
+pub struct Countdown {
+    /// The address of the count, a word that only the program's thread uses and that outlives the code.
+    pub left: *mut u64,
+    /// What is called then. It must not run code: the reds are still in the context.
+    pub reached: extern "C" fn(argument: u64) -> u64,
+    /// What it is told.
+    pub argument: u64,
+}
+
+// SAFETY: an address that is compiled into code; nothing is read or written through it but by that code.
+unsafe impl Send for Countdown {}
+
 /// What a compilation is told besides the code. To be made on the thread that the code will run on.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -54,6 +68,10 @@ pub struct Options {
     pub quality: Quality,
     /// What `guard_valid` tests: 0 when the code has been invalidated. Without it the guards always hold.
     pub valid: Option<Arc<AtomicU64>>,
+    /// What the upper half of the number of each exit is.
+    pub number: u32,
+    /// What is to be counted at each entry.
+    pub countdown: Option<Countdown>,
     /// What profilers and dumps call the code.
     pub name: String,
     /// A directory for `NAME-QUALITY-NUMBER.clif` and `.bin`: Cranelift's text and the machine code (`objdump -D -b binary -m
@@ -69,6 +87,8 @@ impl Options {
         Options {
             quality,
             valid: None,
+            number: 0,
+            countdown: None,
             name: "metajit".to_owned(),
             dump: None,
             window: crate::gc::inline_allocation(GROUP_BYTES)
@@ -129,9 +149,6 @@ pub struct Stats {
     /// Bytes of machine code.
     pub bytes: usize,
 }
-
-/// Compiled code, as called. It reads the reds from `context.slots`; see [`crate::context`] for what it returns.
-pub type Entry = unsafe extern "C" fn(context: *mut Context) -> u64;
 
 /// Machine code.
 #[derive(Debug)]

@@ -90,7 +90,7 @@ impl Lowering<'_> {
             };
             self.at.insert_block(block);
             self.at.func.layout.set_cold(block);
-            let number = self.at.ins().iconst(I64, exit.0 as i64);
+            let number = self.word_const(u64::from(self.options.number) << 32 | u64::from(exit.0));
             self.store_slots(&lists, end, number, &mut block_of, &mut shared)?;
         }
         while let Some((node, block, number)) = shared.pop() {

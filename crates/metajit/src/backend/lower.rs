@@ -31,21 +31,20 @@
 //! computed in the hot path. *`try_call` side tables*: slower to compile and to run (values are kept in
 //! registers for the guard). *Cranelift's frontend*: its variables cost time and the code is in single-assignment form.
 
+use super::calls::entry_signature;
 use super::compiler::{CompileError, Options};
 use super::helpers::Request;
 use super::memory::HeapFacts;
-use super::stubs::{Stub, Stubs};
+use super::stubs::Stubs;
 use crate::context::{Context, FINISH, MAX_RESULTS, MAX_SLOTS, PANICKED};
 use crate::ir::code::{BlockId, Code, End, ExitId};
-use crate::ir::{Arg, Aux, Callee, Inst, Op, OpRef};
+use crate::ir::{Arg, Aux, Inst, Op, OpRef};
 use crate::word::Type;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::Ieee64;
 use cranelift_codegen::ir::types::{F64, I8, I16, I32, I64};
-use cranelift_codegen::ir::{
-    AbiParam, Block, BlockArg, Function, InstBuilder, InstructionData, MemFlagsData, SigRef, Signature, Value,
-};
+use cranelift_codegen::ir::{Block, BlockArg, Function, InstBuilder, InstructionData, MemFlagsData, SigRef, Value};
 use cranelift_codegen::isa::CallConv;
 use std::collections::HashMap;
 use std::mem::offset_of;
@@ -56,8 +55,6 @@ pub(super) const MEMORY: MemFlagsData = MemFlagsData::trusted();
 const SHAPE_OFFSET: i32 = offset_of!(crate::object::Header, shape) as i32;
 /// Bytes of the array's length word, which stands before the items.
 const LEN_BYTES: i32 = 8;
-/// Argument words that a call may have at most (256 words are far more than any interpreter passes).
-const MAX_ARGUMENTS: usize = 256;
 
 /// What the machine can do, as far as lowering asks.
 #[derive(Clone, Copy, Debug)]
@@ -86,15 +83,17 @@ pub(super) struct Lowering<'a> {
     pub(super) code: &'a Code,
     pub(super) options: &'a Options,
     features: Features,
-    stubs: &'a Stubs,
+    pub(super) stubs: &'a Stubs,
     pub(super) at: FuncCursor<'a>,
     pub(super) context: Value,
     pub(super) values: Vec<Held>,
     blocks: Vec<Option<Block>>,
     pub(super) exits: Vec<Option<Block>>,
     pub(super) exits_to_do: Vec<ExitId>,
-    panicked: Option<Block>,
-    signatures: HashMap<(CallConv, usize), SigRef>,
+    pub(super) panicked: Option<Block>,
+    /// Whether the last call was of a portal.
+    pub(super) called_portal: bool,
+    pub(super) signatures: HashMap<(CallConv, usize), SigRef>,
     /// The instructions of the block from the current one on.
     pub(super) rest: &'a [OpRef],
     pub(super) heap: HeapFacts,
@@ -103,21 +102,6 @@ pub(super) struct Lowering<'a> {
     wanted: HashMap<PairKey, Op>,
     /// Results and flags already computed in this block, by overflow operation.
     pairs: HashMap<PairKey, (Value, Value)>,
-}
-
-/// The signature of a callee that takes so many words.
-pub(super) fn call_signature(convention: CallConv, args: usize) -> Signature {
-    let mut signature = Signature::new(convention);
-    signature.params.resize(args, AbiParam::new(I64));
-    if convention == CallConv::SystemV {
-        signature.returns.push(AbiParam::new(I64));
-    }
-    signature
-}
-
-/// The signature of compiled code.
-pub(super) fn entry_signature() -> Signature {
-    call_signature(CallConv::SystemV, 1)
 }
 
 /// Fills the empty function `func` with `code`. The result must live as long as the function.
@@ -146,6 +130,7 @@ pub(super) fn lower(
         exits: vec![None; code.exits.len()],
         exits_to_do: Vec::new(),
         panicked: None,
+        called_portal: false,
         signatures: HashMap::new(),
         rest: &[],
         heap: HeapFacts::default(),
@@ -273,6 +258,9 @@ impl Lowering<'_> {
     /// Loads the reds and goes on to block 0.
     fn enter(&mut self, is_loop: bool) {
         let code = self.code;
+        if let Some(countdown) = self.options.countdown {
+            self.count_down(countdown);
+        }
         let params = &code.blocks[0].params;
         let mut reds = Vec::with_capacity(params.len());
         for (i, &param) in params.iter().enumerate() {
@@ -576,14 +564,7 @@ impl Lowering<'_> {
                 };
                 Held::Word(self.call(op, callee, code.args(range))?)
             }
-            Op::ResultWord => {
-                let word = inst.index() as usize;
-                if word == 0 || word > MAX_RESULTS {
-                    return Err(malformed(op, "names no further word"));
-                }
-                let offset = result_offset(word - 1);
-                Held::Word(self.at.ins().load(I64, MEMORY, self.context, offset))
-            }
+            Op::ResultWord => Held::Word(self.further_word(op)?),
 
             Op::GuardTrue | Op::GuardFalse | Op::GuardValue | Op::GuardValid => {
                 self.guard(inst);
@@ -667,61 +648,6 @@ impl Lowering<'_> {
         let bits = self.at.ins().bitcast(I64, MemFlagsData::new(), x);
         let bits = self.call_address(helper as u64, &[bits]);
         self.at.ins().bitcast(F64, MemFlagsData::new(), bits)
-    }
-
-    fn call(&mut self, op: OpRef, callee: &'static Callee, args: &[Arg]) -> Result<Value, CompileError> {
-        if args.len() >= MAX_ARGUMENTS || callee.results as usize > MAX_RESULTS + 1 {
-            return Err(malformed(op, "passes too many words"));
-        }
-        let mut words: Vec<Value> = args.iter().map(|&arg| self.word(arg)).collect();
-        if callee.results > 1 {
-            let results = offset_of!(Context, results) as i64;
-            words.push(self.at.ins().iadd_imm_u(self.context, results));
-        }
-        let result = self.call_address(callee.address as u64, &words);
-        let offset = offset_of!(Context, panicked) as i32;
-        let panicked = self.at.ins().load(I64, MEMORY, self.context, offset);
-        self.leave_as_panicked(panicked, Branch::OnZero);
-        self.heap.forget();
-        Ok(result)
-    }
-
-    /// Calls `extern "C" fn(u64, …) -> u64`.
-    pub(super) fn call_address(&mut self, address: u64, args: &[Value]) -> Value {
-        let signature = self.call_signature(CallConv::SystemV, args.len());
-        let address = self.word_const(address);
-        let call = self.at.ins().call_indirect(signature, address, args);
-        self.at.func.dfg.first_result(call)
-    }
-
-    /// Calls a stub, which leaves all registers alone.
-    pub(super) fn call_stub(&mut self, stub: Stub, args: &[Value]) {
-        let signature = self.call_signature(CallConv::PreserveAll, args.len());
-        let address = self.word_const(self.stubs.address(stub));
-        self.at.ins().call_indirect(signature, address, args);
-    }
-
-    fn call_signature(&mut self, convention: CallConv, args: usize) -> SigRef {
-        if let Some(&signature) = self.signatures.get(&(convention, args)) {
-            return signature;
-        }
-        let signature = call_signature(convention, args);
-        let signature = self.at.func.import_signature(signature);
-        self.signatures.insert((convention, args), signature);
-        signature
-    }
-
-    /// Goes on if the condition is as said, and else returns that there was a panic.
-    pub(super) fn leave_as_panicked(&mut self, condition: Value, stay: Branch) {
-        let block = match self.panicked {
-            Some(block) => block,
-            None => {
-                let block = self.at.func.dfg.make_block();
-                self.panicked = Some(block);
-                block
-            }
-        };
-        self.branch(condition, stay, block, Place::Far);
     }
 
     /// Goes on in a new block if the condition is as said, and to `other` if not.

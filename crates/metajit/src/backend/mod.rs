@@ -15,6 +15,7 @@
 //! **Rejected.** `cranelift-jit`: a page and a system call per function, and nothing is ever freed.
 
 mod arena;
+mod calls;
 mod compiler;
 mod exits;
 mod helpers;
@@ -26,6 +27,6 @@ mod symbols;
 mod unwind;
 
 pub use arena::{Arena, DEFAULT_ARENA_BYTES};
-pub use compiler::{CompileError, Compiler, Entry, Machine, Options, Quality, Stats, Window};
+pub use compiler::{CompileError, Compiler, Countdown, Machine, Options, Quality, Stats, Window};
 pub use helpers::OUT_OF_MEMORY;
 pub use queue::{Finished, Queue};

@@ -8,9 +8,10 @@
 //! finds the saved registers on the stack.
 
 use super::arena::{Arena, Piece};
+use super::calls::call_signature;
 use super::compiler::{CompileError, codegen_error};
 use super::helpers;
-use super::lower::call_signature;
+
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::types::I64;

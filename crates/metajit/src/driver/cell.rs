@@ -1,38 +1,44 @@
 //! Call cells: how compiled code finds the compiled code of a portal that it calls.
 //!
-//! Every place has one, at an address that stays: traces name it as a constant. It says whether there is code now, so a call
-//! costs a load and a test. Whoever runs code through a cell holds a reference to it meanwhile.
+//! Every place has one, at an address that stays: traces name it as a constant. It begins with what compiled code reads: the
+//! code to call ([`CellHead`]). Whatever is not a call of code that returns comes to [`finish_call`].
+//!
+//! Code that was made quickly counts its entries down; the count, too, is in the cell.
 
 use super::Driver;
-use super::runtime::{Compiled, PlaceId, called_often, carry, context, finish_call};
-use crate::backend::Entry;
-use crate::context::{FINISH, MAX_RESULTS, PANICKED};
+use super::runtime::{Compiled, PlaceId, called_often, carry, code_of, context, finish_portal};
+use crate::backend::Countdown;
+use crate::context::{CellHead, NO_CODE, PANICKED, no_code};
 use std::cell::Cell;
 use std::rc::Rc;
 
 /// See the module.
+#[repr(C)]
 #[derive(Debug)]
-pub struct CallCell {
+pub(crate) struct CallCell {
+    head: CellHead,
     driver: &'static Driver,
     greens: Box<[u64]>,
     place: PlaceId,
-    code: Cell<Option<(Entry, *const Compiled)>>,
-    /// How often the place was entered.
-    calls: Cell<u32>,
-    /// At how many calls the runtime looks after the place: better code is made, or published.
-    often: Cell<u32>,
+    /// The code that the head is about; it is alive.
+    code: Cell<Option<*const Compiled>>,
+    /// Entries of code made quickly until better code is made.
+    left: Cell<u64>,
+    /// Whether there have been as many.
+    often: Cell<bool>,
 }
 
 impl CallCell {
     /// A cell without code, for a place. It lives for ever.
-    pub(super) fn leak(driver: &'static Driver, greens: &[u64], place: PlaceId, often: u32) -> &'static CallCell {
+    pub(super) fn leak(driver: &'static Driver, greens: &[u64], place: PlaceId) -> &'static CallCell {
         Box::leak(Box::new(CallCell {
+            head: CellHead::default(),
             driver,
             greens: greens.into(),
             place,
             code: Cell::new(None),
-            calls: Cell::new(0),
-            often: Cell::new(often),
+            left: Cell::new(u64::MAX),
+            often: Cell::new(false),
         }))
     }
 
@@ -41,37 +47,26 @@ impl CallCell {
         std::ptr::from_ref(self) as u64
     }
 
-    /// The cell that a trace named.
-    ///
-    /// # Safety
-    /// The bits come from [`CallCell::bits`], on this thread.
-    pub unsafe fn from_bits(bits: u64) -> &'static CallCell {
-        // SAFETY: the caller's contract; cells live for ever.
-        unsafe { &*(bits as *const CallCell) }
+    /// Whether code made quickly was entered so often that the place deserves better code.
+    pub(super) fn is_often_called(&self) -> bool {
+        self.often.get()
     }
 
-    /// The greens of the place.
-    pub fn greens(&self) -> &[u64] {
-        &self.greens
+    /// What code made quickly is to count.
+    pub(super) fn countdown(&'static self) -> Countdown {
+        Countdown { left: self.left.as_ptr(), reached, argument: self.bits() }
     }
 
-    /// How often the place was entered.
-    pub(super) fn calls(&self) -> u32 {
-        self.calls.get()
+    /// Waits for so many entries of code made quickly, unless it is waiting for fewer.
+    pub(super) fn wait_for(&self, entries: u32) {
+        self.left.set(self.left.get().min(u64::from(entries.max(1))));
     }
 
-    /// Counts an entry; whether it is the one at which the runtime looks after the place.
-    #[inline]
-    pub(super) fn count(&self) -> bool {
-        let calls = self.calls.get().saturating_add(1);
-        self.calls.set(calls);
-        calls == self.often.get()
-    }
-
-    /// Says what code there is, and at how many calls to look after the place; whoever gives some keeps it alive until it says something else.
-    pub(super) fn publish(&self, code: Option<&Rc<Compiled>>, often: u32) {
-        self.often.set(often);
-        self.code.set(code.and_then(|code| Some((code.machine.as_ref()?.entry(), Rc::as_ptr(code)))));
+    /// Says what code there is; whoever gives some keeps it alive until it says something else.
+    pub(super) fn publish(&self, code: Option<&Rc<Compiled>>) {
+        let entry = code.and_then(|code| code.machine.as_ref()).map_or(no_code as _, |machine| machine.entry());
+        self.head.entry.set(entry);
+        self.code.set(code.filter(|code| code.machine.is_some()).map(Rc::as_ptr));
     }
 
     /// Whose cell it is.
@@ -82,56 +77,54 @@ impl CallCell {
     /// The code that there is.
     #[inline]
     pub(super) fn compiled(&self) -> Option<Rc<Compiled>> {
-        let (_, compiled) = self.code.get()?;
+        let compiled = self.code.get()?;
         // SAFETY: the cell's code is alive, and stays so while a reference to it is held.
         Some(unsafe {
             Rc::increment_strong_count(compiled);
             Rc::from_raw(compiled)
         })
     }
+}
 
-    /// Calls the portal, if there is compiled code for it: the first result word, the others at `out`.
-    ///
-    /// # Safety
-    /// `out` must have room for the result words after the first; the reds must be the portal's.
-    #[inline]
-    pub unsafe fn call<const R: usize>(&self, reds: [u64; R], results: usize, out: *mut u64) -> Option<u64> {
-        self.code.get()?;
-        if self.count() {
-            called_often(self.place);
-        }
-        let (entry, _) = self.code.get()?;
-        let compiled = self.compiled()?;
-        let context = context();
-        // SAFETY: the context lives as long as the thread; nothing else uses it now.
-        let code = unsafe {
-            for (index, red) in reds.into_iter().enumerate() {
-                (*context).slots[index] = red;
-            }
-            entry(context)
-        };
-        let mut words = [0; MAX_RESULTS];
-        match code {
-            // SAFETY: as above.
-            FINISH => words = unsafe { (*context).results },
-            // The caller is compiled code, too: it finds the flag set, and leaves.
-            PANICKED => return Some(0),
-            exit => {
-                let place = self.place;
-                let finish = || finish_call(place, self.driver, compiled, exit);
-                match std::panic::catch_unwind(std::panic::AssertUnwindSafe(finish)) {
-                    Ok(finished) => words[..finished.len()].copy_from_slice(&finished),
-                    Err(payload) => {
-                        carry(payload);
-                        return Some(0);
-                    }
-                }
-            }
-        }
-        for (index, &word) in words.iter().enumerate().take(results).skip(1) {
-            // SAFETY: the caller's contract.
-            unsafe { *out.add(index - 1) = word };
-        }
-        Some(words[0])
+/// Called by code made quickly when it has been entered often.
+extern "C" fn reached(cell: u64) -> u64 {
+    // SAFETY: the countdown names its cell.
+    let cell = unsafe { &*(cell as *const CallCell) };
+    cell.often.set(true);
+    cell.left.set(u64::MAX);
+    called_often(cell.place);
+    0
+}
+
+/// Finishes a call of a portal that compiled code began: `number` is what the portal's code returned instead of `FINISH`.
+/// The result words go to the context. This is the function of each portal's [`Callee`](crate::ir::Callee).
+///
+/// # Safety
+/// `cell` is the address of a call cell of this thread. The context has what goes with the number: the reds if there is no
+/// code, an exit's slots.
+pub unsafe extern "C" fn finish_call(cell: u64, number: u64) -> u64 {
+    if number == PANICKED {
+        // The caller is compiled code, too: it finds the flag set, and leaves.
+        return 0;
     }
+    // SAFETY: the caller's contract; cells live for ever.
+    let cell = unsafe { &*(cell as *const CallCell) };
+    let finish = || {
+        let mut words = Vec::with_capacity(cell.driver.results);
+        if number == NO_CODE {
+            // SAFETY: the context lives as long as the thread; nothing else uses it now.
+            let slots = unsafe { &(*context()).slots };
+            let reds = slots[..cell.driver.portal.reds.len()].to_vec();
+            (cell.driver.call)(&cell.greens, &reds, &mut words);
+        } else {
+            words = finish_portal(cell.place, cell.driver, code_of(number), number);
+        }
+        words
+    };
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(finish)) {
+        // SAFETY: as above.
+        Ok(words) => unsafe { (&mut (*context()).results)[..words.len()].copy_from_slice(&words) },
+        Err(payload) => carry(payload),
+    }
+    0
 }

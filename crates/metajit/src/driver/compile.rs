@@ -11,12 +11,12 @@
 //! often. A tree has one job at a time. Bridges recorded meanwhile wait for the next.
 //!
 //! **Publication** checks that the tree is still its place's tree and still valid, takes the code into the statistics, tells
-//! unwinder and profilers, and sets the place's call cell. Code that it replaces stays alive while somebody runs it.
+//! unwinder and profilers, and sets the place's call cell. Code that it replaces stays alive while any runs.
 //!
 //! **Invariants.** What is published belongs to a valid tree. A tree whose bridge is being recorded is not in its place;
 //! what comes back for it waits.
 
-use super::runtime::{Compiled, FORCED, PlaceId, Runtime, thread_time};
+use super::runtime::{Compiled, FORCED, PlaceId, Runtime, code_was_replaced, thread_time};
 use super::{Validity, holds};
 use crate::backend::{self, Arena, CompileError, Compiler, Finished, Machine, Quality, Queue};
 use crate::ir::code::Code;
@@ -40,6 +40,8 @@ pub(super) type Attached = BTreeMap<(GuardId, u32), FragmentId>;
 #[derive(Debug)]
 struct Token {
     place: PlaceId,
+    /// The number of the code.
+    number: u32,
     validity: Validity,
     /// Bridges attached in the tree that the job was given.
     attached: usize,
@@ -193,19 +195,28 @@ impl Runtime {
     pub(super) fn compile(&mut self, place: PlaceId) {
         let begins_quick = self.begins_quick(place);
         let name = self.location(place);
-        let Some(live) = &mut self.at(place).live else { return };
+        let number = self.new_number();
+        let at = self.at(place);
+        let cell = at.cell;
+        let Some(live) = &mut at.live else { return };
         if std::mem::replace(&mut live.under_way, true) {
             return;
         }
         let (tree, attached, validity) = (live.tree.clone(), live.attached.clone(), live.validity.clone());
-        let token = Token { place, validity: validity.clone(), attached: attached.len(), ops: tree.insts.len() };
+        let token =
+            Token { place, number, validity: validity.clone(), attached: attached.len(), ops: tree.insts.len() };
         let parameters = &self.parameters;
         let quality = if parameters.quick || begins_quick { Quality::Quick } else { Quality::Full };
+        let countdown = (begins_quick && !parameters.quick).then(|| {
+            cell.wait_for(parameters.upgrade_threshold);
+            cell.countdown()
+        });
+        let valid = Some(validity);
         let job = Job {
             tree,
             attached,
             optimize: if parameters.optimize { opt::Options::default() } else { opt::Options::none() },
-            backend: backend::Options { valid: Some(validity), name, ..backend::Options::new(quality) },
+            backend: backend::Options { valid, name, number, countdown, ..backend::Options::new(quality) },
             evaluate: parameters.evaluate,
             fail_guard: parameters.fail_guard,
             trace: parameters.trace,
@@ -270,7 +281,7 @@ impl Runtime {
         self.statistics.optimize_ns += done.optimize_ns;
         self.statistics.backend_ns += done.backend_ns;
         let place = token.place;
-        let result = done.result.map(|made| self.installed(made, &token.validity));
+        let result = done.result.map(|made| self.installed(made, &token));
         let max_ops = self.parameters.max_tree_ops as usize;
         let at = self.at(place);
         // The tree may have been thrown away meanwhile, and another may have taken its place.
@@ -283,7 +294,7 @@ impl Runtime {
                 live.last_cost = done.optimize_ns + done.backend_ns;
                 live.last_ops = token.ops;
                 live.full |= compiled.code.insts.len() > max_ops;
-                live.compiled = Some(Rc::new(compiled));
+                live.compiled = Some(compiled);
             }
             Ok(_) => {}
             Err(refused) => {
@@ -309,7 +320,7 @@ impl Runtime {
     }
 
     /// New code, as it runs.
-    fn installed(&mut self, made: Made, validity: &Validity) -> Compiled {
+    fn installed(&mut self, made: Made, token: &Token) -> Rc<Compiled> {
         let Made { code, mut machine, forced } = made;
         self.statistics.guards_forced += u64::from(forced);
         self.statistics.compilations += 1;
@@ -320,7 +331,10 @@ impl Runtime {
             machine.announce();
             self.statistics.code_bytes += machine.stats().bytes as u64;
         }
-        Compiled { code, machine, validity: validity.clone(), links: RefCell::default() }
+        let (number, validity) = (token.number, token.validity.clone());
+        let compiled = Rc::new(Compiled { code, number, machine, validity, links: RefCell::default() });
+        self.keep_while_running(&compiled);
+        compiled
     }
 
     fn switch_off(&mut self, error: &CompileError) {
@@ -333,12 +347,11 @@ impl Runtime {
 
     /// Whether the place's code is made quickly for now: what ends without looping is worth more only if it is called often.
     fn begins_quick(&mut self, place: PlaceId) -> bool {
-        let often = self.parameters.upgrade_threshold;
         let place = self.at(place);
         let loops = place.live.as_ref().is_some_and(|live| {
             live.tree.fragments.iter().any(|fragment| matches!(fragment.end, TreeEnd::Close { .. }))
         });
-        !loops && place.cell.calls() < often
+        !loops && !place.cell.is_often_called()
     }
 
     /// Makes better code of a place whose code was made quickly.
@@ -351,17 +364,11 @@ impl Runtime {
         }
     }
 
-    /// Tells the place's call cell what code there is, and how many calls on it has to be looked after. To be called
-    /// whenever one of the two changes.
+    /// Tells the place's call cell what code there is. To be called whenever that changes.
     pub(super) fn publish(&mut self, place: PlaceId) {
-        let often = self.parameters.upgrade_threshold;
         let place = self.at(place);
-        let live = place.live.as_ref();
-        let often = match live {
-            Some(live) if live.under_way => place.cell.calls().saturating_add(POLL_VISITS),
-            _ => often,
-        };
-        place.cell.publish(live.and_then(|live| live.compiled.as_ref()), often);
+        place.cell.publish(place.live.as_ref().and_then(|live| live.compiled.as_ref()));
+        code_was_replaced();
     }
 
     /// After how many visits a place that has no code yet shall be visited again, if code of it is being made.
@@ -370,12 +377,12 @@ impl Runtime {
         under_way.then_some(POLL_VISITS)
     }
 
-    /// A place was called as often as its cell was told: publishes what there is, or makes better code.
+    /// Code made quickly was entered as often as was waited for: publishes what there is, or has better code made.
     pub(super) fn look_after(&mut self, place: PlaceId) {
         self.poll();
-        match self.awaits(place) {
-            Some(_) => self.publish(place),
-            None => self.upgrade(place),
+        self.upgrade(place);
+        if let Some(visits) = self.awaits(place) {
+            self.at(place).cell.wait_for(visits);
         }
     }
 }

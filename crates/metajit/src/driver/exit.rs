@@ -193,7 +193,8 @@ fn wants_bridge(runtime: &mut Runtime, place: PlaceId, exit: &Exit, validity: &V
 /// Takes the exit with this number.
 #[inline(never)]
 pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled, number: u64) -> Outcome {
-    let exit = &compiled.code.exits[number as usize];
+    // The upper half says which code it is of.
+    let exit = &compiled.code.exits[number as u32 as usize];
     let mut slots = [0u64; FEW_SLOTS];
     let count = exit.slots.len();
     let many: Vec<u64>;

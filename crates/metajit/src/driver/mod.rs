@@ -14,7 +14,8 @@
 //! calls between compiled portals and the ends of fragments go straight into other code through a place's call cell ([`cell`]).
 //!
 //! **Invariants.** A tree that is being recorded is not in its place, so nothing else can change it; the code it had so far may
-//! still run. Compiled code that may be on the stack is kept alive by whoever runs it. An exit's slots are read before anything else can run.
+//! still run. Code calls code without a word to the driver, so code that was replaced is kept until none runs on the thread. An
+//! exit's number says which code it is of, for the place may have other code by then. An exit's slots are read before anything else can run.
 //!
 //! **Rejected.** A counter in each green object (the implementer would have to provide room); linking each bridge separately
 //! first (a second calling convention, for a gain that the rule above makes small).
@@ -29,14 +30,14 @@ mod runtime;
 mod statistics;
 
 pub(crate) use alive::keep_constant;
-pub use cell::CallCell;
+pub use cell::finish_call;
 pub(crate) use depend::{Validity, depend, holds, new_validity, written};
 pub use parameters::{BadParameter, Parameters};
-pub(crate) use runtime::call_cell;
 pub use runtime::{
     Entered, enter, finish_compilations, has_code, never_inlines, parameters, residual, set_parameters, statistics,
     why_not_compiled,
 };
+pub(crate) use runtime::{call_cell, stack_limit_changed};
 pub use statistics::Statistics;
 
 use crate::ir::Callee;
@@ -56,7 +57,7 @@ pub struct Driver {
     pub plain: fn(&[u64], &[u64], &mut Vec<u64>),
     /// The loop entered by a call: it may run compiled code.
     pub call: fn(&[u64], &[u64], &mut Vec<u64>),
-    /// The same for compiled code.
+    /// The same for compiled code: [`finish_call`] is its function.
     pub entry: Callee,
     /// Number of result words.
     pub results: usize,

@@ -1,9 +1,10 @@
 //! The runtime of one thread: cells, compiled trees, and the way in.
 
+use super::cell::CallCell;
 use super::compile::{Attached, Compilations};
 use super::parameters::Parameters;
 use super::statistics::Statistics;
-use super::{CallCell, Driver, THRESHOLDS, Validity, delay_counter, exit, holds, reset_counter};
+use super::{Driver, THRESHOLDS, Validity, delay_counter, exit, holds, reset_counter};
 use crate::backend::{Machine, OUT_OF_MEMORY};
 use crate::context::{Context, FINISH, PANICKED};
 use crate::gc;
@@ -41,6 +42,8 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Compiled {
     pub(super) code: Code,
+    /// The upper half of its exits' numbers.
+    pub(super) number: u32,
     /// `None` when it is evaluated.
     pub(super) machine: Option<Machine>,
     pub(super) validity: Validity,
@@ -107,6 +110,10 @@ pub(super) struct Runtime {
     pub(super) parameters: Parameters,
     pub(super) statistics: Statistics,
     places: Vec<Place>,
+    /// All code that may be running, by its number.
+    codes: FastMap<u32, Rc<Compiled>>,
+    /// The number of the next code.
+    next_number: u32,
     /// Places by the hash of driver and greens.
     index: FastMap<u64, Vec<PlaceId>>,
     /// Replays not in use, for their buffers.
@@ -118,6 +125,10 @@ pub(super) struct Runtime {
 thread_local! {
     static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
     static CONTEXT: Cell<*mut Context> = const { Cell::new(std::ptr::null_mut()) };
+    /// Activations of compiled code that Rust code entered.
+    static RUNNING: Cell<u32> = const { Cell::new(0) };
+    /// Whether some code was replaced since code was last freed.
+    static REPLACED: Cell<bool> = const { Cell::new(false) };
 }
 
 fn hash(driver: &'static Driver, greens: &[u64]) -> u64 {
@@ -143,9 +154,41 @@ pub(super) fn context() -> *mut Context {
 
 #[cold]
 fn new_context() -> *mut Context {
-    let context = Box::into_raw(Box::<Context>::default());
+    let context = Box::new(Context { stack_limit: crate::stack::limit() as u64, ..Context::default() });
+    let context = Box::into_raw(context);
     CONTEXT.set(context);
     context
+}
+
+/// Tells compiled code of a new limit of the stack.
+pub(crate) fn stack_limit_changed(limit: usize) {
+    let context = CONTEXT.get();
+    if !context.is_null() {
+        // SAFETY: the context lives as long as the thread; nothing else uses it now.
+        unsafe { (*context).stack_limit = limit as u64 };
+    }
+}
+
+/// The code that an exit's number is of. It was running, so it is alive.
+pub(super) fn code_of(number: u64) -> Rc<Compiled> {
+    with(|runtime| runtime.codes[&((number >> 32) as u32)].clone())
+}
+
+/// Code may have lost its last owner: it is to be freed as soon as none runs.
+pub(super) fn code_was_replaced() {
+    REPLACED.set(true);
+}
+
+/// Frees code that nobody owns any more. None must be running.
+#[cold]
+fn free_replaced() {
+    REPLACED.set(false);
+    let dead: Vec<Rc<Compiled>> = with(|runtime| {
+        let dead = runtime.codes.iter().filter(|(_, code)| Rc::strong_count(code) == 1);
+        let numbers: Vec<u32> = dead.map(|(&number, _)| number).collect();
+        numbers.iter().filter_map(|number| runtime.codes.remove(number)).collect()
+    });
+    drop(dead);
 }
 
 /// The call cell of a place.
@@ -270,6 +313,8 @@ impl Runtime {
             parameters,
             statistics: Statistics::default(),
             places: Vec::new(),
+            codes: FastMap::default(),
+            next_number: 0,
             index: FastMap::default(),
             replays: Vec::new(),
             compilations: Compilations::default(),
@@ -311,7 +356,7 @@ impl Runtime {
             aborts: 0,
             given_up: None,
             never_inline: false,
-            cell: CallCell::leak(driver, greens, place, self.parameters.upgrade_threshold),
+            cell: CallCell::leak(driver, greens, place),
         });
         self.index.entry(hash(driver, greens)).or_default().push(place);
         place
@@ -329,6 +374,17 @@ impl Runtime {
             inline_ops: self.parameters.max_inline_ops as usize,
             recursion: self.parameters.max_unroll_recursion,
         }
+    }
+
+    /// A number that no code has.
+    pub(super) fn new_number(&mut self) -> u32 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// Keeps code while it may be running.
+    pub(super) fn keep_while_running(&mut self, compiled: &Rc<Compiled>) {
+        self.codes.insert(compiled.number, compiled.clone());
     }
 
     /// The compiled code of a place.
@@ -370,7 +426,8 @@ pub(super) fn drop_invalid() {
     with(|runtime| {
         for place in &mut runtime.places {
             if place.live.as_ref().is_some_and(|live| !holds(&live.validity)) {
-                place.cell.publish(None, runtime.parameters.upgrade_threshold);
+                place.cell.publish(None);
+                code_was_replaced();
                 place.live = None;
                 runtime.statistics.invalidated += 1;
                 reset_counter(&place.greens, false);
@@ -521,9 +578,6 @@ fn go_on(driver: &'static Driver, outcome: Outcome) -> Entered {
 fn run(place: PlaceId, reds: &[u64]) -> Entered {
     let (compiled, driver) = with(|runtime| {
         runtime.statistics.entries += 1;
-        if runtime.places[place].cell.count() {
-            runtime.look_after(place);
-        }
         (runtime.compiled(place), runtime.places[place].driver)
     });
     let Some(compiled) = compiled else {
@@ -583,14 +637,20 @@ fn resume_panic() -> ! {
 impl Compiled {
     /// Runs it once: the reds are in the context's slots.
     fn execute(&self) -> u64 {
+        let running = RUNNING.get();
+        if running == 0 && REPLACED.get() {
+            free_replaced();
+        }
+        let Some(machine) = &self.machine else {
+            // SAFETY: as below.
+            return unsafe { crate::ir::eval::run(&self.code, context(), &self.validity) };
+        };
+        RUNNING.set(running + 1);
         // SAFETY: the context lives as long as the thread; the code reaches it only through this pointer, and no reference to
         // it is held across a run. The code is kept alive by whoever holds `self`.
-        unsafe {
-            match &self.machine {
-                Some(machine) => (machine.entry())(context()),
-                None => crate::ir::eval::run(&self.code, context(), &self.validity),
-            }
-        }
+        let number = unsafe { (machine.entry())(context()) };
+        RUNNING.set(running);
+        number
     }
 }
 
@@ -601,7 +661,7 @@ pub(super) fn called_often(place: PlaceId) {
 }
 
 /// Finishes a portal call whose code was left by an exit: its result words.
-pub(super) fn finish_call(place: PlaceId, driver: &'static Driver, compiled: Rc<Compiled>, exit: u64) -> Vec<u64> {
+pub(super) fn finish_portal(place: PlaceId, driver: &'static Driver, compiled: Rc<Compiled>, exit: u64) -> Vec<u64> {
     let mut words = Vec::with_capacity(driver.results);
     match follow(place, driver, compiled, exit) {
         Entered::Return(done) => words = done,

@@ -231,6 +231,7 @@ impl Declarations {
                 match callee.effect {
                     Effect::Elidable => "elidable",
                     Effect::Any => "any",
+                    Effect::Portal => "portal",
                 }
             );
         }

@@ -17,10 +17,10 @@
 
 use super::code::{BlockId, Code, End, ExitId};
 use super::fold::fold;
-use super::inst::{Arg, Aux, Callee, Inst, OpRef};
+use super::inst::{Arg, Aux, Callee, Effect, Inst, OpRef};
 use super::print::{code_line, word_literal};
 use super::table::{Class, Op};
-use crate::context::{Context, FINISH, MAX_RESULTS, MAX_SLOTS, PANICKED};
+use crate::context::{CellHead, Context, FINISH, MAX_RESULTS, MAX_SLOTS, NO_CODE, PANICKED};
 use crate::gc::{self, RootRange};
 use crate::object::{Field, HEADER_BYTES, Header, Kind, Shape};
 use std::cell::Cell;
@@ -52,6 +52,8 @@ pub struct Evaluator<'a> {
     /// In cells, because the collector reads them at any call.
     values: Box<[Cell<u64>]>,
     computed: Vec<bool>,
+    /// Whether the last call was of a portal, which leaves its first result word in the context, too.
+    called_portal: bool,
     /// The instructions that may still be run before the evaluator panics, lest a test run for ever.
     pub fuel: u64,
     /// The addresses of the objects made, in order, if that is wanted.
@@ -76,6 +78,7 @@ impl<'a> Evaluator<'a> {
             _roots: roots,
             values,
             computed: vec![false; code.insts.len()],
+            called_portal: false,
             fuel: u64::MAX,
             made: None,
         }
@@ -155,6 +158,7 @@ impl<'a> Evaluator<'a> {
                         self.fault(op, "has no callee");
                     };
                     let args = self.args(code.args(args));
+                    self.called_portal = callee.effect == Effect::Portal;
                     // SAFETY: the caller's contract.
                     let result = unsafe { self.call(op, callee, args, context) };
                     // SAFETY: the caller's contract.
@@ -166,11 +170,12 @@ impl<'a> Evaluator<'a> {
                 Class::Input | Class::Mark => self.fault(op, "can't stand here"),
                 _ if inst.op == Op::ResultWord => {
                     let word = inst.index() as usize;
-                    if word == 0 || word > MAX_RESULTS {
+                    let index = if self.called_portal { word } else { word.wrapping_sub(1) };
+                    if word == 0 || index >= MAX_RESULTS {
                         self.fault(op, "names no further result word");
                     }
                     // SAFETY: the caller's contract; the index is in bounds.
-                    let bits = unsafe { (*context).results[word - 1] };
+                    let bits = unsafe { (*context).results[index] };
                     self.set(op, bits);
                 }
                 Class::Pure => {
@@ -255,12 +260,39 @@ impl<'a> Evaluator<'a> {
         if callee.address.is_null() {
             self.fault(op, "the callee has no address");
         }
+        if callee.effect == Effect::Portal {
+            // SAFETY: the caller's contract.
+            return unsafe { self.call_portal(op, callee, &args, context) };
+        }
         if callee.results > 1 {
             // SAFETY: the caller's contract: the context is valid.
             args.push(unsafe { &raw mut (*context).results } as u64);
         }
         // SAFETY: the caller's contract: the callee has the declared form, and that is how many words it takes.
         unsafe { call_address(callee.address, &args) }
+    }
+
+    /// Calls a portal: see [`Callee`].
+    ///
+    /// # Safety
+    /// As [`run`].
+    unsafe fn call_portal(&mut self, op: OpRef, callee: &Callee, args: &[u64], context: *mut Context) -> u64 {
+        let [cell, reds @ ..] = args else { self.fault(op, "passes no call cell") };
+        for (index, &red) in reds.iter().enumerate() {
+            // SAFETY: the caller's contract; there are fewer arguments than slots.
+            unsafe { (*context).slots[index] = red };
+        }
+        let marker = 0u8;
+        // SAFETY: the caller's contract: the cell begins with a head, and its entry is the portal's code.
+        unsafe {
+            let low = (&raw const marker as u64) < (*context).stack_limit;
+            let entry = (*(*cell as *const CellHead)).entry.get();
+            match if low { NO_CODE } else { entry(context) } {
+                FINISH => {}
+                number => _ = call_address(callee.address, &[*cell, number]),
+            }
+            (*context).results[0]
+        }
     }
 
     /// Loads, stores and allocations; the result if there is one.

@@ -62,11 +62,19 @@ pub enum Effect {
     Elidable,
     /// Anything: reads and writes every object it can reach, may run compiled code, may panic.
     Any,
+    /// Anything, too: it is a portal, whose compiled code is called directly. See [`Callee`].
+    Portal,
 }
 
 /// Native code that traces call: `extern "C" fn(word, …) -> u64`, words as integers (a float as its pattern). A callee
 /// with more than one result word takes one more argument, where it writes the words after the first. One that may
 /// panic catches the panic, hands it to the runtime ([`crate::rt`]), and returns 0.
+///
+/// A portal is called otherwise. The first argument word is the address of a [`CellHead`](crate::context::CellHead), the others
+/// are the reds. They are stored in the context's slots, and the code that the cell names is called. If it does not return
+/// [`FINISH`](crate::context::FINISH), or if the stack is low (then it is not called, and the number is
+/// [`NO_CODE`](crate::context::NO_CODE)), the callee's function is called with the cell and the number, and finishes the call.
+/// Either way all result words are in the context's results then, the first included.
 #[derive(Debug)]
 pub struct Callee {
     /// Its path in the source.

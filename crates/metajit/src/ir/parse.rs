@@ -8,7 +8,7 @@
 //! shape Frame { immutable method: ref, pc: i64, weight: f64, slots: [value] }
 //! shape Part { pc: i64 @ 16 }                    ; a shape of which only some offsets are known
 //! portal main(greens 1, reds int float, virtualizable 0: Frame)
-//! callee som::slow_add(2) -> 1 any               ; arguments, result words, `any` or `elidable`
+//! callee som::slow_add(2) -> 1 any               ; arguments, result words, `any`, `elidable` or `portal`
 //!
 //! tree main(7) {                                 ; the root's greens
 //! f0(v0: int, v1: float):                        ; the root's reds

@@ -205,7 +205,8 @@ impl Parser<'_> {
         let effect = match self.peek() {
             Token::Name("any") => Effect::Any,
             Token::Name("elidable") => Effect::Elidable,
-            _ => return self.expected("`any` or `elidable`"),
+            Token::Name("portal") => Effect::Portal,
+            _ => return self.expected("`any`, `elidable` or `portal`"),
         };
         self.advance();
         let address = self.bindings.callee.map_or(std::ptr::null(), |callee| callee(spelled));

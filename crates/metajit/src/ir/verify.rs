@@ -15,7 +15,7 @@
 //! behind guards that always fail, and they are never run. The evaluator refuses them when they are.
 
 use super::code::{Block, BlockId, Code, End, Exit, ExitId, Place, Recipe, ResumeStep};
-use super::inst::{Arg, ArgRange, Aux, Inst, OpRef};
+use super::inst::{Arg, ArgRange, Aux, Effect, Inst, OpRef};
 use super::print::{code_line, tree_line};
 use super::table::{Class, Op};
 use super::tree::{FragmentId, LogEntry, LogId, Portal, Snapshot, Tree, TreeEnd};
@@ -155,6 +155,9 @@ impl Scope<'_> {
                 let args = self.args(range)?;
                 ensure(args.len() == callee.params as usize, || {
                     format!("`{}` takes {} words, not {}", callee.name, callee.params, args.len())
+                })?;
+                ensure(callee.effect != Effect::Portal || callee.params > 0, || {
+                    format!("`{}` takes a call cell first", callee.name)
                 })?;
                 ensure(callee.results as usize <= MAX_RESULTS, || format!("`{}` returns too many words", callee.name))?;
                 self.words(args)

@@ -282,7 +282,7 @@ fn drop_unreached(code: &mut Code) {
 /// Whether an instruction must stay even if its value is not used.
 fn has_effect(inst: &Inst) -> bool {
     match (inst.op.info().class, inst.aux) {
-        (Class::Call, Aux::Call(callee, _)) => callee.effect == Effect::Any,
+        (Class::Call, Aux::Call(callee, _)) => callee.effect != Effect::Elidable,
         (Class::Store | Class::Guard, _) => true,
         _ => false,
     }

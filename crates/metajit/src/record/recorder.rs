@@ -437,7 +437,7 @@ impl Recorder {
             words.push(Arg::Op(self.push(Op::ResultWord, [Arg::Const(0); 3], Aux::Index(word))));
         }
         words.truncate(usize::from(callee.results));
-        if callee.effect == crate::ir::Effect::Any {
+        if callee.effect != crate::ir::Effect::Elidable {
             self.mutable.clear();
         }
         words

@@ -6,7 +6,7 @@
 //! A result is `finish(3)`, `exit x2(1.5, #0)` with the exit's slots, `panicked`, or `fault: …`. An object that the
 //! run made shows its contents the first time. What the run changed in an object among the arguments follows: `with #0 Pair { … }`.
 
-use metajit::context::{Context, FINISH, PANICKED};
+use metajit::context::{CellHead, Context, FINISH, PANICKED};
 use metajit::gc;
 use metajit::ir::Arg;
 use metajit::ir::code::{Code, End};
@@ -66,6 +66,63 @@ extern "C" fn collect() -> u64 {
     0
 }
 
+/// A portal's code: it returns the sum and the difference of its reds.
+unsafe extern "C" fn sum_and_difference(context: *mut Context) -> u64 {
+    // SAFETY: the context is that of the run.
+    unsafe {
+        let [a, b, ..] = (*context).slots;
+        (*context).results[0] = a.wrapping_add(b);
+        (*context).results[1] = a.wrapping_sub(b);
+    }
+    FINISH
+}
+
+/// A portal's code that leaves by an exit, whose slot is one more than the first red.
+unsafe extern "C" fn leaves(context: *mut Context) -> u64 {
+    // SAFETY: the context is that of the run.
+    unsafe { (*context).slots[0] += 1 };
+    7 << 32 | 5
+}
+
+/// A portal's code whose callee panics.
+unsafe extern "C" fn panics_inside(context: *mut Context) -> u64 {
+    // SAFETY: the context is that of the run.
+    unsafe { (*context).panicked = 1 };
+    PANICKED
+}
+
+/// Finishes a portal's call: the words are the number, and the first word that was handed over.
+extern "C" fn finish(_cell: u64, number: u64) -> u64 {
+    // SAFETY: the context is that of the run.
+    unsafe {
+        let context = CONTEXT.get();
+        (*context).results[0] = number;
+        (*context).results[1] = (*context).slots[0];
+    }
+    0
+}
+
+/// Makes any stack low.
+extern "C" fn exhaust() -> u64 {
+    // SAFETY: the context is that of the run.
+    unsafe { (*CONTEXT.get()).stack_limit = u64::MAX };
+    0
+}
+
+thread_local! {
+    static CELLS: [CellHead; 4] = [
+        CellHead::default(),
+        CellHead { entry: Cell::new(sum_and_difference) },
+        CellHead { entry: Cell::new(leaves) },
+        CellHead { entry: Cell::new(panics_inside) },
+    ];
+}
+
+/// What `@0` and so on are in texts that are run: call cells without code, with code that returns, that leaves, that panics.
+pub(super) fn address(number: u64) -> u64 {
+    CELLS.with(|cells| cells.get(number as usize).map_or(0, |cell| std::ptr::from_ref(cell) as u64))
+}
+
 /// The functions that texts can call.
 const CALLEES: &[(&str, *const ())] = &[
     ("test::add", add as *const ()),
@@ -76,6 +133,8 @@ const CALLEES: &[(&str, *const ())] = &[
     ("test::panics", panics as *const ()),
     ("test::invalidate", invalidate as *const ()),
     ("test::collect", collect as *const ()),
+    ("test::portal", finish as *const ()),
+    ("test::exhaust", exhaust as *const ()),
 ];
 
 /// The function of a name in a text; null if tests have none.

@@ -12,7 +12,6 @@ use crate::universe::{class_of, universe};
 use crate::value::{self, FALSE, NIL, TRUE, Value, fits, from_integer};
 use crate::vm::{TraceEntry, string, with_vm};
 use metajit::prelude::*;
-use std::cell::Cell as RustCell;
 
 /// [`Unwind::kind`]: a block returns from its method.
 pub const NON_LOCAL: i64 = 0;
@@ -27,25 +26,8 @@ pub const MALFORMED: i64 = 3;
 /// How many activations a stack trace shows at each end.
 const TRACE_ENDS: usize = 20;
 
-thread_local! {
-    static STACK_LIMIT: RustCell<usize> = const { RustCell::new(0) };
-}
-
 /// How much native stack must be left to enter an activation: enough for any primitive and for the collector.
 pub const STACK_RESERVE: usize = 1 << 20;
-
-/// Sets the lowest address that activations may use.
-pub fn set_stack_limit(limit: usize) {
-    STACK_LIMIT.set(limit);
-}
-
-/// Whether the native stack is nearly used up.
-#[dont_look_inside]
-#[inline(always)]
-pub fn stack_is_low() -> bool {
-    let marker = 0u8;
-    (&raw const marker as usize) < STACK_LIMIT.get()
-}
 
 /// The end of endless recursion.
 #[dont_look_inside]

@@ -20,8 +20,7 @@ use arithmetic::{
     fast_multiply, fast_not_equal, fast_subtract,
 };
 use control::{
-    branch, enter_generic, init_loop, is_loop_over, leave, loop_condition, return_non_local, stack_is_low,
-    stack_overflow, step_loop,
+    branch, enter_generic, init_loop, is_loop_over, leave, loop_condition, return_non_local, stack_overflow, step_loop,
 };
 use metajit::prelude::*;
 use sends::{array_at, array_at_put, call, context_at, lookup, make_block, send, super_lookup, unknown_global};
@@ -32,7 +31,7 @@ use sends::{array_at, array_at_put, call, context_at, lookup, make_block, send, 
     reds = [frame],
     virtualizable = frame,
     live = sp,
-    check = stack_is_low().then(|| Err(stack_overflow(method)))
+    overflow = Err(stack_overflow(method))
 )]
 pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
     let mut pc: i64 = method.entry_pc();
