@@ -415,7 +415,11 @@ impl Sketch {
                     #(let #greens = __m.promote(#greens);)*
                     match __m.enter_loop::<#result>(&#driver, #green_bits, #red_words) {
                         ::metajit::rt::Enter::Done(__result) => __result,
-                        ::metajit::rt::Enter::Run(__greens, __reds) => {
+                        ::metajit::rt::Enter::Inline => {
+                            let __result = #loop_twin(__m #(, #names)*);
+                            __m.leave_loop::<#result>(__result)
+                        }
+                        ::metajit::rt::Enter::Resume(__greens, __reds) => {
                             #unpack
                             let __result = #loop_twin(__m #(, #names)*);
                             __m.leave_loop::<#result>(__result)

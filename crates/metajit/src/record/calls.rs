@@ -16,8 +16,10 @@ pub struct CallMark(Option<(LogId, u32)>);
 pub enum Enter<T> {
     /// It is over, with this result.
     Done(T),
-    /// Run the loop's twin with these greens and reds, then call [`Meta::leave_loop`].
-    Run(Vec<u64>, Vec<Raw>),
+    /// Run the loop's twin with the greens and reds that it was entered with, then call [`Meta::leave_loop`].
+    Inline,
+    /// The same with these greens and reds: it had gone on before.
+    Resume(Vec<u64>, Vec<Raw>),
 }
 
 /// A result's words, out of the way of the tracer.
@@ -56,12 +58,20 @@ impl Meta {
         if let (CallMark(Some(start)), Mode::Record) = (mark, self.mode) {
             let recorder = self.recorder.as_mut().expect("a recorder in record mode");
             if recorder.position().0 != start.0 {
-                let mut words = Vec::with_capacity(R::WORDS);
-                R::flatten_twin(&result, &mut words);
-                recorder.collapse(start, &words);
+                self.raws.clear();
+                R::flatten_twin(&result, &mut self.raws);
+                recorder.collapse(start, &self.raws);
             }
         }
         result
+    }
+
+    /// A result's words, in the buffer that [`Meta::called`] puts back.
+    fn native_words<R: Flat>(&mut self, result: R) -> Vec<u64> {
+        let mut words = std::mem::take(&mut self.words);
+        words.clear();
+        result.flatten(&mut words);
+        words
     }
 
     fn replayed_words<R: Flat>(&mut self, from_call: bool) -> R::Twin {
@@ -76,27 +86,31 @@ impl Meta {
         if self.replays() {
             return self.replayed_words::<R>(true);
         }
-        let mut words = Vec::with_capacity(R::WORDS);
-        native().flatten(&mut words);
-        self.called::<R>(callee, args, &words)
+        let words = self.native_words(native());
+        self.called::<R>(callee, args, words)
     }
 
     /// Records a call that was just made natively, and hands out its result.
-    fn called<R: Flat>(&mut self, callee: &'static Callee, args: &[Raw], words: &[u64]) -> R::Twin {
+    fn called<R: Flat>(&mut self, callee: &'static Callee, args: &[Raw], words: Vec<u64>) -> R::Twin {
         if self.mode != Mode::Record {
             return self.constants_of_call::<R>(words);
         }
         let recorder = self.recorder.as_mut().expect("a recorder in record mode");
-        let args: Vec<Arg> = args.iter().map(|word| word.arg).collect();
-        let results = recorder.call(callee, &args);
-        recorder.log_words(&results);
-        let words: Vec<Raw> = words.iter().zip(&results).map(|(&bits, &arg)| Raw { bits, arg }).collect();
-        R::unflatten_twin(self, &mut Reader::new(&words), true)
+        let results = recorder.call(callee, args.iter().map(|word| word.arg));
+        recorder.log_words(results.words());
+        let mut raws = [Raw::constant(0); MAX_RESULTS];
+        for (raw, (&bits, arg)) in raws.iter_mut().zip(words.iter().zip(results.words())) {
+            *raw = Raw { bits, arg };
+        }
+        self.words = words;
+        R::unflatten_twin(self, &mut Reader::new(&raws), true)
     }
 
-    fn constants_of_call<R: Flat>(&mut self, words: &[u64]) -> R::Twin {
-        let words: Vec<Raw> = words.iter().map(|&bits| Raw::constant(bits)).collect();
-        R::unflatten_twin(self, &mut Reader::new(&words), true)
+    fn constants_of_call<R: Flat>(&mut self, words: Vec<u64>) -> R::Twin {
+        let mut raws = [Raw::constant(0); MAX_RESULTS];
+        raws.iter_mut().zip(&words).for_each(|(raw, &bits)| *raw = Raw::constant(bits));
+        self.words = words;
+        R::unflatten_twin(self, &mut Reader::new(&raws), true)
     }
 
     /// A call of a pure function that is not looked into: folds if all arguments are constants.
@@ -105,14 +119,13 @@ impl Meta {
         if self.replays() {
             return self.replayed_words::<R>(true);
         }
-        let mut words = Vec::with_capacity(R::WORDS);
-        native().flatten(&mut words);
+        let words = self.native_words(native());
         if self.mode == Mode::Record && args.iter().all(|arg| arg.arg.as_const().is_some()) {
-            let constants: Vec<Arg> = words.iter().map(|&bits| Arg::Const(bits)).collect();
-            self.recorder.as_mut().expect("a recorder in record mode").log_words(&constants);
-            return self.constants_of_call::<R>(&words);
+            let constants = words.iter().map(|&bits| Arg::Const(bits));
+            self.recorder.as_mut().expect("a recorder in record mode").log_words(constants);
+            return self.constants_of_call::<R>(words);
         }
-        self.called::<R>(callee, args, &words)
+        self.called::<R>(callee, args, words)
     }
 
     /// A pure function of floats, given their patterns, that needs no log: it is run again.
@@ -123,8 +136,8 @@ impl Meta {
         let Some(recorder) = self.writes() else {
             return Traced::constant(val);
         };
-        let words = recorder.call(callee, args);
-        let arg = recorder.pure(crate::ir::Op::BitsFloat, &words);
+        let results = recorder.call(callee, args.iter().copied());
+        let arg = results.words().next().map_or(Arg::Const(0), |word| recorder.pure(crate::ir::Op::BitsFloat, &[word]));
         Traced::new(val, arg)
     }
 
@@ -146,7 +159,7 @@ impl Meta {
             }
             self.depth += 1;
             self.fresh_merge = true;
-            return Enter::Run(entered.greens, entered.reds);
+            return Enter::Resume(entered.greens, entered.reds);
         }
         if self.mode == Mode::Record {
             let recorder = self.recorder.as_mut().expect("a recorder in record mode");
@@ -154,18 +167,18 @@ impl Meta {
                 recorder.enter(driver, greens, reds);
                 self.depth += 1;
                 self.fresh_merge = true;
-                return Enter::Run(greens.to_vec(), reds.to_vec());
+                return Enter::Inline;
             }
         }
         let values: Vec<u64> = reds.iter().map(|red| red.bits).collect();
         let mut words = Vec::with_capacity(R::WORDS);
         (driver.call)(greens, &values, &mut words);
         if self.mode != Mode::Record {
-            return Enter::Done(self.constants_of_call::<R>(&words));
+            return Enter::Done(self.constants_of_call::<R>(words));
         }
         let cell = Raw::constant(crate::driver::call_cell(driver, greens).bits());
         let args: Vec<Raw> = std::iter::once(cell).chain(reds.iter().copied()).collect();
-        Enter::Done(self.called::<R>(&driver.entry, &args, &words))
+        Enter::Done(self.called::<R>(&driver.entry, &args, words))
     }
 
     /// The loop's twin of an inlined portal call returned.
@@ -173,9 +186,9 @@ impl Meta {
     pub fn leave_loop<R: Flat>(&mut self, result: R::Twin) -> R::Twin {
         self.depth -= 1;
         if self.mode == Mode::Record {
-            let mut words = Vec::with_capacity(R::WORDS);
-            R::flatten_twin(&result, &mut words);
-            self.recorder.as_mut().expect("a recorder in record mode").leave(&words);
+            self.raws.clear();
+            R::flatten_twin(&result, &mut self.raws);
+            self.recorder.as_mut().expect("a recorder in record mode").leave(&self.raws);
         }
         result
     }

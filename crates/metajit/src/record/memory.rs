@@ -49,7 +49,7 @@ impl Meta {
 
     /// Logs an event of one word.
     fn logged<T: Item>(&mut self, val: T, arg: Arg) -> Traced<T> {
-        self.recorder.as_mut().expect("a recorder in record mode").log_words(&[arg]);
+        self.recorder.as_mut().expect("a recorder in record mode").log_words([arg]);
         Traced::new(val, arg)
     }
 
@@ -108,7 +108,8 @@ impl Meta {
             };
             let recorder = self.recorder.as_mut().expect("a recorder in record mode");
             if quasi {
-                recorder.call(&WRITE_QUASI_IMMUTABLE, &[object.arg(), Arg::Const(u64::from(field.offset)), word]);
+                let args = [object.arg(), Arg::Const(u64::from(field.offset)), word];
+                recorder.call(&WRITE_QUASI_IMMUTABLE, args.into_iter());
             } else {
                 recorder.store(object.arg(), field, None, word);
             }
@@ -132,10 +133,24 @@ impl Meta {
 
     /// Branches on the bounds check; whether the index is in bounds.
     fn in_bounds<H: Object>(&mut self, object: Traced<H>, field: &'static Field, index: Traced<i64>) -> bool {
+        let recording = !self.replays() && self.mode == Mode::Record;
+        let place = (object.arg(), index.arg());
+        if let (true, (object, Arg::Const(index)), Some(recorder)) = (recording, place, &mut self.recorder)
+            && recorder.is_inside(object, field, index)
+        {
+            recorder.tick();
+            return true;
+        }
         let len = self.len(object, field);
         let inside = (index.val as u64) < len.val as u64;
         let condition = self.pure_word(Op::Ult, &[index.arg(), len.arg()], inside);
-        self.branch(condition)
+        let inside = self.branch(condition);
+        if let (true, true, (object, Arg::Const(index)), Some(recorder)) =
+            (recording, inside, place, &mut self.recorder)
+        {
+            recorder.has_item(object, field, index);
+        }
+        inside
     }
 
     /// Reads an item of the array.

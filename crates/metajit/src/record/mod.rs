@@ -23,6 +23,7 @@
 //! **Rejected.** Logging every branch outcome (replay recomputes them); a jitcode and a blackhole interpreter.
 
 mod calls;
+mod known;
 mod memory;
 mod recorder;
 mod replay;
@@ -75,6 +76,9 @@ pub struct Meta {
     /// The last jump went backwards.
     back_edge: bool,
     outcome: Option<Continue>,
+    /// Buffers for a result's words, native and traced.
+    words: Vec<u64>,
+    raws: Vec<Raw>,
 }
 
 impl Meta {
@@ -97,6 +101,8 @@ impl Meta {
             fresh_merge: true,
             back_edge: false,
             outcome: None,
+            words: Vec::new(),
+            raws: Vec::new(),
         }
     }
 

@@ -1,13 +1,14 @@
 //! The recorder: writes a fragment of a tree.
 //!
-//! It folds and merges just enough for promotion to work: constants, common subexpressions, outcomes of guards, and a
+//! It folds and merges just enough for promotion to work (its tables: [`super::known`]): constants, common subexpressions, outcomes of guards, and a
 //! cache of what the trace itself put into objects. Everything else is the optimizer's.
 
 use super::Stop;
+use super::known::{LENGTH, SCALAR, Tables};
 use crate::driver::{Driver, Validity};
 use crate::ir::tree::{Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Snapshot, Tree, TreeEnd};
 use crate::ir::{Arg, ArgRange, Aux, Class, Inst, Op, OpRef};
-use crate::object::{Field, Mutability};
+use crate::object::Field;
 use crate::twin::Raw;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -109,8 +110,8 @@ struct Activation {
     base: Option<LogId>,
     /// Where its caller was when it was entered.
     start: (LogId, u32),
-    /// Where it was entered.
-    greens: Vec<u64>,
+    /// Where it was entered: from here on in `Recorder::greens`, as many as the driver has.
+    greens: usize,
     /// Whether it was open already at the guard where this bridge begins.
     inherited: bool,
 }
@@ -134,26 +135,38 @@ pub struct Recorder {
     node: LogId,
     ticks: u32,
     activations: Vec<Activation>,
-    loops: FastMap<Vec<u64>, u32>,
-    merged: FastMap<(Op, Arg, Arg), OpRef>,
-    known: FastMap<u32, u64>,
-    immutable: FastMap<(Arg, u32, u64), Arg>,
-    mutable: FastMap<(u32, u64), Vec<(Arg, Arg)>>,
-    fresh: FastMap<u32, ()>,
+    /// Greens of activations and of loops.
+    greens: Vec<u64>,
+    loops: Vec<InnerLoop>,
+    known: Tables,
 }
 
-/// Whether two operands name different objects for sure: one was made after the other was there.
-fn distinct(fresh: &FastMap<u32, ()>, a: Arg, b: Arg) -> bool {
-    let newer = |new: Arg, other: Arg| match (new, other) {
-        (Arg::Op(new), Arg::Op(other)) => fresh.contains_key(&new.0) && other < new,
-        (Arg::Op(new), Arg::Const(_)) => fresh.contains_key(&new.0),
-        _ => false,
-    };
-    newer(a, b) || newer(b, a)
+/// A back edge that was passed inside the trace.
+#[derive(Clone, Debug)]
+struct InnerLoop {
+    driver: &'static Driver,
+    depth: u32,
+    /// Its greens begin here in `Recorder::greens`.
+    greens: usize,
+    /// How often it was passed.
+    count: u32,
 }
 
-/// The index that stands for a scalar field in the memory caches.
-const SCALAR: u64 = u64::MAX;
+/// Room that a new tree begins with: most recordings fit, and what is left over is given back.
+const ROOM: usize = 128;
+
+/// The result words of a call, which are values that follow each other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Results {
+    first: OpRef,
+    count: u32,
+}
+
+impl Results {
+    pub(super) fn words(self) -> impl Iterator<Item = Arg> {
+        (self.first.0..self.first.0 + self.count).map(|number| Arg::Op(OpRef(number)))
+    }
+}
 
 impl Recorder {
     /// Begins a tree at a merge point.
@@ -164,7 +177,11 @@ impl Recorder {
         limits: Limits,
     ) -> (Box<Recorder>, Vec<Raw>) {
         let mut tree = Tree::new(&driver.portal, greens.to_vec());
-        let mut raws = Vec::new();
+        tree.insts.reserve(ROOM);
+        tree.args.reserve(2 * ROOM);
+        tree.log.reserve(ROOM);
+        tree.guards.reserve(ROOM / 2);
+        let mut raws = Vec::with_capacity(reds.len());
         for (index, (&bits, ty)) in reds.iter().zip(driver.portal.reds).enumerate() {
             let op = match ty {
                 crate::word::Type::Int => Op::Param,
@@ -174,16 +191,10 @@ impl Recorder {
             raws.push(Raw { bits, arg: Arg::Op(OpRef(index as u32)) });
         }
         let first = tree.insts.len() as u32;
-        let mut recorder = Recorder::new(tree, None, first, limits, crate::driver::new_validity());
-        recorder.activations.push(Activation {
-            driver,
-            base: None,
-            start: (LogId(0), 0),
-            greens: greens.to_vec(),
-            inherited: false,
-        });
+        let mut recorder = Box::new(Recorder::new(tree, None, first, limits, crate::driver::new_validity()));
+        recorder.open(driver, None, (LogId(0), 0), greens, false);
         recorder.push_merge(driver, greens, &raws);
-        (Box::new(recorder), raws)
+        (recorder, raws)
     }
 
     /// Begins a bridge of a tree, at a guard. The replay opens the activations.
@@ -196,12 +207,13 @@ impl Recorder {
     ) -> Box<Recorder> {
         let first = tree.insts.len() as u32;
         let snapshot = tree.guards[guard.0 as usize].snapshot;
-        let greens = tree.greens.clone();
-        let mut recorder = Recorder::new(tree, Some(guard), first, limits, validity);
+        let mut recorder = Box::new(Recorder::new(tree, Some(guard), first, limits, validity));
         recorder.node = snapshot.node;
         recorder.ticks = snapshot.ticks;
-        recorder.activations.push(Activation { driver, base: None, start: (LogId(0), 0), greens, inherited: true });
-        Box::new(recorder)
+        let greens = std::mem::take(&mut recorder.tree.greens);
+        recorder.open(driver, None, (LogId(0), 0), &greens, true);
+        recorder.tree.greens = greens;
+        recorder
     }
 
     fn new(tree: Tree, parent: Option<GuardId>, first: u32, limits: Limits, validity: Validity) -> Recorder {
@@ -216,14 +228,28 @@ impl Recorder {
             first,
             node: LogId(0),
             ticks: 0,
-            activations: Vec::new(),
-            loops: FastMap::default(),
-            merged: FastMap::default(),
-            known: FastMap::default(),
-            immutable: FastMap::default(),
-            mutable: FastMap::default(),
-            fresh: FastMap::default(),
+            activations: Vec::with_capacity(limits.inline_depth as usize + 1),
+            greens: Vec::new(),
+            loops: Vec::new(),
+            known: Tables::take(),
         }
+    }
+
+    fn open(
+        &mut self,
+        driver: &'static Driver,
+        base: Option<LogId>,
+        start: (LogId, u32),
+        greens: &[u64],
+        inherited: bool,
+    ) {
+        let first = self.greens.len();
+        self.greens.extend_from_slice(greens);
+        self.activations.push(Activation { driver, base, start, greens: first, inherited });
+    }
+
+    fn greens_at(&self, first: usize, driver: &Driver) -> &[u64] {
+        &self.greens[first..first + driver.portal.greens]
     }
 
     /// Operations recorded in this fragment.
@@ -235,12 +261,16 @@ impl Recorder {
         self.recorded() > self.limits.trace_limit
     }
 
-    fn push(&mut self, op: Op, args: [Arg; 3], aux: Aux) -> OpRef {
-        for arg in args {
-            if let Arg::Const(bits) = arg {
-                crate::driver::keep_constant(bits);
-            }
+    /// Keeps what a constant operand may name alive.
+    #[inline(always)]
+    fn keep(&self, arg: Arg) {
+        if let Arg::Const(bits) = arg {
+            crate::driver::keep_constant(bits);
         }
+    }
+
+    fn push(&mut self, op: Op, args: [Arg; 3], aux: Aux) -> OpRef {
+        args.into_iter().for_each(|arg| self.keep(arg));
         let number = OpRef(self.tree.insts.len() as u32);
         self.tree.insts.push(Inst { op, args, aux });
         number
@@ -249,10 +279,8 @@ impl Recorder {
     fn pool(&mut self, args: impl IntoIterator<Item = Arg>) -> ArgRange {
         let start = self.tree.args.len();
         self.tree.args.extend(args);
-        for arg in &self.tree.args[start..] {
-            if let Arg::Const(bits) = *arg {
-                crate::driver::keep_constant(bits);
-            }
+        for &arg in &self.tree.args[start..] {
+            self.keep(arg);
         }
         ArgRange { start: start as u32, len: (self.tree.args.len() - start) as u32 }
     }
@@ -265,57 +293,60 @@ impl Recorder {
         node
     }
 
-    /// What is known of an operand.
-    fn resolve(&self, arg: Arg) -> Arg {
-        match arg {
-            Arg::Op(op) => self.known.get(&op.0).map_or(arg, |&bits| Arg::Const(bits)),
-            Arg::Const(_) => arg,
-        }
-    }
-
     pub(super) fn pure(&mut self, op: Op, args: &[Arg]) -> Arg {
         debug_assert!(matches!(op.info().class, Class::Pure | Class::ImmutableLoad));
-        let a = self.resolve(args[0]);
-        let b = args.get(1).map_or(Arg::Const(0), |&b| self.resolve(b));
+        let a = self.known.resolve(args[0]);
+        let b = args.get(1).map_or(Arg::Const(0), |&b| self.known.resolve(b));
         if let (Arg::Const(x), Arg::Const(y)) = (a, b)
             && let Some(bits) = crate::ir::fold(op, &[x, y][..args.len()])
         {
             return Arg::Const(bits);
         }
-        if let Some(&number) = self.merged.get(&(op, a, b)) {
-            return Arg::Op(number);
+        match self.known.same(&self.tree.insts, op, a, b) {
+            Ok(number) => Arg::Op(number),
+            Err(slot) => {
+                let number = self.push(op, [a, b, Arg::Const(0)], Aux::None);
+                self.known.note(&self.tree.insts, slot, number);
+                Arg::Op(number)
+            }
         }
-        let number = self.push(op, [a, b, Arg::Const(0)], Aux::None);
-        self.merged.insert((op, a, b), number);
-        Arg::Op(number)
     }
 
     /// The length of an array (`len`).
     pub(super) fn len(&mut self, object: Arg, field: &'static Field) -> Arg {
-        if let Some(&known) = self.immutable.get(&(object, field.offset, SCALAR - 1)) {
-            return self.resolve(known);
-        }
-        let arg = Arg::Op(self.push(Op::Len, [object, Arg::Const(0), Arg::Const(0)], Aux::Field(field)));
-        self.immutable.insert((object, field.offset, SCALAR - 1), arg);
-        arg
+        self.header(Op::Len, object, field.offset, LENGTH, Aux::Field(field))
     }
 
     /// The shape in a header.
     pub(super) fn shape_of(&mut self, object: Arg) -> Arg {
-        if let Some(&known) = self.immutable.get(&(object, 0, SCALAR)) {
-            return self.resolve(known);
+        self.header(Op::ShapeOf, object, 0, SCALAR, Aux::None)
+    }
+
+    /// Whether the object's array is known to have an item at the index.
+    pub(super) fn is_inside(&self, object: Arg, field: &'static Field, index: u64) -> bool {
+        self.known.is_inside(object, field.offset, index)
+    }
+
+    /// The object's array was found to have an item at the index.
+    pub(super) fn has_item(&mut self, object: Arg, field: &'static Field, index: u64) {
+        self.known.has_item(object, field.offset, index);
+    }
+
+    fn header(&mut self, op: Op, object: Arg, offset: u32, index: u64, aux: Aux) -> Arg {
+        if let Some(known) = self.known.seen_header(object, offset, index) {
+            return known;
         }
-        let arg = Arg::Op(self.push(Op::ShapeOf, [object, Arg::Const(0), Arg::Const(0)], Aux::None));
-        self.immutable.insert((object, 0, SCALAR), arg);
+        let arg = Arg::Op(self.push(op, [object, Arg::Const(0), Arg::Const(0)], aux));
+        self.known.remember_header(object, offset, index, arg);
         arg
     }
 
     /// A branch. Whether the fragment has become too long.
     pub(super) fn branch(&mut self, condition: Arg, taken: bool) -> bool {
-        if let Arg::Op(number) = self.resolve(condition) {
+        if let Arg::Op(number) = self.known.resolve(condition) {
             let op = if taken { Op::GuardTrue } else { Op::GuardFalse };
             self.guard(op, [condition, Arg::Const(0), Arg::Const(0)]);
-            self.known.insert(number.0, taken as u64);
+            self.known.is_constant(number, taken as u64);
         }
         self.ticks += 1;
         self.too_long()
@@ -323,9 +354,9 @@ impl Recorder {
 
     /// A promotion. Whether the fragment has become too long.
     pub(super) fn promote(&mut self, word: Arg, bits: u64) -> bool {
-        if let Arg::Op(number) = self.resolve(word) {
+        if let Arg::Op(number) = self.known.resolve(word) {
             self.guard(Op::GuardValue, [word, Arg::Const(bits), Arg::Const(0)]);
-            self.known.insert(number.0, bits);
+            self.known.is_constant(number, bits);
         }
         self.ticks += 1;
         self.too_long()
@@ -350,8 +381,8 @@ impl Recorder {
     }
 
     /// Logs an event's result words.
-    pub(super) fn log_words(&mut self, words: &[Arg]) {
-        let range = self.pool(words.iter().copied());
+    pub(super) fn log_words(&mut self, words: impl IntoIterator<Item = Arg>) {
+        let range = self.pool(words);
         self.push_node(Some(self.node), LogEntry::Words(range));
     }
 
@@ -365,15 +396,7 @@ impl Recorder {
     // ---- memory
 
     pub(super) fn known_load(&self, object: Arg, field: &'static Field, index: Option<u64>) -> Option<Arg> {
-        let index = index.unwrap_or(SCALAR);
-        let found = match field.mutability {
-            Mutability::Immutable => self.immutable.get(&(object, field.offset, index)).copied(),
-            _ => {
-                let entries = self.mutable.get(&(field.offset, index))?;
-                entries.iter().find(|entry| entry.0 == object).map(|entry| entry.1)
-            }
-        };
-        found.map(|arg| self.resolve(arg))
+        self.known.seen(object, field, index.unwrap_or(SCALAR))
     }
 
     pub(super) fn load(&mut self, object: Arg, field: &'static Field, index: Option<Arg>) -> Arg {
@@ -381,18 +404,9 @@ impl Recorder {
         let args = [object, index.unwrap_or(Arg::Const(0)), Arg::Const(0)];
         let arg = Arg::Op(self.push(op, args, Aux::Field(field)));
         if let Some(index) = index.map_or(Some(SCALAR), Arg::as_const) {
-            self.remember(object, field, index, arg);
+            self.known.remember(object, field, index, arg);
         }
         arg
-    }
-
-    fn remember(&mut self, object: Arg, field: &'static Field, index: u64, value: Arg) {
-        match field.mutability {
-            Mutability::Immutable => {
-                self.immutable.insert((object, field.offset, index), value);
-            }
-            _ => self.mutable.entry((field.offset, index)).or_default().push((object, value)),
-        }
     }
 
     pub(super) fn store(&mut self, object: Arg, field: &'static Field, index: Option<Arg>, value: Arg) {
@@ -401,46 +415,42 @@ impl Recorder {
             Some(index) => (Op::StoreItem, [object, index, value]),
         };
         self.push(op, args, Aux::Field(field));
-        match index.map_or(Some(SCALAR), Arg::as_const) {
-            Some(index) => {
-                let fresh = &self.fresh;
-                if let Some(entries) = self.mutable.get_mut(&(field.offset, index)) {
-                    entries.retain(|entry| entry.0 != object && distinct(fresh, entry.0, object));
-                }
-                // A narrow item keeps only the low bits of what was stored: it is loaded again.
-                if index == SCALAR || field.kind.bytes() == 8 {
-                    self.remember(object, field, index, value);
-                }
-            }
-            None => self.mutable.retain(|key, _| key.0 != field.offset),
+        let index = index.map_or(Some(SCALAR), Arg::as_const);
+        self.known.forget(object, field, index);
+        // A narrow item keeps only the low bits of what was stored: it is loaded again.
+        if let Some(index) = index.filter(|&index| index == SCALAR || field.kind.bytes() == 8) {
+            self.known.remember(object, field, index, value);
         }
     }
 
     pub(super) fn allocate(&mut self, shape: &'static crate::object::Shape, len: Arg, fill: Arg) -> Arg {
         let number = self.push(Op::New, [len, fill, Arg::Const(0)], Aux::Shape(shape));
         let object = Arg::Op(number);
-        self.fresh.insert(number.0, ());
-        self.immutable.insert((object, 0, SCALAR), Arg::Const(u64::from(shape.id())));
+        self.known.is_fresh(number);
+        self.known.remember_header(object, 0, SCALAR, Arg::Const(u64::from(shape.id())));
         if let Some(array) = shape.array {
-            self.immutable.insert((object, array.offset, SCALAR - 1), len);
+            self.known.remember_header(object, array.offset, LENGTH, len);
         }
         object
     }
 
-    /// Records a call; the operands of its result words.
-    pub(super) fn call(&mut self, callee: &'static crate::ir::Callee, args: &[Arg]) -> Vec<Arg> {
-        let args: Vec<Arg> = args.iter().map(|&arg| self.integer(arg)).collect();
-        let range = self.pool(args);
-        let call = self.push(Op::Call, [Arg::Const(0); 3], Aux::Call(callee, range));
-        let mut words = vec![Arg::Op(call)];
+    /// Records a call; its result words are the values from the one that is answered on.
+    pub(super) fn call(&mut self, callee: &'static crate::ir::Callee, args: impl Iterator<Item = Arg>) -> Results {
+        let start = self.tree.args.len() as u32;
+        for arg in args {
+            let arg = self.integer(arg);
+            self.keep(arg);
+            self.tree.args.push(arg);
+        }
+        let range = ArgRange { start, len: self.tree.args.len() as u32 - start };
+        let first = self.push(Op::Call, [Arg::Const(0); 3], Aux::Call(callee, range));
         for word in 1..u32::from(callee.results) {
-            words.push(Arg::Op(self.push(Op::ResultWord, [Arg::Const(0); 3], Aux::Index(word))));
+            self.push(Op::ResultWord, [Arg::Const(0); 3], Aux::Index(word));
         }
-        words.truncate(usize::from(callee.results));
         if callee.effect != crate::ir::Effect::Elidable {
-            self.mutable.clear();
+            self.known.forget_all();
         }
-        words
+        Results { first, count: callee.results.into() }
     }
 
     /// An operand as an integer word: floats as their pattern.
@@ -460,21 +470,16 @@ impl Recorder {
         if self.activations.len() as u32 > self.limits.inline_depth || self.recorded() > self.limits.inline_ops {
             return false;
         }
-        let same = self.activations.iter().filter(|open| std::ptr::eq(open.driver, driver) && open.greens == greens);
-        (same.count() as u32) < self.limits.recursion
+        let same =
+            |open: &&Activation| std::ptr::eq(open.driver, driver) && self.greens_at(open.greens, driver) == greens;
+        (self.activations.iter().filter(same).count() as u32) < self.limits.recursion
     }
 
     /// Opens an inlined activation and records its first merge point.
     pub(super) fn enter(&mut self, driver: &'static Driver, greens: &[u64], reds: &[Raw]) {
         let start = self.position();
         let base = self.push_node(Some(self.node), LogEntry::Enter(&driver.portal));
-        self.activations.push(Activation {
-            driver,
-            base: Some(base),
-            start,
-            greens: greens.to_vec(),
-            inherited: false,
-        });
+        self.open(driver, Some(base), start, greens, false);
         self.push_merge(driver, greens, reds);
     }
 
@@ -489,7 +494,7 @@ impl Recorder {
             }
             _ => greens.to_vec(),
         };
-        self.activations.push(Activation { driver, base: Some(base), start: (caller, ticks), greens, inherited: true });
+        self.open(driver, Some(base), (caller, ticks), &greens, true);
     }
 
     /// Closes the innermost activation, which returned these words.
@@ -525,20 +530,35 @@ impl Recorder {
             if depth == 0 && crate::driver::has_code(driver, greens) {
                 return Err(Stop::End(TreeEnd::Leave(Snapshot { node, ticks: 0 })));
             }
-            let mut key = greens.to_vec();
-            key.push(u64::from(depth));
-            let count = self.loops.entry(key).or_insert(0);
-            *count += 1;
-            if *count > self.limits.unroll {
+            let count = self.passed(driver, depth, greens);
+            if count > self.limits.unroll {
                 if depth > 0 {
-                    self.looping_call =
-                        self.activations.last().map(|open| (open.driver, open.greens.clone(), open.inherited));
+                    self.looping_call = self
+                        .activations
+                        .last()
+                        .map(|open| (open.driver, self.greens_at(open.greens, open.driver).to_vec(), open.inherited));
                     return Err(Stop::Abort(Abort::LoopInCall));
                 }
                 return Err(Stop::Abort(Abort::InnerLoop));
             }
         }
         if self.too_long() { Err(Stop::Abort(Abort::TooLong)) } else { Ok(()) }
+    }
+
+    /// How often this back edge was passed, with this time.
+    fn passed(&mut self, driver: &'static Driver, depth: u32, greens: &[u64]) -> u32 {
+        let same = |edge: &InnerLoop| {
+            edge.depth == depth
+                && std::ptr::eq(edge.driver, driver)
+                && self.greens[edge.greens..edge.greens + greens.len()] == *greens
+        };
+        if let Some(index) = self.loops.iter().position(same) {
+            self.loops[index].count += 1;
+            return self.loops[index].count;
+        }
+        self.loops.push(InnerLoop { driver, depth, greens: self.greens.len(), count: 1 });
+        self.greens.extend_from_slice(greens);
+        1
     }
 
     /// The portal returned these words.
@@ -558,6 +578,9 @@ impl Recorder {
     pub(crate) fn end(&mut self, end: TreeEnd) {
         let insts = (self.first, self.tree.insts.len() as u32);
         self.tree.fragments.push(Fragment { parent: self.parent, insts, end });
+        if self.parent.is_none() {
+            self.tree.shrink();
+        }
         self.ended = true;
     }
 
