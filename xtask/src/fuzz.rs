@@ -5,7 +5,7 @@
 //! and again with other seeds and writes down how far it came, so that a campaign of hours can be stopped and goes on where it
 //! was. A failing piece stops the campaign; its output names the seed and shows the smallest program found.
 
-use std::collections::BTreeMap;
+use crate::progress::Progress;
 use std::path::Path;
 use std::process::Command;
 
@@ -29,9 +29,6 @@ struct Target {
     programs: u64,
     chunk: u64,
 }
-
-/// The file, in the target directory, that says how many programs of each language have been run.
-const PROGRESS: &str = "fuzz-progress.txt";
 
 impl Campaign {
     /// Reads `NAME=VALUE` arguments.
@@ -58,16 +55,14 @@ impl Campaign {
     /// # Errors
     /// If a test fails or can't be run, or the progress can't be written down.
     pub fn run(&self, root: &Path) -> Result<(), String> {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-        let file = target.join(PROGRESS);
-        let mut done = read(&std::fs::read_to_string(&file).unwrap_or_default());
+        let mut progress = Progress::of(root, "fuzz-progress.txt");
         for target in targets(root)? {
             if self.only.as_ref().is_some_and(|only| *only != target.name) {
                 continue;
             }
             let Target { name, package, test, .. } = &target;
             let (programs, size) = (self.programs.unwrap_or(target.programs), self.chunk.unwrap_or(target.chunk));
-            let mut count = done.get(name).copied().unwrap_or(0);
+            let mut count = progress.count(name);
             while count < programs {
                 let chunk = size.min(programs - count);
                 println!("{name}: programs {count} to {} of {programs}", count + chunk);
@@ -78,11 +73,10 @@ impl Campaign {
                 cargo.env("METAJIT_FUZZ_PROGRAMS", chunk.to_string());
                 let status = cargo.current_dir(root).status().map_err(|error| format!("{cargo:?}: {error}"))?;
                 if !status.success() {
-                    return Err(format!("{name} failed; what was run before is in {}", file.display()));
+                    return Err(format!("{name} failed; what was run before is in {}", progress.file().display()));
                 }
                 count += chunk;
-                done.insert(name.clone(), count);
-                std::fs::write(&file, write(&done)).map_err(|error| format!("{}: {error}", file.display()))?;
+                progress.note(name, count)?;
             }
         }
         Ok(())
@@ -111,26 +105,9 @@ fn targets(root: &Path) -> Result<Vec<Target>, String> {
     Ok(targets)
 }
 
-fn read(text: &str) -> BTreeMap<String, u64> {
-    text.lines()
-        .filter_map(|line| line.split_once(' '))
-        .filter_map(|(name, count)| Some((name.to_owned(), count.parse().ok()?)))
-        .collect()
-}
-
-fn write(done: &BTreeMap<String, u64>) -> String {
-    done.iter().map(|(name, count)| format!("{name} {count}\n")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn progress_reads_back() {
-        let done = BTreeMap::from([("calc".to_owned(), 10), ("tla".to_owned(), 2500)]);
-        assert_eq!(read(&write(&done)), done);
-    }
 
     #[test]
     fn arguments_are_checked() {

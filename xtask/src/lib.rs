@@ -3,6 +3,8 @@
 //! No dependencies: whoever builds the workspace builds this too.
 
 pub mod fuzz;
+pub mod heap;
+pub mod progress;
 pub mod tidy;
 
 use std::path::{Path, PathBuf};

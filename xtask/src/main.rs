@@ -1,7 +1,7 @@
 //! `cargo xtask COMMAND`: see `cargo xtask help`.
 
 use std::process::{Command, ExitCode};
-use xtask::{fuzz, root, tidy};
+use xtask::{fuzz, heap, root, tidy};
 
 const HELP: &str = "\
 cargo xtask ci                      everything that CI does (.ci/run), step by step
@@ -10,7 +10,11 @@ cargo xtask bless                   rewrites expected text: read the diff like c
 cargo xtask fuzz [NAME=VALUE ...]   random programs in every mode; goes on where it stopped
     programs=N   in all, for each language (100000 of each example, 50000 of 2SOM, a million mutated sources)
     chunk=N      in one test run (500; 20000 mutated sources)
-    only=NAME    one language: a directory of examples/, som, or som-mutants";
+    only=NAME    one language: a directory of examples/, som, or som-mutants
+cargo xtask heap [NAME=VALUE ...]   random heap graphs, then allocation without end; goes on where it stopped
+    graphs=N     in all, in each of three ways (1000000)
+    chunk=N      in one test run (20000)
+    churn=N      seconds (3600)";
 
 /// Expected text, and the command that rewrites it.
 const BLESSED: &[&[&str]] =
@@ -27,6 +31,7 @@ fn main() -> ExitCode {
             run(cargo)
         }),
         Some("fuzz") => fuzz::Campaign::parse(&args[1..]).and_then(|campaign| campaign.run(&root())),
+        Some("heap") => heap::Campaign::parse(&args[1..]).and_then(|campaign| campaign.run(&root())),
         Some("help") | None => {
             println!("{HELP}");
             Ok(())

@@ -1,0 +1,126 @@
+//! Sizes and limits: long lists, large arrays, memory that is used again, and the end of memory.
+
+use crate::{Any, Bytes, List, Pair, Random, Table, checked, clear_stack, on_a_thread};
+use metajit::gc::{self, Config, OutOfMemory, Root};
+
+#[test]
+fn a_list_of_a_million_survives() {
+    on_a_thread(Config::default(), || {
+        let mut list = List::null();
+        for value in 0..1_000_000 {
+            list = List::alloc(value, list);
+        }
+        gc::collect_minor();
+        gc::collect();
+        let mut expected = 1_000_000;
+        while !list.is_null() {
+            expected -= 1;
+            assert_eq!(list.value(), expected);
+            list = list.next();
+        }
+        assert_eq!(expected, 0);
+    });
+}
+
+#[test]
+fn a_large_array_holds_references_and_is_freed() {
+    let config = Config { nursery: 1 << 20, nursery_max: 1 << 20, ..checked() };
+    on_a_thread(config, || {
+        #[inline(never)]
+        fn fill(count: i64) -> Box<Root<Table>> {
+            let table = Table::alloc(1, count, Any::null());
+            for index in 0..count {
+                let pair = Pair::alloc(index, Any::null(), Any::null());
+                // SAFETY: a pair begins with the fields of `Any`.
+                table.set_items(index, unsafe { Any::from_bits(pair.bits()) });
+            }
+            // In a box, lest a copy of the handle stays where the root was before it moved.
+            Box::new(Root::new(table))
+        }
+        #[inline(never)]
+        fn replace(table: &Root<Table>, first: i64, count: i64) {
+            for index in (first..count).step_by(97) {
+                let pair = Pair::alloc(-index, Any::null(), Any::null());
+                // SAFETY: as above.
+                let item = unsafe { Any::from_bits(pair.bits()) };
+                table.get().set_items(index, item);
+            }
+        }
+        #[inline(never)]
+        fn check(table: &Root<Table>, count: i64) {
+            for index in 0..count {
+                let id = table.get().items(index).id();
+                assert!(id == index || (id == -index && index % 97 < 3));
+            }
+        }
+        let count = 100_000;
+        let table = fill(count);
+        gc::collect();
+        for round in 0..3 {
+            replace(&table, round, count);
+            gc::collect_minor();
+        }
+        check(&table, count);
+        assert!(gc::statistics().used > 4_000_000);
+        drop(table);
+        clear_stack();
+        gc::collect();
+        let used = gc::statistics().used;
+        assert!(used < 100_000, "{used} bytes are still in use");
+    });
+}
+
+#[test]
+fn new_memory_is_zero() {
+    on_a_thread(checked(), || {
+        let mut random = Random(99);
+        for _ in 0..2_000 {
+            let len = random.below(2_500) as i64;
+            let bytes = Bytes::alloc(1, Any::null(), len, 0);
+            // SAFETY: nothing writes to it meanwhile.
+            assert!(unsafe { bytes.data_slice() }.iter().all(|&byte| byte == 0));
+            for index in 0..len {
+                bytes.set_data(index, 0xFF);
+            }
+        }
+        let statistics = gc::statistics();
+        assert!(statistics.minor > 10);
+    });
+}
+
+#[test]
+fn an_exhausted_heap_is_an_error_that_can_be_caught() {
+    let config = Config { limit: 8 << 20, ..Config::default() };
+    on_a_thread(config, || {
+        for round in 0..3 {
+            let outcome = std::panic::catch_unwind(|| {
+                let mut list = List::null();
+                loop {
+                    list = List::alloc(0, list);
+                }
+            });
+            let payload = outcome.unwrap_err();
+            let error = payload.downcast_ref::<OutOfMemory>().unwrap();
+            assert_eq!((error.requested, error.limit), (24, 8 << 20));
+            assert_eq!(gc::statistics().out_of_memory, 2 * round + 1);
+            // The list is garbage now.
+            clear_stack();
+            let table = Table::alloc(1, 100_000, Any::null());
+            assert_eq!(table.items(99_999), Any::null());
+            use metajit::rt::Object;
+            let error = gc::try_alloc(Table::SHAPE, 10 << 20).unwrap_err();
+            assert_eq!(error.requested, (10 << 20) * 8 + 24);
+        }
+    });
+}
+
+#[test]
+fn an_absurd_length_is_out_of_memory_too() {
+    use metajit::rt::Object;
+    on_a_thread(Config::default(), || {
+        for len in [usize::MAX, usize::MAX / 8, 1 << 60, 1 << 42] {
+            assert!(gc::try_alloc(Table::SHAPE, len).is_err());
+        }
+        assert!(gc::try_alloc(Table::SHAPE, 10).is_ok());
+    });
+}
