@@ -191,27 +191,40 @@ pub fn try_alloc(shape: &'static Shape, len: usize) -> Result<*mut Header, OutOf
             None
         }
     });
-    let address = match taken {
-        Some(address) => address,
-        None => alloc_slow(bytes)?,
-    };
-    let object = address as *mut Header;
-    // SAFETY: the memory is the object's, and has room for a header and the array's length.
+    match taken {
+        Some(address) => {
+            // SAFETY: the memory is the object's, and as large as one of the shape with so many items.
+            unsafe { write_header(address, shape, len) };
+            Ok(address as *mut Header)
+        }
+        None => alloc_slow(shape, len, bytes),
+    }
+}
+
+/// Makes memory an object.
+///
+/// # Safety
+/// The memory must be zero, used by nobody, and large enough.
+#[inline(always)]
+unsafe fn write_header(address: usize, shape: &'static Shape, len: usize) {
+    // SAFETY: the caller's contract: there is room for a header and the array's length.
     unsafe {
-        object.write(Header { shape: shape.id(), gc: AtomicU32::new(0) });
+        (address as *mut Header).write(Header { shape: shape.id(), gc: AtomicU32::new(0) });
         if let Some(array) = shape.array {
             *((address + array.offset as usize - 8) as *mut u64) = len as u64;
         }
     }
-    Ok(object)
 }
 
 #[cold]
 #[inline(never)]
-fn alloc_slow(bytes: usize) -> Result<usize, OutOfMemory> {
+fn alloc_slow(shape: &'static Shape, len: usize, bytes: usize) -> Result<*mut Header, OutOfMemory> {
     let address = WINDOW.with(|window| with_heap(|heap| heap.allocate(bytes, window)))??;
+    // SAFETY: the collector has just handed it out. Before finalizers run, as they may allocate: no memory may
+    // be without a header when somebody walks the heap.
+    unsafe { write_header(address, shape, len) };
     after_collection();
-    Ok(address)
+    Ok(address as *mut Header)
 }
 
 /// Runs the finalizers if some wait.

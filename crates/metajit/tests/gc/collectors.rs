@@ -3,6 +3,7 @@
 use crate::graphs::random_graph;
 use crate::{Any, List, Table, clear_stack, hidden_pair};
 use metajit::gc::{self, Collector, Kind, OutOfMemory, RootSink, Window};
+use metajit::rt::Object;
 
 /// Memory that is given back when the thread ends, and not before.
 struct Arena {
@@ -140,6 +141,48 @@ fn another_collector_may_take_the_built_in_ones_place() {
         assert!(dead > 95);
         let statistics = gc::statistics();
         assert!(statistics.major > 3 && statistics.used < 1_000);
+    })
+    .join()
+    .unwrap();
+}
+
+/// Hands out memory from one chunk, says that the first object died as soon as it has allocated a second one, and looks at what it
+/// has handed out whenever finalizers are about to run.
+struct Walker {
+    memory: Box<[u64]>,
+    used: usize,
+    walks: std::rc::Rc<std::cell::Cell<usize>>,
+}
+
+impl Collector for Walker {
+    fn allocate(&mut self, bytes: usize, _: &Window) -> Result<usize, OutOfMemory> {
+        let address = self.memory[self.used..].as_ptr() as usize;
+        self.used += bytes / 8;
+        if self.used > bytes / 8 {
+            gc::after_marking(true, &mut |_| false);
+        }
+        Ok(address)
+    }
+    fn suspend(&mut self, off: bool) {
+        if off {
+            self.walks.set(self.walks.get() + 1);
+            let lists = self.memory[..self.used].chunks_exact(3);
+            assert!(lists.into_iter().all(|list| list[0] == u64::from(List::SHAPE.id())), "memory without a header");
+        }
+    }
+}
+
+#[test]
+fn what_has_been_handed_out_is_an_object_when_finalizers_run() {
+    std::thread::spawn(|| {
+        let walks = std::rc::Rc::default();
+        let memory = vec![0u64; 300].into_boxed_slice();
+        gc::install(Walker { memory, used: 0, walks: std::rc::Rc::clone(&walks) });
+        gc::on_death(List::alloc(1, List::null()), || {
+            List::alloc(2, List::null());
+        });
+        List::alloc(3, List::null());
+        assert_eq!(walks.get(), 1);
     })
     .join()
     .unwrap();
