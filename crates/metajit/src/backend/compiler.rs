@@ -41,10 +41,8 @@ pub enum Quality {
 /// Where a thread's heap hands out memory: the addresses of the two words, constants of the thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
-    /// The address of the next object's address.
+    /// Address of the cursor; the limit is the next word.
     pub cursor: usize,
-    /// The address of what no object's end may exceed.
-    pub limit: usize,
 }
 
 /// What code does at each entry: it takes 1 from the word at `left`, and when that makes it 0, calls `reached`.
@@ -91,8 +89,7 @@ impl Options {
             countdown: None,
             name: "metajit".to_owned(),
             dump: None,
-            window: crate::gc::inline_allocation(GROUP_BYTES)
-                .map(|inline| Window { cursor: inline.cursor as usize, limit: inline.limit as usize }),
+            window: crate::gc::inline_allocation(GROUP_BYTES).map(|inline| Window { cursor: inline.cursor as usize }),
         }
     }
 }

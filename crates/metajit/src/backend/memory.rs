@@ -35,6 +35,8 @@ use std::mem::offset_of;
 
 /// Bytes between the header's start and the collector's word.
 const GC_OFFSET: i32 = offset_of!(Header, gc) as i32;
+/// Bytes from the address of the window's cursor to that of its limit.
+const TO_LIMIT: i32 = 8;
 /// Bytes allocated at once at most; a small part of what the window has when it is fresh.
 pub(super) const GROUP_BYTES: usize = 1024;
 /// Objects allocated at once at most: each is a live value until it is used, and the slow way hands them over in the
@@ -295,9 +297,9 @@ impl Lowering<'_> {
             return None;
         }
         let cursor_at = self.word_const(window.cursor as u64);
-        let limit_at = self.word_const(window.limit as u64);
+        // The limit is the next word; an address of its own would be one more long instruction.
         let cursor = self.at.ins().load(I64, MEMORY, cursor_at, 0);
-        let limit = self.at.ins().load(I64, MEMORY, limit_at, 0);
+        let limit = self.at.ins().load(I64, MEMORY, cursor_at, TO_LIMIT);
         let end = self.at.ins().iadd_imm_u(cursor, bytes as i64);
         let full = self.at.ins().icmp(IntCC::UnsignedGreaterThan, end, limit);
         let slow = self.at.func.dfg.make_block();

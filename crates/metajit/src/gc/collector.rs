@@ -18,6 +18,7 @@ use std::cell::Cell;
 
 /// The memory that a thread allocates from without a call: zero from the cursor up to the limit.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Window {
     pub(super) cursor: Cell<usize>,
     pub(super) limit: Cell<usize>,

@@ -68,7 +68,7 @@ pub struct Config {
 /// The nursery: half of a common second-level cache, so that memory is written again while it is still cached.
 const NURSERY_BYTES: usize = 1 << 20;
 /// Bounds a minor collection's pause: everything in it may survive.
-const NURSERY_MAX_BYTES: usize = 8 << 20;
+const NURSERY_MAX_BYTES: usize = 4 << 20;
 /// With the nursery and the tables, peaks at about one and a half times what lives.
 const GROWTH: f64 = 0.3;
 /// Small heaps would collect all the time if their growth were only a part of their size.

@@ -530,16 +530,32 @@ pub(super) fn find_starts(space: &Space, layouts: &Layouts, number: usize, clear
     while let Some((begin, end)) = block.free_run(line) {
         let end = (base + (end << LINE_SHIFT)).min(young_end);
         let mut address = base + (begin << LINE_SHIFT);
+        // Neighbours are often alike. With the size of the last shape at hand, where the next object begins does not wait for
+        // the header of this one.
+        let (mut shape, mut size) = (0, 0);
+        let (mut index, mut starts) = ((address - space.base) >> 9, 0u64);
         while address < end {
             // SAFETY: H4: here begins an object or is a zero word.
             unsafe {
-                if (*(address as *const Header)).shape == 0 {
-                    break;
+                let id = (*(address as *const Header)).shape;
+                let offset = address - space.base;
+                if id != shape || id == 0 {
+                    if id == 0 {
+                        break;
+                    }
+                    let layout = layouts.of(address);
+                    size = layout.size(address);
+                    shape = if layout.items == Items::None { id } else { 0 };
                 }
-                space.set_start(address - space.base);
-                address += layouts.of(address).size(address);
+                if offset >> 9 != index {
+                    space.set_starts(index, starts);
+                    (index, starts) = (offset >> 9, 0);
+                }
+                starts |= 1 << (offset >> 3 & 63);
             }
+            address += size;
         }
+        space.set_starts(index, starts);
         line = (end - base).div_ceil(1 << LINE_SHIFT);
         if end == young_end {
             break;

@@ -39,12 +39,35 @@
 //! lowered; `cargo bench -p metajit --bench gc -- --only heap_overhead`, two shared x86-64 cores). *Noting whole
 //! arrays only*: minor pauses of a heap of 1 GiB whose tables of 1,024 are written at random fell from 31 ms to 4 ms (`--only 1g`).
 //!
-//! **Open.** The comparison with `mmtk` (StickyImmix with pinned roots) has still to be measured. Major collections stop the
+//! **Measured against `mmtk`.** Both were built as spikes for the same benchmarks (`benches/gc.rs`; mmtk 0.32 with StickyImmix, nothing
+//! moving, valid-object bits, every word of the stack looked up and pinned, one worker, link-time optimization; two shared x86-64 cores
+//! at a load of about ten, so compare orders of magnitude, not percents):
+//!
+//! | | here | `mmtk` |
+//! |---|---|---|
+//! | start to first object, CPU | 8 µs | 930 to 1,150 µs |
+//! | object of 32 bytes, dropped | 1.8 ns | 14.5 ns (nursery of 1 MiB: 11.9 ns) |
+//! | the same, one in sixteen kept for a while | 10 ns | 19 ns with 256 MiB of heap, 34 ns with 64 MiB |
+//! | node of trees of depth 16 | 17 ns | 17 ns with 256 MiB, 22 ns with 64 MiB |
+//! | write into a table of a million | 100 ns | 71 ns with 256 MiB; with 64 MiB out of memory |
+//! | memory for 256 MiB live, replaced at random | 1.5 times that | with a heap of 512 MiB out of memory, of 640 MiB not done after 200 s, of 768 MiB 3.1 times that |
+//! | longest pause of these, wall | 0.2 to 0.9 s, major; 3 to 6 ms, minor | 6 s |
+//! | 1 GiB live, random writes | 1.4 times the time outside the collector | with 1.5 GiB out of memory, with 2 GiB not done after 300 s |
+//! | code | 2,600 lines | 300 lines of binding, a library of 52,000, 106 crates |
+//! | build | 4 s of ours | 75 s (CPU) |
+//!
+//! What decides is not in the table only: there is one instance of mmtk in a process and its collector runs on threads of its own,
+//! while here each thread has a heap (two virtual machines in one process share nothing); an allocation writes a bit for each object,
+//! which compiled code would have to do too; and without moving, which handles on native stacks forbid for most of what is young, its
+//! heap falls apart into lines of 256 bytes, where the one here has lines of 32.
+//!
+//! **Open.** Major collections stop the
 //! thread for as long as marking takes (about 17 ns per live object, a quarter of a second for 1 GiB of small ones); marking could be done
 //! in steps, or by several threads. Native stacks are scanned whole at each minor collection, although frames that did not run since
 //! the last one can only name old objects; the nursery grows with the stack instead, which bounds the cost per
 //! allocated byte but not the pause. An object allocated by a trace loses its right to writes without barrier
-//! at the next call that may collect; an age of one collection would keep it a little longer.
+//! at the next call that may collect; an age of one collection would keep it a little longer. A nursery full of objects whose fields are
+//! *values* is walked whole to find where objects begin; that costs less than a nanosecond per object.
 
 mod collector;
 mod config;
@@ -324,7 +347,7 @@ pub unsafe extern "C" fn metajit_gc_barrier_item(object: *mut Header, index: u64
 pub struct InlineAlloc {
     /// Where the next object goes.
     pub cursor: *mut usize,
-    /// What no object's end may exceed. Must be loaded each time.
+    /// What no object's end may exceed: the word after the cursor. Must be loaded each time.
     pub limit: *mut usize,
     /// The sum of the objects' sizes, a multiple of eight.
     pub bytes: u32,

@@ -274,12 +274,14 @@ impl Space {
         unsafe { *self.starts.add(offset >> 9) & (1 << (offset >> 3 & 63)) != 0 }
     }
 
-    /// Notes that an object begins at `offset`.
+    /// Notes that objects begin where a word of the starts, named by its index, has these bits.
     #[inline(always)]
-    pub(super) fn set_start(&self, offset: usize) {
-        debug_assert!(offset < self.small_bytes);
-        // SAFETY: H1, H2.
-        unsafe { *self.starts.add(offset >> 9) |= 1 << (offset >> 3 & 63) };
+    pub(super) fn set_starts(&self, index: usize, bits: u64) {
+        debug_assert!(index << 9 < self.small_bytes || bits == 0);
+        if bits != 0 {
+            // SAFETY: H1, H2.
+            unsafe { *self.starts.add(index) |= bits };
+        }
     }
 
     /// A block's words of the marks.
@@ -398,7 +400,7 @@ mod tests {
         let space = Space::reserve(1 << 20).unwrap();
         let block = 3 << BLOCK_SHIFT;
         space.mark(block + 8);
-        space.set_start(block + 512);
+        space.set_starts((block + 512) >> 9, 1);
         assert_eq!(space.start_at_or_before(block + 8, true), Some(block + 8));
         assert_eq!(space.start_at_or_before(block + 7, true), None);
         assert_eq!(space.start_at_or_before(block + 600, true), Some(block + 512));
