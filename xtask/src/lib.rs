@@ -5,6 +5,7 @@
 pub mod fuzz;
 pub mod heap;
 pub mod progress;
+pub mod stress;
 pub mod tidy;
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! `cargo xtask COMMAND`: see `cargo xtask help`.
 
 use std::process::{Command, ExitCode};
-use xtask::{fuzz, heap, root, tidy};
+use xtask::{fuzz, heap, root, stress, tidy};
 
 const HELP: &str = "\
 cargo xtask ci                      everything that CI does (.ci/run), step by step
@@ -14,7 +14,8 @@ cargo xtask fuzz [NAME=VALUE ...]   random programs in every mode; goes on where
 cargo xtask heap [NAME=VALUE ...]   random heap graphs, then allocation without end; goes on where it stopped
     graphs=N     in all, in each of three ways (1000000)
     chunk=N      in one test run (20000)
-    churn=N      seconds (3600)";
+    churn=N      seconds (3600)
+cargo xtask stress                  all suites with collections that nobody needs, in each tier; goes on where it stopped";
 
 /// Expected text, and the command that rewrites it.
 const BLESSED: &[&[&str]] =
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         }),
         Some("fuzz") => fuzz::Campaign::parse(&args[1..]).and_then(|campaign| campaign.run(&root())),
         Some("heap") => heap::Campaign::parse(&args[1..]).and_then(|campaign| campaign.run(&root())),
+        Some("stress") => stress::run(&root()),
         Some("help") | None => {
             println!("{HELP}");
             Ok(())
