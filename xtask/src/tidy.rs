@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("word.rs", &[]),
     ("object.rs", &["word"]),
+    ("maybe.rs", &["object", "word"]),
     ("context.rs", &[]),
     ("gc/", &["gc", "object", "word"]),
     ("ir/", &["ir", "object", "word", "context"]),
@@ -21,8 +22,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ir/eval.rs", &["ir", "object", "word", "context", "gc"]),
     ("opt/", &["opt", "ir", "object", "word", "context"]),
     ("backend/", &["backend", "ir", "object", "word", "context", "gc"]),
-    ("twin/", &["twin", "record", "ir", "word", "driver"]),
-    ("record/", &["record", "twin", "driver", "ir", "object", "word", "context", "access", "gc"]),
+    ("twin/", &["twin", "record", "ir", "maybe", "object", "word", "driver"]),
+    ("record/", &["record", "twin", "driver", "ir", "maybe", "object", "word", "context", "access", "gc"]),
     ("driver/", &["driver", "record", "twin", "opt", "backend", "ir", "object", "word", "context", "gc", "stack"]),
     ("access.rs", &["gc", "object", "word", "driver"]),
     ("stack.rs", &["driver"]),

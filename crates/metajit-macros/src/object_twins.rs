@@ -103,14 +103,6 @@ pub(crate) fn object(object: &ObjectItem) -> TokenStream {
                 }
             }
             #[doc(hidden)]
-            #vis fn jit_twin_of_null(_: &mut ::metajit::rt::Meta) -> ::metajit::rt::Traced<#name> {
-                ::metajit::rt::Traced::constant(#name::null())
-            }
-            #[doc(hidden)]
-            #vis fn jit_twin_of_is_null(self, op: u32, #meta) -> ::metajit::rt::Traced<bool> {
-                m.is_null(#this)
-            }
-            #[doc(hidden)]
             #vis fn jit_twin_of_bits(self, op: u32, _: &mut ::metajit::rt::Meta) -> ::metajit::rt::Traced<u64> {
                 #this.retype()
             }

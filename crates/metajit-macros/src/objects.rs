@@ -1,8 +1,8 @@
 //! `#[jit_word]` and `#[jit_object]`: types whose bits and layout the tracer knows.
 //!
 //! A handle is a transparent pointer with safe accessors. What makes them safe: handles are made by `alloc`
-//! (or by `unsafe from_bits`), the heap keeps every object that a native frame or another object names, and
-//! array accesses check their index.
+//! (or by `unsafe from_bits`), so that none is null; the heap keeps every object that a native frame or another object names;
+//! and array accesses check their index. What may be no handle is a `Maybe`.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -325,25 +325,20 @@ fn plain_object(object: &ObjectItem) -> TokenStream {
                 #fill
                 #name(object)
             }
-            /// The handle that names no object.
-            #[inline(always)]
-            #vis const fn null() -> #name { #name(::core::ptr::null_mut()) }
-            /// Whether this is the null handle.
-            #[inline(always)]
-            #vis fn is_null(self) -> bool { self.0.is_null() }
             /// The object's address.
             #[inline(always)]
             #vis fn bits(self) -> u64 { self.0 as u64 }
             /// The handle with these bits.
             ///
             /// # Safety
-            /// The bits must be 0 or the address of a live object that begins with the fields of this shape.
+            /// The bits must be the address of a live object that begins with the fields of this shape. They may be 0 if the handle is
+            /// replaced before anybody could use it: in an array or a field that is about to be filled.
             #[inline(always)]
             #vis unsafe fn from_bits(bits: u64) -> #name { #name(bits as *mut ::metajit::rt::Header) }
             /// Whether the object was allocated with this very shape (and not one that begins alike).
             #[inline(always)]
             #vis fn is_shape(self) -> bool {
-                // SAFETY: a handle that is not null names a live object.
+                // SAFETY: a handle names a live object.
                 unsafe { ::metajit::rt::has_shape(self.0, <#name as ::metajit::rt::Object>::SHAPE) }
             }
             #(#methods)*

@@ -14,6 +14,7 @@ pub mod driver;
 pub mod gc;
 #[cfg(feature = "jit")]
 pub mod ir;
+mod maybe;
 pub mod object;
 #[cfg(feature = "jit")]
 pub mod opt;
@@ -25,6 +26,7 @@ pub mod testing;
 pub mod twin;
 pub mod word;
 
+pub use maybe::Maybe;
 pub use metajit_macros::{
     dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum, jit_object, jit_word,
 };
@@ -51,8 +53,8 @@ pub use stack::{set_stack_limit, stack_is_low};
 pub mod prelude {
     pub use crate::word::Word;
     pub use crate::{
-        can_enter_jit, dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum, jit_merge_point,
-        jit_object, jit_word, promote, we_are_jitted,
+        Maybe, can_enter_jit, dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum,
+        jit_merge_point, jit_object, jit_word, promote, we_are_jitted,
     };
 }
 

@@ -31,7 +31,7 @@ struct Value(u64);
 struct Node {
     a: i64,
     flag: bool,
-    next: Node,
+    next: Maybe<Node>,
     value: Value,
     f: f64,
     items: [Value],
@@ -684,11 +684,11 @@ fn objects(input: &Input) -> [Root<Node>; 2] {
     let make = |i: usize| {
         let float = f64::from_bits(input.floats[i]);
         let a = input.numbers[i] as i64;
-        let node = Node::alloc(a, i == 0, Node::null(), number(i), float, ITEMS as i64, number(2));
+        let node = Node::alloc(a, i == 0, Maybe::none(), number(i), float, ITEMS as i64, number(2));
         Root::new(node)
     };
     let nodes = [make(0), make(1)];
-    nodes[0].get().set_next(nodes[1].get());
+    nodes[0].get().set_next(Maybe::some(nodes[1].get()));
     nodes[0].get().set_items(1, Value::from_bits(nodes[0].get().bits()));
     nodes
 }

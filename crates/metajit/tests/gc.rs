@@ -36,15 +36,15 @@ pub struct Any {
 pub struct Pair {
     #[immutable]
     id: i64,
-    left: Any,
-    right: Any,
+    left: Maybe<Any>,
+    right: Maybe<Any>,
 }
 
 #[jit_object]
 pub struct Table {
     #[immutable]
     id: i64,
-    items: [Any],
+    items: [Maybe<Any>],
 }
 
 #[jit_object]
@@ -60,7 +60,7 @@ pub struct Values {
 pub struct Bytes {
     #[immutable]
     id: i64,
-    link: Any,
+    link: Maybe<Any>,
     data: [u8],
 }
 
@@ -68,7 +68,7 @@ pub struct Bytes {
 pub struct List {
     #[immutable]
     value: i64,
-    next: List,
+    next: Maybe<List>,
 }
 
 /// A small generator of random numbers: xorshift, with a multiplication.
@@ -120,6 +120,6 @@ fn clear_stack() {
 /// A pair that only the returned weak handle and the inverted address know.
 #[inline(never)]
 fn hidden_pair(id: i64) -> (Weak<Pair>, u64) {
-    let pair = Pair::alloc(id, Any::null(), Any::null());
+    let pair = Pair::alloc(id, Maybe::none(), Maybe::none());
     (Weak::new(pair), !pair.bits())
 }

@@ -44,5 +44,5 @@ fn fields_and_items_read_back_what_was_written() {
 #[test]
 #[should_panic(expected = "index out of bounds: the array has 2 items but the index is -1")]
 fn a_negative_index_is_out_of_bounds() {
-    Frame::alloc(Method::null(), 0.0, 2, Value::from_bits(0)).slots(-1);
+    Frame::alloc(Method::alloc(2, 7, 3, 9), 0.0, 2, Value::from_bits(0)).slots(-1);
 }

@@ -19,7 +19,8 @@ use crate::parser::{parse_class, parse_statements};
 use crate::primitives;
 use crate::universe::{Universe, set_universe, universe};
 use crate::value::{self, NIL, Value};
-use crate::vm::{Migration, Source, Vm, class_value, new_string, string_value};
+use crate::vm::{Migration, Source, Vm, class_value, maybe_class, new_string, string_value};
+use metajit::Maybe;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -64,7 +65,7 @@ struct Outline {
     found: Rc<Found>,
     class: Class,
     metaclass: Class,
-    superclass: Class,
+    superclass: Maybe<Class>,
 }
 
 fn layout_of(name: &str) -> Option<Layout> {
@@ -115,7 +116,7 @@ impl Vm {
                 class: empty_class(class),
                 // No class has fields on the side of its metaclass's class.
                 metaclass: empty_class(class_size),
-                superclass: Class::null(),
+                superclass: Maybe::none(),
             });
         }
         let by_name: HashMap<Rc<str>, Class> =
@@ -128,8 +129,8 @@ impl Vm {
         for outline in &mut outlines {
             let name = outline.definition.name.clone();
             outline.superclass = match superclass_name(&outline.definition) {
-                Some(superclass) => by_name[&superclass],
-                None => Class::null(),
+                Some(superclass) => Maybe::some(by_name[&superclass]),
+                None => Maybe::none(),
             };
             let meta_super = match metaclass_of.get(&outline.superclass.bits()) {
                 Some(metaclass) => *metaclass,
@@ -268,13 +269,13 @@ impl Vm {
     fn build(&mut self, definition: ClassDef, found: Found) -> Loaded<Class> {
         let name = definition.name.clone();
         let (superclass, meta_super) = match superclass_name(&definition) {
-            None => (Class::null(), universe().class_class()),
+            None => (Maybe::none(), universe().class_class()),
             Some(superclass) => {
                 if self.loading.len() > MAX_SUPERCLASSES {
                     return Err(format!("error: {name} has too many superclasses\n"));
                 }
                 match self.load_class(&superclass)? {
-                    Some(class) => (class, class.class()),
+                    Some(class) => (Maybe::some(class), class.class()),
                     None => {
                         let pos = definition.superclass.as_ref().map_or(definition.pos, |s| s.1);
                         let message = format!("there is no class {superclass} on the class path");
@@ -295,7 +296,7 @@ impl Vm {
             self.outline(&outline, universe().metaclass_class(), meta_super);
             let sides = [
                 (outline.class, superclass, &outline.definition.instance),
-                (outline.metaclass, meta_super, &outline.definition.class),
+                (outline.metaclass, Maybe::some(meta_super), &outline.definition.class),
             ];
             for (class, superclass, side) in sides {
                 let inherited = self.class_fields.get(&superclass.bits()).cloned().unwrap_or_default();
@@ -317,10 +318,9 @@ impl Vm {
     /// Ties a class to its metaclass and superclass, and names it.
     fn outline(&mut self, outline: &Outline, metaclass_class: Class, meta_super: Class) {
         let Outline { definition, class, metaclass, superclass, .. } = outline;
-        let inherited = if superclass.is_null() {
-            (0, Layout::Fields as i64)
-        } else {
-            (superclass.instance_fields(), superclass.layout())
+        let inherited = match superclass.get() {
+            Some(superclass) => (superclass.instance_fields(), superclass.layout()),
+            None => (0, Layout::Fields as i64),
         };
         let is_core = CORE.contains(&&*definition.name);
         let layout = match layout_of(&definition.name) {
@@ -331,7 +331,7 @@ impl Vm {
         let meta_name = self.symbol(&format!("{} class", definition.name));
         for (target, its_class, name, superclass, fields, layout) in [
             (*class, *metaclass, name, *superclass, inherited.0 + definition.instance.fields.len() as i64, layout),
-            (*metaclass, metaclass_class, meta_name, meta_super, class.fields_len(), Layout::Class as i64),
+            (*metaclass, metaclass_class, meta_name, Maybe::some(meta_super), class.fields_len(), Layout::Class as i64),
         ] {
             self.pin(class_value(target));
             // SAFETY: `ClassSetup` has the layout of `Class`, and no code has seen the class.
@@ -406,7 +406,7 @@ impl Vm {
             return Ok(Method::alloc(
                 universe().primitive_class(),
                 signature,
-                holder,
+                Maybe::some(holder),
                 number,
                 0,
                 definition.arguments.len() as i64,
@@ -418,9 +418,9 @@ impl Vm {
                 0,
                 false,
                 -1,
-                Literals::null(),
-                Caches::null(),
-                Caches::null(),
+                Literals::alloc(0, NIL),
+                Caches::alloc(0, 0),
+                Maybe::none(),
                 0,
                 0,
             ));
@@ -450,7 +450,7 @@ impl Vm {
                     let block = self.link(Rc::new((**block).clone()), template, is_generic, None);
                     Value::from_bits(block.bits())
                 }
-                Constant::Superclass => class_value(template.holder.superclass()),
+                Constant::Superclass => maybe_class(template.holder.superclass()),
                 Constant::Special(value) => *value,
             };
             // SAFETY: nothing else has seen the literals.
@@ -462,16 +462,16 @@ impl Vm {
             for (index, (pc, _)) in compiled.fallbacks.iter().enumerate() {
                 fallbacks.set_entries(index as i64, *pc as u64);
             }
-            fallbacks
+            Maybe::some(fallbacks)
         } else {
-            Caches::null()
+            Maybe::none()
         };
         let signature = self.symbol(&compiled.signature);
         let (entry_pc, entry_depth) = entry.unwrap_or((0, 0));
         let method = Method::alloc(
             universe().method_class(),
             signature,
-            template.holder,
+            Maybe::some(template.holder),
             compiled.kind,
             compiled.field as i64,
             compiled.arguments as i64,
@@ -658,7 +658,9 @@ fn join_fields(inherited: &[Rc<str>], side: &Side) -> Rc<[Rc<str>]> {
 }
 
 fn empty_class(fields: i64) -> Class {
-    Class::alloc(Class::null(), SString::null(), Class::null(), 0, 0, SArray::null(), SArray::null(), fields, NIL)
+    // SAFETY: `outline`, `set_field_names` and `fill` replace them before any code can see the class.
+    let (class, name, array) = unsafe { (Class::from_bits(0), SString::from_bits(0), SArray::from_bits(0)) };
+    Class::alloc(class, name, Maybe::none(), 0, 0, array, array, fields, NIL)
 }
 
 /// The kinds of methods that have code or need none: everything that is no primitive.

@@ -70,12 +70,12 @@ pub struct Block {
     /// `self` of the home method.
     #[immutable]
     receiver: Value,
-    /// The innermost context around the block, or null.
+    /// The innermost context around the block.
     #[immutable]
-    context: Context,
-    /// The home method's activation, or null if the block never returns from it.
+    context: Maybe<Context>,
+    /// The home method's activation; none if the block never returns from it.
     #[immutable]
-    home: Home,
+    home: Maybe<Home>,
     /// Cells of the enclosing activation's variables; only for blocks made when inlining failed.
     #[immutable]
     cells: [Cell],
@@ -89,7 +89,7 @@ pub struct Class {
     #[immutable]
     name: SString,
     #[immutable]
-    superclass: Class,
+    superclass: Maybe<Class>,
     /// How many fields an instance has.
     #[immutable]
     instance_fields: i64,
@@ -110,7 +110,7 @@ pub struct Class {
 pub struct ClassSetup {
     class: Class,
     name: SString,
-    superclass: Class,
+    superclass: Maybe<Class>,
     instance_fields: i64,
     layout: i64,
     methods: SArray,
@@ -141,7 +141,7 @@ pub struct Method {
     #[immutable]
     signature: SString,
     #[immutable]
-    holder: Class,
+    holder: Maybe<Class>,
     /// What to do when it is called: a number of `bytecode::kind` or of a primitive.
     #[immutable]
     kind: i64,
@@ -177,9 +177,9 @@ pub struct Method {
     literals: Literals,
     #[immutable]
     caches: Caches,
-    /// In code compiled after an inlining assumption failed: where each fallback begins; null otherwise.
+    /// In code compiled after an inlining assumption failed: where each fallback begins.
     #[immutable]
-    fallbacks: Caches,
+    fallbacks: Maybe<Caches>,
     #[immutable]
     code: [u64],
 }
@@ -202,7 +202,7 @@ pub struct Caches {
 #[jit_object]
 pub struct Context {
     #[immutable]
-    outer: Context,
+    outer: Maybe<Context>,
     variables: [Value],
 }
 
@@ -223,8 +223,9 @@ pub struct Home {
 pub struct Unwind {
     #[immutable]
     kind: i64,
+    /// Where a non-local return ends.
     #[immutable]
-    home: Home,
+    home: Maybe<Home>,
     #[immutable]
     value: Value,
 }

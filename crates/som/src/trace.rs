@@ -10,8 +10,7 @@ use crate::vm::{TraceEntry, Vm, text, with_vm};
 /// How a function is named: `Class>>#selector`.
 fn name(method: Method) -> String {
     let place = if method.is_block() { "block in " } else { "" };
-    let holder = method.holder();
-    let class = if holder.is_null() { "?".to_owned() } else { text(holder.name()) };
+    let class = method.holder().get().map_or_else(|| "?".to_owned(), |holder| text(holder.name()));
     format!("{place}{class}>>#{}", text(method.signature()))
 }
 

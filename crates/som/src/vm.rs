@@ -51,7 +51,7 @@ pub type AddressMap<K, V> = HashMap<K, V, BuildHasherDefault<AddressHasher>>;
 #[jit_object]
 pub struct Pinned {
     #[immutable]
-    next: Pinned,
+    next: Maybe<Pinned>,
     items: [Value],
 }
 
@@ -138,13 +138,13 @@ pub struct Vm {
     not_understood: AddressMap<u64, Method>,
     loop_exit: Option<Method>,
     characters: Vec<SString>,
-    /// The class of symbols, null until it exists.
+    /// The class of symbols; no class until the loader has made it.
     pub symbol_class: Class,
-    /// The class of strings, null until it exists.
+    /// The class of strings; no class until the loader has made it.
     pub string_class: Class,
-    pinned: Root<Pinned>,
+    pinned: Root<Maybe<Pinned>>,
     pinned_count: i64,
-    root: Root<Universe>,
+    root: Root<Maybe<Universe>>,
 }
 
 thread_local! {
@@ -199,26 +199,33 @@ impl Vm {
             not_understood: AddressMap::default(),
             loop_exit: None,
             characters: Vec::new(),
-            symbol_class: Class::null(),
-            string_class: Class::null(),
-            pinned: Root::new(Pinned::null()),
+            // SAFETY: the loader replaces both before it makes the first symbol or string.
+            symbol_class: unsafe { Class::from_bits(0) },
+            // SAFETY: as above.
+            string_class: unsafe { Class::from_bits(0) },
+            pinned: Root::new(Maybe::none()),
             pinned_count: PINNED_ITEMS,
-            root: Root::new(Universe::null()),
+            root: Root::new(Maybe::none()),
         }
     }
 
     /// Roots the universe.
     pub fn root_universe(&self, universe: Universe) {
-        self.root.set(universe);
+        self.root.set(Maybe::some(universe));
     }
 
     /// Keeps a value alive as long as the VM.
     pub fn pin(&mut self, value: Value) {
-        if self.pinned_count == PINNED_ITEMS {
-            self.pinned.set(Pinned::alloc(self.pinned.get(), PINNED_ITEMS, value::NIL));
-            self.pinned_count = 0;
-        }
-        self.pinned.get().set_items(self.pinned_count, value);
+        let pinned = match self.pinned.get().get() {
+            Some(pinned) if self.pinned_count < PINNED_ITEMS => pinned,
+            _ => {
+                let pinned = Pinned::alloc(self.pinned.get(), PINNED_ITEMS, value::NIL);
+                self.pinned.set(Maybe::some(pinned));
+                self.pinned_count = 0;
+                pinned
+            }
+        };
+        pinned.set_items(self.pinned_count, value);
         self.pinned_count += 1;
     }
 
@@ -296,28 +303,29 @@ impl Vm {
         if let Some(method) = self.found.get(&key) {
             return *method;
         }
-        let mut at = class;
+        let mut at = Maybe::some(class);
         let method = loop {
-            if at.is_null() {
+            let Some(class) = at.get() else {
                 break self.not_understood(selector);
-            }
-            if let Some(method) = self.own_method(at, selector) {
+            };
+            if let Some(method) = self.own_method(class, selector) {
                 break method;
             }
-            at = at.superclass();
+            at = class.superclass();
         };
         self.found.insert(key, method);
         method
     }
 
-    fn not_understood(&mut self, selector: SString) -> Method {
+    /// The pseudo-method for a selector that a class does not understand.
+    pub fn not_understood(&mut self, selector: SString) -> Method {
         if let Some(method) = self.not_understood.get(&selector.bits()) {
             return *method;
         }
         let method = Method::alloc(
-            Class::null(),
+            universe().method_class(),
             selector,
-            Class::null(),
+            Maybe::none(),
             kind::NOT_UNDERSTOOD,
             0,
             selector_arguments(&text(selector)) as i64,
@@ -329,9 +337,9 @@ impl Vm {
             0,
             false,
             -1,
-            Literals::null(),
-            Caches::null(),
-            Caches::null(),
+            Literals::alloc(0, value::NIL),
+            Caches::alloc(0, 0),
+            Maybe::none(),
             0,
             0,
         );
@@ -346,9 +354,9 @@ impl Vm {
             return method;
         }
         let method = Method::alloc(
-            Class::null(),
+            universe().method_class(),
             self.symbol("whileTrue:"),
-            universe().block_class(),
+            Maybe::some(universe().block_class()),
             kind::CODE,
             0,
             0,
@@ -360,9 +368,9 @@ impl Vm {
             1,
             true,
             -1,
-            Literals::null(),
-            Caches::null(),
-            Caches::null(),
+            Literals::alloc(0, value::NIL),
+            Caches::alloc(0, 0),
+            Maybe::none(),
             2,
             0,
         );
@@ -497,6 +505,11 @@ pub fn as_method(value: Value) -> Option<Method> {
 /// A class as a value; nil for the superclass of a root.
 pub fn class_value(class: Class) -> Value {
     Value::from_bits(class.bits())
+}
+
+/// A class as a value, or nil.
+pub fn maybe_class(class: Maybe<Class>) -> Value {
+    class.get().map_or(value::NIL, class_value)
 }
 
 /// The object behind a handle of whatever shape.

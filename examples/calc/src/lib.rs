@@ -22,7 +22,7 @@ pub struct Node {
     #[immutable]
     constant: Value,
     #[immutable]
-    function: Function,
+    function: Maybe<Function>,
     #[immutable]
     children: [Node],
 }
@@ -164,7 +164,9 @@ pub fn eval(node: Node, scope: Scope) -> Result<Value, Error> {
         }
         kind::WHILE => run_loop(node, scope)?,
         kind::CALL => {
-            let function = node.function();
+            let Some(function) = node.function().get() else {
+                panic!("a call names its function");
+            };
             let depth = scope.depth() + 1;
             if depth > MAX_DEPTH {
                 return Err(Error::TooDeep);

@@ -11,6 +11,7 @@
 //! Semicolons separate; a variable belongs to the function (or to the program outside all functions) that first assigns it.
 
 use crate::{Function, Node, Value, kind};
+use metajit::Maybe;
 use metajit::gc::Root;
 use std::collections::HashMap;
 
@@ -60,11 +61,17 @@ pub fn parse(text: &str) -> Result<Root<Function>, Mistake> {
         variables: Vec::new(),
         nodes: Vec::new(),
     };
-    let main = Root::new(Function::alloc(0, 0, Node::null()));
+    let main = Root::new(Function::alloc(0, 0, to_come()));
     let body = parser.statements(true)?;
     main.get().set_body(body);
     main.get().set_locals(parser.variables.len() as i64);
     Ok(main)
+}
+
+/// Stands for a node until there is one.
+fn to_come() -> Node {
+    // SAFETY: whoever asks replaces it before the program runs.
+    unsafe { Node::from_bits(0) }
 }
 
 fn tokens(text: &str) -> Vec<(usize, &str)> {
@@ -133,10 +140,17 @@ impl<'a> Parser<'a> {
     }
 
     fn node(&mut self, kind: i64, number: i64, children: &[Node]) -> Node {
-        self.full_node(kind, number, Value::ZERO, Function::null(), children)
+        self.full_node(kind, number, Value::ZERO, Maybe::none(), children)
     }
-    fn full_node(&mut self, kind: i64, number: i64, constant: Value, function: Function, children: &[Node]) -> Node {
-        let node = Node::alloc(kind, number, constant, function, children.len() as i64, Node::null());
+    fn full_node(
+        &mut self,
+        kind: i64,
+        number: i64,
+        constant: Value,
+        function: Maybe<Function>,
+        children: &[Node],
+    ) -> Node {
+        let node = Node::alloc(kind, number, constant, function, children.len() as i64, to_come());
         for (index, &child) in children.iter().enumerate() {
             // SAFETY: nothing has seen the node yet.
             unsafe { node.set_children(index as i64, child) };
@@ -192,7 +206,7 @@ impl<'a> Parser<'a> {
                 self.expect(",")?;
             }
         }
-        let function = Root::new(Function::alloc(self.variables.len() as i64, 0, Node::null()));
+        let function = Root::new(Function::alloc(self.variables.len() as i64, 0, to_come()));
         let handle = function.get();
         self.functions.insert(name, function);
         let body = self.block()?;
@@ -264,7 +278,7 @@ impl<'a> Parser<'a> {
                 _ => return self.mistake(format!("`{text}` is no number")),
             };
             self.next += 1;
-            return Ok(self.full_node(kind::CONSTANT, 0, value, Function::null(), &[]));
+            return Ok(self.full_node(kind::CONSTANT, 0, value, Maybe::none(), &[]));
         }
         let name = self.name()?;
         if self.peek() != "(" {
@@ -287,7 +301,7 @@ impl<'a> Parser<'a> {
             if arguments.len() as i64 != function.params() {
                 return self.mistake(format!("`{name}` takes {} arguments", function.params()));
             }
-            return Ok(self.full_node(kind::CALL, 0, Value::ZERO, function, &arguments));
+            return Ok(self.full_node(kind::CALL, 0, Value::ZERO, Maybe::some(function), &arguments));
         }
         match BUILTINS.iter().position(|&builtin| builtin == name) {
             Some(number) if arguments.len() == 1 => Ok(self.node(kind::BUILTIN, number as i64, &arguments)),

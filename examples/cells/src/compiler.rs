@@ -227,7 +227,9 @@ pub fn compile(text: &str) -> Result<Root<Program>, Mistake> {
         }
     }
     bodies.push((Vec::new(), &main));
-    let program = Root::new(Program::alloc(bodies.len() as i64, Code::null()));
+    // SAFETY: each is replaced below; nothing looks at a program before it is whole.
+    let to_come = unsafe { Code::from_bits(0) };
+    let program = Root::new(Program::alloc(bodies.len() as i64, to_come));
     for (index, (params, body)) in bodies.iter().enumerate() {
         let mut function = Function { known: &known, locals: params.clone(), ops: Vec::new(), height: 0, greatest: 1 };
         function.body(body)?;

@@ -118,8 +118,10 @@ pub fn assemble(text: &str) -> Result<Root<Program>, Mistake> {
 }
 
 fn build(functions: &[Function<'_>]) -> Result<Root<Program>, Mistake> {
-    let globals = Globals::alloc(GLOBALS, Global::null());
-    let program = Program::alloc(globals, functions.len() as i64, Code::null());
+    // SAFETY: each is replaced below; nothing looks at a program before it is whole.
+    let (no_global, no_code) = unsafe { (Global::from_bits(0), Code::from_bits(0)) };
+    let globals = Globals::alloc(GLOBALS, no_global);
+    let program = Program::alloc(globals, functions.len() as i64, no_code);
     let root = Root::new(program);
     for index in 0..GLOBALS {
         let global = Global::alloc(Value::int(0));

@@ -113,5 +113,9 @@
 //! # Handles of several shapes
 //!
 //! Objects that begin with the same fields can be looked at through a handle that has only those: `unsafe { Common::from_bits(x.bits()) }`.
-//! `handle.is_shape()` asks whether the object was really allocated with the handle's own shape. `Name::null()` and `is_null()` are there
-//! for "no object".
+//! `handle.is_shape()` asks whether the object was really allocated with the handle's own shape.
+//!
+//! # No object
+//!
+//! A handle names an object, always. Where there may be none, write `Maybe<Name>`: it is a word like a handle, made by
+//! `Maybe::some(handle)` and `Maybe::none()`, and `get()` makes it an `Option`.

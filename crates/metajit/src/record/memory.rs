@@ -3,6 +3,7 @@
 use super::{Meta, Mode};
 use crate::access;
 use crate::ir::{Arg, Op};
+use crate::maybe::Maybe;
 use crate::object::{Field, Header, Item, Mutability, Object};
 use crate::twin::Traced;
 
@@ -247,10 +248,10 @@ impl Meta {
         if T::TYPE == crate::word::Type::Float { self.bits_of_float(fill.arg()) } else { fill.arg() }
     }
 
-    /// Whether a handle is null.
+    /// Whether there is no handle.
     #[inline(never)]
-    pub fn is_null<H: Object>(&mut self, object: Traced<H>) -> Traced<bool> {
-        self.pure_word(Op::Eq, &[object.arg(), Arg::Const(0)], object.val.to_bits() == 0)
+    pub fn is_none<H: Object>(&mut self, object: Traced<Maybe<H>>) -> Traced<bool> {
+        self.pure_word(Op::Eq, &[object.arg(), Arg::Const(0)], object.val.is_none())
     }
 
     /// Whether the object has the handle's own shape.

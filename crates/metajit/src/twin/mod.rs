@@ -21,6 +21,7 @@ mod char_methods;
 mod flat;
 mod float_methods;
 mod integer_methods;
+mod maybe;
 mod methods;
 mod ops;
 

@@ -1,7 +1,8 @@
 //! Allocation without end in bounded memory.
 #![cfg(target_os = "linux")]
 
-use crate::{Any, Bytes, Pair, Random, Table, on_a_thread};
+use crate::{Bytes, Pair, Random, Table, on_a_thread};
+use metajit::Maybe;
 use metajit::gc::{self, Config, Root};
 use std::time::{Duration, Instant};
 
@@ -27,16 +28,16 @@ fn churn(kept: &Root<Table>, random: &mut Random, time: Duration) -> usize {
         for _ in 0..10_000 {
             let index = random.below(KEPT) as i64;
             let object = match random.below(100) {
-                0 => Bytes::alloc(1, Any::null(), random.below(30_000) as i64, 1).bits(),
-                1..20 => Table::alloc(1, random.below(30) as i64, Any::null()).bits(),
-                _ => Pair::alloc(1, kept.get().items(0), Any::null()).bits(),
+                0 => Bytes::alloc(1, Maybe::none(), random.below(30_000) as i64, 1).bits(),
+                1..20 => Table::alloc(1, random.below(30) as i64, Maybe::none()).bits(),
+                _ => Pair::alloc(1, kept.get().items(0), Maybe::none()).bits(),
             };
             if random.below(3) == 0 {
                 // SAFETY: all objects begin with the fields of `Any`.
-                kept.get().set_items(index, unsafe { Any::from_bits(object) });
+                kept.get().set_items(index, unsafe { Maybe::from_bits(object) });
             }
         }
-        kept.get().set_items(0, Any::null());
+        kept.get().set_items(0, Maybe::none());
         most = most.max(resident());
         if begin.elapsed() >= time {
             return most;
@@ -62,7 +63,7 @@ fn churn_keeps_resident_memory_flat() {
     let config = Config { growth_min: 4 << 20, ..Config::default() };
     on_a_thread(config, move || {
         let mut random = Random(5);
-        let kept = Root::new(Table::alloc(0, KEPT as i64, Any::null()));
+        let kept = Root::new(Table::alloc(0, KEPT as i64, Maybe::none()));
         while gc::statistics().major < 4 {
             churn(&kept, &mut random, Duration::from_millis(10));
         }

@@ -1,7 +1,8 @@
 //! Other collectors in the place of the built-in one.
 
 use crate::graphs::random_graph;
-use crate::{Any, List, Table, clear_stack, hidden_pair};
+use crate::{List, Table, clear_stack, hidden_pair};
+use metajit::Maybe;
 use metajit::gc::{self, Collector, Kind, OutOfMemory, RootSink, Window};
 use metajit::rt::Object;
 
@@ -34,18 +35,18 @@ fn an_arena_may_take_the_collectors_place() {
     let arena = Arena { chunks: Vec::new(), dropped: std::sync::Arc::clone(&dropped) };
     std::thread::spawn(move || {
         gc::install(arena);
-        let mut list = List::null();
+        let mut list = Maybe::none();
         for value in 0..50_000 {
-            list = List::alloc(value, list);
+            list = Maybe::some(List::alloc(value, list));
         }
-        let table = Table::alloc(1, 100_000, Any::null());
-        assert_eq!(table.items(99_999), Any::null());
+        let table = Table::alloc(1, 100_000, Maybe::none());
+        assert_eq!(table.items(99_999), Maybe::none());
         gc::collect();
         let mut expected = 50_000;
-        while !list.is_null() {
+        while let Some(cell) = list.get() {
             expected -= 1;
-            assert_eq!(list.value(), expected);
-            list = list.next();
+            assert_eq!(cell.value(), expected);
+            list = cell.next();
         }
         assert_eq!(gc::statistics().major, 0);
     })
@@ -178,10 +179,10 @@ fn what_has_been_handed_out_is_an_object_when_finalizers_run() {
         let walks = std::rc::Rc::default();
         let memory = vec![0u64; 300].into_boxed_slice();
         gc::install(Walker { memory, used: 0, walks: std::rc::Rc::clone(&walks) });
-        gc::on_death(List::alloc(1, List::null()), || {
-            List::alloc(2, List::null());
+        gc::on_death(List::alloc(1, Maybe::none()), || {
+            List::alloc(2, Maybe::none());
         });
-        List::alloc(3, List::null());
+        List::alloc(3, Maybe::none());
         assert_eq!(walks.get(), 1);
     })
     .join()

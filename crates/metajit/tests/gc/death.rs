@@ -1,6 +1,7 @@
 //! What dies: weak references and finalizers.
 
-use crate::{Any, List, Pair, Value, checked, clear_stack, on_a_thread};
+use crate::{List, Pair, Value, checked, clear_stack, on_a_thread};
+use metajit::Maybe;
 use metajit::gc::{self, Config, Finalizers, Root, Weak};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,7 +12,7 @@ fn weak_references_to_dropped_objects_are_cleared() {
     fn make(weak: &mut Vec<Weak<Pair>>) -> Vec<Root<Pair>> {
         let mut kept = Vec::new();
         for id in 0..2_000 {
-            let pair = Pair::alloc(id, Any::null(), Any::null());
+            let pair = Pair::alloc(id, Maybe::none(), Maybe::none());
             weak.push(Weak::new(pair));
             if id % 2 == 0 {
                 kept.push(Root::new(pair));
@@ -59,14 +60,14 @@ fn finalizers_run_once_after_their_objects_died() {
     fn make(died: &Rc<RefCell<Vec<i64>>>) -> Root<Pair> {
         for id in 0..100 {
             let died = died.clone();
-            let pair = Pair::alloc(id, Any::null(), Any::null());
+            let pair = Pair::alloc(id, Maybe::none(), Maybe::none());
             gc::on_death(pair, move || {
                 // A finalizer may allocate.
-                let list = List::alloc(id, List::null());
+                let list = List::alloc(id, Maybe::none());
                 died.borrow_mut().push(list.value());
             });
         }
-        let kept = Pair::alloc(100, Any::null(), Any::null());
+        let kept = Pair::alloc(100, Maybe::none(), Maybe::none());
         gc::on_death(kept, || panic!("this one is never called"));
         Root::new(kept)
     }
@@ -91,7 +92,7 @@ fn finalizers_wait_for_a_request_if_asked_to() {
     fn make(count: &Rc<Cell<usize>>) {
         for id in 0..20 {
             let count = count.clone();
-            let pair = Pair::alloc(id, Any::null(), Any::null());
+            let pair = Pair::alloc(id, Maybe::none(), Maybe::none());
             gc::on_death(pair, move || count.set(count.get() + 1));
         }
     }

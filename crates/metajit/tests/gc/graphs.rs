@@ -1,6 +1,7 @@
 //! Random graphs against a model.
 
 use crate::{Any, Bytes, Pair, Random, Table, Value, Values, checked, on_a_thread};
+use metajit::Maybe;
 use metajit::gc::{self, Config, Root, Stress};
 use std::collections::HashMap;
 
@@ -57,9 +58,8 @@ impl Model {
     }
 
     fn handle(&self, id: i64) -> Any {
-        let bits = self.objects.get(&id).map_or(0, |object| !object.2);
         // SAFETY: the model holds what can be reached.
-        unsafe { Any::from_bits(bits) }
+        unsafe { Any::from_bits(!self.objects[&id].2) }
     }
 
     fn reference(&mut self) -> Held {
@@ -152,9 +152,9 @@ impl Model {
         }
     }
 
-    fn word(&self, held: Held) -> Any {
+    fn word(&self, held: Held) -> Maybe<Any> {
         // SAFETY: the model's objects can be reached.
-        unsafe { Any::from_bits(self.bits(held)) }
+        unsafe { Maybe::from_bits(self.bits(held)) }
     }
 
     fn mutate(&mut self) {

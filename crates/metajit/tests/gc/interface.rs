@@ -2,6 +2,7 @@
 
 use crate::graphs::random_graph;
 use crate::{Any, List, Pair, Table, checked, clear_stack, hidden_pair, on_a_thread};
+use metajit::Maybe;
 use metajit::gc::{self, Config, Event, Kind, Root, Stress};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,8 +14,8 @@ fn compiled_code_may_allocate_several_objects_at_once() {
         let inline = gc::inline_allocation(32 + 40).unwrap();
         assert_eq!(inline.bytes, 72);
         let (mut fast, mut slow) = (0, 0);
-        let kept = Root::new(List::null());
-        let mut list = List::null();
+        let kept = Root::new(Maybe::none());
+        let mut list = Maybe::none();
         for value in 0..20_000 {
             // What compiled code does, for a pair and a table of two items that the pair names.
             // SAFETY: the sequence that `InlineAlloc` prescribes.
@@ -35,13 +36,13 @@ fn compiled_code_may_allocate_several_objects_at_once() {
                     (pair, table)
                 };
                 let (pair, table) = (Pair::from_bits(pair), Table::from_bits(table));
-                assert_eq!((table.items_len(), table.items(1)), (2, Any::null()));
-                assert_eq!((pair.id(), pair.left()), (0, Any::null()));
-                pair.set_left(Any::from_bits(table.bits()));
+                assert_eq!((table.items_len(), table.items(1)), (2, Maybe::none()));
+                assert_eq!((pair.id(), pair.left()), (0, Maybe::none()));
+                pair.set_left(Maybe::from_bits(table.bits()));
                 assert!(pair.is_shape() && table.is_shape());
             }
             if value % 16 == 0 {
-                list = List::alloc(value, list);
+                list = Maybe::some(List::alloc(value, list));
                 kept.set(list);
             }
         }
@@ -54,9 +55,9 @@ fn compiled_code_may_allocate_several_objects_at_once() {
 #[should_panic(expected = "was written without a barrier")]
 fn a_write_without_barrier_is_found_when_the_heap_is_verified() {
     on_a_thread(checked(), || {
-        let pair = Pair::alloc(1, Any::null(), Any::null());
+        let pair = Pair::alloc(1, Maybe::none(), Maybe::none());
         gc::collect_minor();
-        let young = Pair::alloc(2, Any::null(), Any::null());
+        let young = Pair::alloc(2, Maybe::none(), Maybe::none());
         // SAFETY: the field is there; that the barrier is missing is what the test is about.
         unsafe {
             let object = pair.bits() as *mut metajit::rt::Header;
@@ -76,8 +77,8 @@ fn a_handle_that_was_not_rooted_is_found_when_memory_is_poisoned() {
         gc::collect();
         for inverted in handles {
             // SAFETY: none; that is the mistake.
-            let dead = unsafe { Any::from_bits(!inverted) };
-            let pair = Pair::alloc(1, dead, Any::null());
+            let dead = unsafe { Maybe::from_bits(!inverted) };
+            let pair = Pair::alloc(1, dead, Maybe::none());
             gc::collect();
             std::hint::black_box(pair);
         }
@@ -88,12 +89,12 @@ fn a_handle_that_was_not_rooted_is_found_when_memory_is_poisoned() {
 #[should_panic(expected = "this thread's heap can't be used any more")]
 fn a_heap_half_collected_is_not_used_again() {
     on_a_thread(Config::default(), || {
-        let pair = Pair::alloc(1, Any::null(), Any::null());
+        let pair = Pair::alloc(1, Maybe::none(), Maybe::none());
         let roots = gc::add_roots(Box::new(|_| panic!("a visitor's mistake")));
         assert!(std::panic::catch_unwind(gc::collect).is_err());
         drop(roots);
         std::hint::black_box(pair);
-        Pair::alloc(2, Any::null(), Any::null());
+        Pair::alloc(2, Maybe::none(), Maybe::none());
     });
 }
 
@@ -101,7 +102,7 @@ fn a_heap_half_collected_is_not_used_again() {
 fn collection_is_off_while_objects_are_rebuilt() {
     let config = Config { stress: Stress::EveryAllocation, ..checked() };
     on_a_thread(config, || {
-        Pair::alloc(0, Any::null(), Any::null());
+        Pair::alloc(0, Maybe::none(), Maybe::none());
         let before = gc::statistics();
         let inverted: Vec<u64> = gc::without_collection(|| (0..1_000).map(|id| hidden_pair(id).1).collect());
         let after = gc::statistics();
@@ -109,7 +110,7 @@ fn collection_is_off_while_objects_are_rebuilt() {
         // SAFETY: they can't have been freed.
         let ids = inverted.iter().map(|bits| unsafe { Pair::from_bits(!bits) }.id());
         assert!(ids.eq(0..1_000));
-        Pair::alloc(0, Any::null(), Any::null());
+        Pair::alloc(0, Maybe::none(), Maybe::none());
         assert!(gc::statistics().minor + gc::statistics().major > after.minor + after.major);
     });
 }
@@ -121,7 +122,7 @@ fn events_and_figures_agree() {
         let log = seen.clone();
         gc::on_event(Some(Box::new(move |event| log.borrow_mut().push(*event))));
         for id in 0..100_000 {
-            std::hint::black_box(Pair::alloc(id, Any::null(), Any::null()));
+            std::hint::black_box(Pair::alloc(id, Maybe::none(), Maybe::none()));
         }
         gc::collect();
         gc::on_event(None);
@@ -177,7 +178,7 @@ fn the_environment_overrides_the_program() {
         return;
     }
     gc::configure(Config { limit: 1 << 20, poison: true, ..Config::default() });
-    Pair::alloc(0, Any::null(), Any::null());
+    Pair::alloc(0, Maybe::none(), Maybe::none());
     let config = gc::configuration();
     assert_eq!(config.stress, Stress::EveryAllocation);
     assert_eq!(config.limit, 64 << 20);
@@ -189,7 +190,7 @@ fn the_environment_overrides_the_program() {
 fn identity_hashes_differ_in_their_low_and_high_bits() {
     on_a_thread(Config::default(), || {
         let hashes: Vec<u64> =
-            (0..1_000).map(|id| gc::identity_hash(Pair::alloc(id, Any::null(), Any::null()).bits())).collect();
+            (0..1_000).map(|id| gc::identity_hash(Pair::alloc(id, Maybe::none(), Maybe::none()).bits())).collect();
         for shift in [0, 54] {
             let mut parts: Vec<u64> = hashes.iter().map(|hash| hash >> shift & 1023).collect();
             parts.sort_unstable();

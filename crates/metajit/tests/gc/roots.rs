@@ -1,6 +1,7 @@
 //! What keeps objects alive.
 
-use crate::{Any, List, Pair, Table, checked, clear_stack, hidden_pair, on_a_thread};
+use crate::{List, Pair, Table, checked, clear_stack, hidden_pair, on_a_thread};
+use metajit::Maybe;
 use metajit::gc::{self, Config, Root, RootRange, Stress, Weak};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::rc::Rc;
 #[inline(never)]
 fn neighbours() {
     for id in 0..10 {
-        std::hint::black_box(Pair::alloc(-id, Any::null(), Any::null()));
+        std::hint::black_box(Pair::alloc(-id, Maybe::none(), Maybe::none()));
     }
 }
 
@@ -55,7 +56,7 @@ fn a_word_that_names_any_part_of_a_large_object_keeps_it_alive() {
         /// A table that only a weak handle and a word know.
         #[inline(never)]
         fn hidden(way: u64) -> (Weak<Table>, Box<u64>) {
-            let table = Table::alloc(5, 10_000, Any::null());
+            let table = Table::alloc(5, 10_000, Maybe::none());
             (Weak::new(table), Box::new(table.bits() + way))
         }
         for way in [0, 3, 24, 50_000, 80_023, 80_024] {
@@ -78,7 +79,7 @@ fn a_word_that_names_any_part_of_a_large_object_keeps_it_alive() {
 #[test]
 fn handles_in_locals_survive_collections_at_any_depth_of_the_stack() {
     fn nest(depth: i64) -> i64 {
-        let here = Pair::alloc(depth, Any::null(), Any::null());
+        let here = Pair::alloc(depth, Maybe::none(), Maybe::none());
         if depth == 0 {
             gc::collect_minor();
             gc::collect();
@@ -138,12 +139,12 @@ fn both_stacks_are_scanned_after_a_switch() {
     on_a_thread(checked(), || {
         let mut memory = vec![0u64; 64 << 10];
         let base = memory.as_mut_ptr_range().end;
-        let outer = Pair::alloc(1, Any::null(), Any::null());
+        let outer = Pair::alloc(1, Maybe::none(), Maybe::none());
         let mut seen = 0;
         on_another_stack(((base as usize) & !15) as *mut u8, &mut || {
-            let inner = Pair::alloc(2, Any::null(), Any::null());
+            let inner = Pair::alloc(2, Maybe::none(), Maybe::none());
             for _ in 0..10_000 {
-                std::hint::black_box(Pair::alloc(3, Any::null(), Any::null()));
+                std::hint::black_box(Pair::alloc(3, Maybe::none(), Maybe::none()));
             }
             gc::collect();
             seen = inner.id();
@@ -206,12 +207,12 @@ fn a_handle_in_a_preserved_register_survives() {
 #[test]
 fn roots_keep_alive_what_rust_memory_holds() {
     on_a_thread(checked(), || {
-        let roots: Vec<Root<List>> = (0..1_000).map(|value| Root::new(List::alloc(value, List::null()))).collect();
+        let roots: Vec<Root<List>> = (0..1_000).map(|value| Root::new(List::alloc(value, Maybe::none()))).collect();
         for round in 0..5 {
             gc::collect_minor();
             for (value, root) in roots.iter().enumerate() {
                 assert_eq!(root.get().value(), value as i64 + round);
-                root.set(List::alloc(value as i64 + round + 1, List::null()));
+                root.set(List::alloc(value as i64 + round + 1, Maybe::none()));
             }
         }
         gc::collect();
@@ -236,7 +237,7 @@ fn a_visitor_names_the_handles_of_a_table() {
             }
         }));
         for value in 0..1_000 {
-            let list = List::alloc(value, List::null());
+            let list = List::alloc(value, Maybe::none());
             table.borrow_mut().insert(value, list);
         }
         gc::collect_minor();

@@ -1,22 +1,23 @@
 //! Sizes and limits: long lists, large arrays, memory that is used again, and the end of memory.
 
-use crate::{Any, Bytes, List, Pair, Random, Table, checked, clear_stack, on_a_thread};
+use crate::{Bytes, List, Pair, Random, Table, checked, clear_stack, on_a_thread};
+use metajit::Maybe;
 use metajit::gc::{self, Config, OutOfMemory, Root};
 
 #[test]
 fn a_list_of_a_million_survives() {
     on_a_thread(Config::default(), || {
-        let mut list = List::null();
+        let mut list = Maybe::none();
         for value in 0..1_000_000 {
-            list = List::alloc(value, list);
+            list = Maybe::some(List::alloc(value, list));
         }
         gc::collect_minor();
         gc::collect();
         let mut expected = 1_000_000;
-        while !list.is_null() {
+        while let Some(cell) = list.get() {
             expected -= 1;
-            assert_eq!(list.value(), expected);
-            list = list.next();
+            assert_eq!(cell.value(), expected);
+            list = cell.next();
         }
         assert_eq!(expected, 0);
     });
@@ -28,11 +29,11 @@ fn a_large_array_holds_references_and_is_freed() {
     on_a_thread(config, || {
         #[inline(never)]
         fn fill(count: i64) -> Box<Root<Table>> {
-            let table = Table::alloc(1, count, Any::null());
+            let table = Table::alloc(1, count, Maybe::none());
             for index in 0..count {
-                let pair = Pair::alloc(index, Any::null(), Any::null());
+                let pair = Pair::alloc(index, Maybe::none(), Maybe::none());
                 // SAFETY: a pair begins with the fields of `Any`.
-                table.set_items(index, unsafe { Any::from_bits(pair.bits()) });
+                table.set_items(index, unsafe { Maybe::from_bits(pair.bits()) });
             }
             // In a box, lest a copy of the handle stays where the root was before it moved.
             Box::new(Root::new(table))
@@ -40,16 +41,16 @@ fn a_large_array_holds_references_and_is_freed() {
         #[inline(never)]
         fn replace(table: &Root<Table>, first: i64, count: i64) {
             for index in (first..count).step_by(97) {
-                let pair = Pair::alloc(-index, Any::null(), Any::null());
+                let pair = Pair::alloc(-index, Maybe::none(), Maybe::none());
                 // SAFETY: as above.
-                let item = unsafe { Any::from_bits(pair.bits()) };
+                let item = unsafe { Maybe::from_bits(pair.bits()) };
                 table.get().set_items(index, item);
             }
         }
         #[inline(never)]
         fn check(table: &Root<Table>, count: i64) {
             for index in 0..count {
-                let id = table.get().items(index).id();
+                let id = table.get().items(index).get().unwrap().id();
                 assert!(id == index || (id == -index && index % 97 < 3));
             }
         }
@@ -76,7 +77,7 @@ fn new_memory_is_zero() {
         let mut random = Random(99);
         for _ in 0..2_000 {
             let len = random.below(2_500) as i64;
-            let bytes = Bytes::alloc(1, Any::null(), len, 0);
+            let bytes = Bytes::alloc(1, Maybe::none(), len, 0);
             // SAFETY: nothing writes to it meanwhile.
             assert!(unsafe { bytes.data_slice() }.iter().all(|&byte| byte == 0));
             for index in 0..len {
@@ -94,9 +95,9 @@ fn an_exhausted_heap_is_an_error_that_can_be_caught() {
     on_a_thread(config, || {
         for round in 0..3 {
             let outcome = std::panic::catch_unwind(|| {
-                let mut list = List::null();
+                let mut list = Maybe::none();
                 loop {
-                    list = List::alloc(0, list);
+                    list = Maybe::some(List::alloc(0, list));
                 }
             });
             let payload = outcome.unwrap_err();
@@ -105,8 +106,8 @@ fn an_exhausted_heap_is_an_error_that_can_be_caught() {
             assert_eq!(gc::statistics().out_of_memory, 2 * round + 1);
             // The list is garbage now.
             clear_stack();
-            let table = Table::alloc(1, 100_000, Any::null());
-            assert_eq!(table.items(99_999), Any::null());
+            let table = Table::alloc(1, 100_000, Maybe::none());
+            assert_eq!(table.items(99_999), Maybe::none());
             use metajit::rt::Object;
             let error = gc::try_alloc(Table::SHAPE, 10 << 20).unwrap_err();
             assert_eq!(error.requested, (10 << 20) * 8 + 24);

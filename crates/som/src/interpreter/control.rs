@@ -39,7 +39,7 @@ pub fn stack_overflow(method: Method) -> Unwind {
         vm.trace_omitted = 0;
         vm.trace.push(TraceEntry { method, pc: 0 });
     });
-    Unwind::alloc(FATAL, Home::null(), string("the stack is too deep: is this recursion endless?"))
+    Unwind::alloc(FATAL, Maybe::none(), string("the stack is too deep: is this recursion endless?"))
 }
 
 /// The end of the program for a reason that it can't handle.
@@ -50,7 +50,7 @@ pub fn fatal(message: &str) -> Unwind {
         vm.trace.clear();
         vm.trace_omitted = 0;
     });
-    Unwind::alloc(FATAL, Home::null(), string(message))
+    Unwind::alloc(FATAL, Maybe::none(), string(message))
 }
 
 /// What an activation does when something leaves it other than by its own return.
@@ -61,7 +61,7 @@ pub fn leave(method: Method, frame: Frame, pc: i64, unwind: Unwind) -> Result<Va
         // SAFETY: a method with this slot begins with NEW_HOME.
         let home = unsafe { Home::from_bits(frame.slots(method.home_slot()).bits()) };
         home.set_alive(false);
-        if unwind.kind() == NON_LOCAL && unwind.home() == home {
+        if unwind.kind() == NON_LOCAL && unwind.home() == Maybe::some(home) {
             return Ok(unwind.value());
         }
     }
@@ -89,10 +89,10 @@ fn note(method: Method, pc: i64) {
 #[jit]
 pub fn return_non_local(method: Method, frame: Frame, answer: Value) -> Result<Value, Unwind> {
     let block_value = frame.slots(method.home_slot());
-    // SAFETY: a block's home slot holds the block.
-    let home = unsafe { Block::from_bits(block_value.bits()) }.home();
+    // SAFETY: a block's home slot holds the block, and the compiler gives a home to each block that returns.
+    let home = unsafe { Home::from_bits(Block::from_bits(block_value.bits()).home().bits()) };
     if home.alive() {
-        return Err(Unwind::alloc(NON_LOCAL, home, answer));
+        return Err(Unwind::alloc(NON_LOCAL, Maybe::some(home), answer));
     }
     send_one(frame.slots(0), universe().escaped_block(), block_value)
 }
@@ -128,7 +128,7 @@ pub fn loop_condition(condition: Value, negated: bool) -> Result<bool, Unwind> {
     match result {
         Ok(_) => Ok(true),
         Err(unwind) => {
-            if unwind.kind() == NON_LOCAL && unwind.home() == home {
+            if unwind.kind() == NON_LOCAL && unwind.home() == Maybe::some(home) {
                 Ok(false)
             } else {
                 Err(unwind)
@@ -141,8 +141,10 @@ pub fn loop_condition(condition: Value, negated: bool) -> Result<bool, Unwind> {
 #[dont_look_inside]
 fn loop_exit_block(home: Home) -> Value {
     let method = with_vm(crate::vm::Vm::loop_exit);
-    let block =
-        Block::alloc(universe().block1_class(), method, NIL, crate::objects::Context::null(), home, 0, Cell::null());
+    // SAFETY: no cell is of this kind, as there are none.
+    let no_cell = unsafe { Cell::from_bits(0) };
+    let home = Maybe::some(home);
+    let block = Block::alloc(universe().block1_class(), method, NIL, Maybe::none(), home, 0, no_cell);
     Value::from_bits(block.bits())
 }
 

@@ -187,10 +187,10 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             }
             NEW_CONTEXT => {
                 let outer = if c >> 16 == 0 {
-                    Context::null()
+                    Maybe::none()
                 } else {
-                    // SAFETY: the compiler lets a slot named here hold a context or null.
-                    unsafe { Context::from_bits(frame.slots(c >> 16).bits()) }
+                    // SAFETY: the compiler lets a slot named here hold a context or nil, which is 0.
+                    unsafe { Maybe::from_bits(frame.slots(c >> 16).bits()) }
                 };
                 let context = Context::alloc(outer, c & 0xFFFF, NIL);
                 frame.set_slots(b, Value::from_bits(context.bits()));
@@ -266,10 +266,11 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 } else if condition == TRUE {
                     sp -= 1;
                     pc += 1;
-                } else if method.fallbacks().is_null() {
-                    return enter_generic(method, frame, sp, b);
                 } else {
-                    pc = method.fallbacks().entries(b) as i64;
+                    match method.fallbacks().get() {
+                        Some(fallbacks) => pc = fallbacks.entries(b) as i64,
+                        None => return enter_generic(method, frame, sp, b),
+                    }
                 }
             }
             JUMP_IF_TRUE => {
@@ -280,10 +281,11 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 } else if condition == FALSE {
                     sp -= 1;
                     pc += 1;
-                } else if method.fallbacks().is_null() {
-                    return enter_generic(method, frame, sp, b);
                 } else {
-                    pc = method.fallbacks().entries(b) as i64;
+                    match method.fallbacks().get() {
+                        Some(fallbacks) => pc = fallbacks.entries(b) as i64,
+                        None => return enter_generic(method, frame, sp, b),
+                    }
                 }
             }
             LOOP_IF_TRUE => {
@@ -320,10 +322,10 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             }
             JUMP_IF_NIL | JUMP_IF_NOT_NIL | KEEP_IF_NIL | KEEP_IF_NOT_NIL => {
                 if universe().nil_tests_overridden() {
-                    if method.fallbacks().is_null() {
-                        return enter_generic(method, frame, sp, b);
+                    match method.fallbacks().get() {
+                        Some(fallbacks) => pc = fallbacks.entries(b) as i64,
+                        None => return enter_generic(method, frame, sp, b),
                     }
-                    pc = method.fallbacks().entries(b) as i64;
                 } else {
                     let operation = word & 0xFF;
                     let jumps_if_nil = operation == JUMP_IF_NIL || operation == KEEP_IF_NIL;
@@ -351,10 +353,11 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 if init_loop(frame, kind, b, sp - operands) {
                     sp -= operands;
                     pc += 1;
-                } else if method.fallbacks().is_null() {
-                    return enter_generic(method, frame, sp, c);
                 } else {
-                    pc = method.fallbacks().entries(c) as i64;
+                    match method.fallbacks().get() {
+                        Some(fallbacks) => pc = fallbacks.entries(c) as i64,
+                        None => return enter_generic(method, frame, sp, c),
+                    }
                 }
             }
             FOR_TEST => match is_loop_over(frame, b, (word >> 8) & 0xFF != 0) {

@@ -5,7 +5,7 @@
 
 use super::interpret;
 use crate::bytecode::kind;
-use crate::objects::{Block, Cell, Class, Context, Frame, GlobalCell, Home, Instance, Method, SArray, SString, Unwind};
+use crate::objects::{Block, Cell, Class, Context, Frame, GlobalCell, Instance, Method, SArray, SString, Unwind};
 use crate::primitives::primitive;
 use crate::universe::{class_of, universe};
 use crate::value::{NIL, Value};
@@ -17,6 +17,12 @@ use metajit::prelude::*;
 #[elidable]
 pub fn find_method(class: Class, selector: SString) -> Method {
     with_vm(|vm| vm.find(class, selector))
+}
+
+/// What stands for the method where there is no class to look for it.
+#[elidable]
+fn no_method(selector: SString) -> Method {
+    with_vm(|vm| vm.not_understood(selector))
 }
 
 #[jit]
@@ -64,9 +70,12 @@ fn fill_cache(class: Class, method: Method, at: i64, literal: i64) -> Method {
 #[jit]
 #[inline(always)]
 pub fn super_lookup(method: Method, site: i64, literal: i64) -> Method {
-    // SAFETY: the compiler lets the literal after the selector be a class or nil, which is null.
-    let class = unsafe { Class::from_bits(method.literals().items(literal + 1).bits()) };
-    lookup(class, method, site, literal)
+    // SAFETY: the compiler lets the literal after the selector be a class or nil, which is 0.
+    let class: Maybe<Class> = unsafe { Maybe::from_bits(method.literals().items(literal + 1).bits()) };
+    match class.get() {
+        Some(class) => lookup(class, method, site, literal),
+        None => no_method(selector_at(method, literal)),
+    }
 }
 
 /// Calls a method whose receiver and arguments are in a frame from `base` on.
@@ -210,7 +219,8 @@ pub fn context_at(frame: Frame, slot: i64, steps: i64) -> Context {
     let mut context = unsafe { Context::from_bits(frame.slots(slot).bits()) };
     let mut left = steps;
     while left > 0 {
-        context = context.outer();
+        // SAFETY: the compiler has counted the contexts.
+        context = unsafe { Context::from_bits(context.outer().bits()) };
         left -= 1;
     }
     context
@@ -230,22 +240,24 @@ pub fn make_block(
     // SAFETY: the compiler lets this literal be a block's code only.
     let code = unsafe { Method::from_bits(code.bits()) };
     let context = if context_slot == 0 {
-        Context::null()
+        Maybe::none()
     } else {
         // SAFETY: any other slot named here holds a context.
-        unsafe { Context::from_bits(frame.slots(context_slot).bits()) }
+        unsafe { Maybe::from_bits(frame.slots(context_slot).bits()) }
     };
     let home = if !returns {
-        Home::null()
+        Maybe::none()
     } else if method.is_block() {
         // SAFETY: a block's home slot holds the block.
         unsafe { Block::from_bits(frame.slots(method.home_slot()).bits()) }.home()
     } else {
         // SAFETY: a method whose blocks return begins with NEW_HOME.
-        unsafe { Home::from_bits(frame.slots(method.home_slot()).bits()) }
+        unsafe { Maybe::from_bits(frame.slots(method.home_slot()).bits()) }
     };
     let class = block_class(code.arguments());
-    let block = Block::alloc(class, code, frame.slots(0), context, home, cells, Cell::null());
+    // SAFETY: each is replaced below.
+    let no_cell = unsafe { Cell::from_bits(0) };
+    let block = Block::alloc(class, code, frame.slots(0), context, home, cells, no_cell);
     let mut index = 0;
     while index < cells {
         // SAFETY: the compiler has pushed cells; nothing else has seen the block.

@@ -4,7 +4,7 @@ use super::fail;
 use crate::objects::{Layout, SArray};
 use crate::universe::universe;
 use crate::value::{NIL, Value};
-use crate::vm::{as_class, class_value, new_string, string_value, text};
+use crate::vm::{as_class, maybe_class, new_string, string_value, text};
 use metajit::prelude::*;
 
 /// An instance of a class that does not consist of fields.
@@ -28,7 +28,7 @@ pub(super) fn run(primitive: i64, receiver: Value) -> Value {
     };
     match primitive {
         super::CLASS_NAME => string_value(class.name()),
-        super::CLASS_SUPERCLASS => class_value(class.superclass()),
+        super::CLASS_SUPERCLASS => maybe_class(class.superclass()),
         // A copy: what is done to it changes no class.
         super::CLASS_FIELDS => copy(class.field_names()),
         // The same array each time; the VM does not look into it again.

@@ -6,7 +6,7 @@ use super::fail;
 use crate::objects::{Class, Method, SArray};
 use crate::universe::{class_of, universe};
 use crate::value::{NIL, Value};
-use crate::vm::{as_array, as_class, as_method, as_symbol, class_value, string, string_value, text};
+use crate::vm::{as_array, as_class, as_method, as_symbol, maybe_class, string, string_value, text};
 use metajit::prelude::*;
 
 pub(super) fn run(primitive: i64, receiver: Value) -> Value {
@@ -15,17 +15,17 @@ pub(super) fn run(primitive: i64, receiver: Value) -> Value {
     };
     match primitive {
         super::METHOD_SIGNATURE | super::PRIMITIVE_SIGNATURE => string_value(method.signature()),
-        _ => class_value(method.holder()),
+        _ => maybe_class(method.holder()),
     }
 }
 
 fn inherits(class: Class, ancestor: Class) -> bool {
-    let mut at = class;
-    while !at.is_null() {
-        if at == ancestor {
+    let mut at = Maybe::some(class);
+    while let Some(class) = at.get() {
+        if class == ancestor {
             return true;
         }
-        at = at.superclass();
+        at = class.superclass();
     }
     false
 }
@@ -70,8 +70,11 @@ pub(super) fn check_invoke(callee: Value, receiver: Value, arguments: Value) -> 
     if as_array(arguments).is_none() {
         return string("the arguments of a method must be in an Array");
     }
-    if method.is_block() || !inherits(class_of(receiver), method.holder()) {
-        return string(&format!("a method of {} can't run on this receiver", text(method.holder().name())));
+    let Some(holder) = method.holder().get() else {
+        return string("a method of no class can't run on any receiver");
+    };
+    if method.is_block() || !inherits(class_of(receiver), holder) {
+        return string(&format!("a method of {} can't run on this receiver", text(holder.name())));
     }
     NIL
 }

@@ -168,19 +168,16 @@ pub fn primitive(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwin
             return invoke(receiver, frame.slots(base + 1), frame.slots(base + 2));
         }
         EXIT => {
-            let unwind = system::exit(frame.slots(base + 1));
-            if !unwind.is_null() {
+            if let Some(unwind) = system::exit(frame.slots(base + 1)).get() {
                 return Err(unwind);
             }
             UNDEFINED
         }
         LOAD => {
             let class = system::load(frame.slots(base + 1));
-            if class == UNDEFINED {
-                let unwind = system::load_error();
-                if !unwind.is_null() {
-                    return Err(unwind);
-                }
+            let end = if class == UNDEFINED { system::load_error() } else { Maybe::none() };
+            if let Some(unwind) = end.get() {
+                return Err(unwind);
             }
             class
         }

@@ -2,23 +2,23 @@
 
 use super::fail;
 use crate::interpreter::control;
-use crate::objects::{Home, Unwind};
+use crate::objects::Unwind;
 use crate::value::{FALSE, NIL, TRUE, UNDEFINED, Value, from_bool, from_integer};
 use crate::vm::{as_string, as_symbol, class_value, string, text, with_vm};
 use metajit::prelude::*;
 
-/// The end of the program with a status, or null if it is no integer.
+/// The end of the program with a status, if it is an integer.
 #[dont_look_inside]
-pub(super) fn exit(status: Value) -> Unwind {
+pub(super) fn exit(status: Value) -> Maybe<Unwind> {
     if !status.is_integer() {
         fail("the exit status must be an Integer");
-        return Unwind::null();
+        return Maybe::none();
     }
     with_vm(|vm| {
         vm.trace.clear();
         vm.trace_omitted = 0;
     });
-    Unwind::alloc(control::EXIT, Home::null(), status)
+    Maybe::some(Unwind::alloc(control::EXIT, Maybe::none(), status))
 }
 
 pub(super) fn run(primitive: i64, receiver: Value, first: Value, second: Value) -> Value {
@@ -99,17 +99,17 @@ pub(super) fn load(name: Value) -> Value {
     }
 }
 
-/// The end of the program because a class was malformed, or null: there is nothing sensible to go on with.
+/// The end of the program because a class was malformed, if one was: there is nothing sensible to go on with.
 #[dont_look_inside]
-pub(super) fn load_error() -> Unwind {
+pub(super) fn load_error() -> Maybe<Unwind> {
     match with_vm(|vm| vm.load_error.take()) {
         Some(message) => {
             with_vm(|vm| {
                 vm.trace.clear();
                 vm.trace_omitted = 0;
             });
-            Unwind::alloc(control::MALFORMED, Home::null(), string(&message))
+            Maybe::some(Unwind::alloc(control::MALFORMED, Maybe::none(), string(&message)))
         }
-        None => Unwind::null(),
+        None => Maybe::none(),
     }
 }
