@@ -19,7 +19,11 @@
 //! | `ast_loop` | `calc`: floats and integers in a loop, against itself with the JIT off |
 //! | `plain_overhead` | `tla`: instructions (callgrind) with the JIT built in and off, against built without it |
 //! | `record_ns_per_op` | recording, per operation recorded |
+//! | `record_long_ns_per_op` | what an operation more takes in a recording of thousands |
+//! | `snapshot_ns` | making one guard's resume data while recording |
 //! | `replay_ns` | one exit at depth 0, with what the interpreter does until code is entered again |
+//! | `genext_trace_time` | one recording by the generated tracer, on the average, against the generic one |
+//! | `genext_resume_time` | resume data of one guard, by the generated tracer against the generic one |
 //! | `exit_slots_ast` | words handed over per exit of `calc`'s loops |
 //! | `quick_us_per_op` | recording, optimizing and compiling quickly, per operation recorded, compiler warm |
 //!
@@ -27,14 +31,14 @@
 
 #![allow(missing_docs)]
 
-use metajit::driver::{Parameters, Statistics, set_parameters, statistics};
+use metajit::driver::{Parameters, Statistics, finish_compilations, set_parameters, statistics};
 use std::hint::black_box;
 
 /// Rounds of each measurement.
 const ROUNDS: usize = 7;
 
 /// Names of the table that nothing here measures.
-const MISSING: [&str; 4] = ["snapshot_ns", "genext_trace_time", "genext_resume_time", "pause_ms"];
+const MISSING: [&str; 1] = ["pause_ms"];
 
 /// CPU time of this thread, in nanoseconds.
 fn cpu() -> f64 {
@@ -656,20 +660,31 @@ fn work(text: &str) -> Statistics {
     let text = text.to_owned();
     fresh(move || {
         parameters(&text);
+        // Twice: what is compiled on another thread, if the text says so, meets its bridges when it is there.
+        let twice = |run: &dyn Fn()| {
+            run();
+            finish_compilations();
+            run();
+        };
         // Warms the compiler.
-        Tla::new(NESTED).run(&[2000, 10]);
+        twice(&|| assert!(Tla::new(NESTED).int(&[2000, 10]) != 0));
         let mut before = statistics();
-        Tla::new(BRANCH_CALL).run(&[20_000]);
-        Tla::new(MANDELBROT).run(&[2_000]);
-        Tla::new(OBJECTS).run(&[20_000]);
-        Tla::new(FOUR_WAYS).run(&[20_000]);
-        Tla::new(RAISE).run(&[20_000]);
-        run_ast(20_000);
+        for (text, n) in
+            [(BRANCH_CALL, 20_000), (MANDELBROT, 2_000), (OBJECTS, 20_000), (FOUR_WAYS, 20_000), (RAISE, 20_000)]
+        {
+            let program = Tla::new(text);
+            twice(&|| _ = black_box(program.run(&[n])));
+        }
+        let program = calc::parser::parse(&ast(20_000)).unwrap_or_else(|mistake| panic!("{mistake}"));
+        twice(&|| _ = black_box(calc::run(program.get())));
         let after = statistics();
         before.record_ns = after.record_ns - before.record_ns;
         before.optimize_ns = after.optimize_ns - before.optimize_ns;
         before.backend_ns = after.backend_ns - before.backend_ns;
         before.ops_recorded = after.ops_recorded - before.ops_recorded;
+        before.guards_recorded = after.guards_recorded - before.guards_recorded;
+        before.loops_recorded = after.loops_recorded - before.loops_recorded;
+        before.bridges_recorded = after.bridges_recorded - before.bridges_recorded;
         before
     })
 }
@@ -679,6 +694,56 @@ fn record_ns_per_op() -> f64 {
         let work = work("");
         work.record_ns as f64 / work.ops_recorded as f64
     });
+    median(rounds.collect())
+}
+
+/// A loop whose body is so many times the same.
+fn long_loop(times: usize) -> String {
+    let body = "load 1\npush 3\nmul\nload 0\nadd\npush 1000003\nrem\nstore 1\n".repeat(times);
+    format!(
+        "fn main 1 4\npush 1\nstore 1\nagain:\n{body}load 0\npush 1\nsub\ndup\nstore 0\njump_if again\nload 1\nreturn"
+    )
+}
+
+/// What an operation more takes in a long recording, when the tracer is warm from those before.
+fn record_long_ns_per_op() -> f64 {
+    let record = |times: usize| {
+        fresh(move || {
+            parameters("");
+            Tla::new(&long_loop(times)).run(&[1_000]);
+            let statistics = statistics();
+            (statistics.record_ns as f64, statistics.ops_recorded as f64)
+        })
+    };
+    let rounds = (0..ROUNDS).map(|_| {
+        let ((short, few), (long, many)) = (record(4), record(64));
+        (long - short) / (many - few)
+    });
+    median(rounds.collect())
+}
+
+/// Time that the tracer takes for one recording, on the average.
+fn trace_ns(tracer: &str) -> f64 {
+    let work = work(&format!("tracer={tracer}"));
+    work.record_ns as f64 / (work.loops_recorded + work.bridges_recorded) as f64
+}
+
+fn genext_trace_time() -> f64 {
+    let rounds = (0..ROUNDS).map(|_| (trace_ns("generated"), trace_ns("generic")));
+    let (generated, generic): (Vec<f64>, Vec<f64>) = rounds.unzip();
+    median(generated) / median(generic)
+}
+
+/// How often resume data are made more than once to be timed: enough that the rest of recording is little.
+const SNAPSHOTS: u32 = 500;
+
+/// Time that the tracer takes for one guard's resume data, in nanoseconds.
+fn snapshot_ns(tracer: &str) -> f64 {
+    let per_guard = |repeats: u32| {
+        let work = work(&format!("tracer={tracer},snapshot_repeats={repeats}"));
+        work.record_ns as f64 / work.guards_recorded as f64
+    };
+    let rounds = (0..ROUNDS).map(|_| (per_guard(SNAPSHOTS) - per_guard(0)) / f64::from(SNAPSHOTS));
     median(rounds.collect())
 }
 
@@ -800,6 +865,10 @@ fn main() {
     figure("loop_raise", &|| Some(loop_raise()));
     figure("ast_loop", &|| Some(against_plain(run_ast, 5_000_000)));
     figure("record_ns_per_op", &|| Some(record_ns_per_op()));
+    figure("record_long_ns_per_op", &|| Some(record_long_ns_per_op()));
+    figure("snapshot_ns", &|| Some(snapshot_ns("generated")));
+    figure("genext_trace_time", &|| Some(genext_trace_time()));
+    figure("genext_resume_time", &|| Some(snapshot_ns("generated") / snapshot_ns("generic")));
     figure("replay_ns", &|| Some(replay_ns()));
     figure("exit_slots_ast", &|| Some(exit_slots_ast()));
     figure("quick_us_per_op", &|| Some(quick_us_per_op()));

@@ -74,6 +74,8 @@ impl Modes {
             .with("functions only", "threshold=1000000,function_threshold=2,trace_eagerness=2")
             .with("few bridges", "threshold=7,function_threshold=11")
             .with("short traces", "threshold=2,function_threshold=3,trace_eagerness=1,trace_limit=60,max_unroll_loops=1,max_unroll_recursion=1,max_inline_depth=2")
+            .with("generic tracer", "tracer=generic,threshold=3,function_threshold=5,trace_eagerness=1")
+            .with("generic tracer, evaluated", "tracer=generic,evaluate=1,threshold=4,function_threshold=7,trace_eagerness=2")
             .with("published late", "late=3,threshold=3,function_threshold=5,trace_eagerness=1")
             .with("in the background", "sync=0,threshold=3,function_threshold=5,trace_eagerness=1")
             .with("default", "sync=0")

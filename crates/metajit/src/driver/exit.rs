@@ -260,6 +260,7 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
         if recorder.ended {
             runtime.statistics.bridges_recorded += 1;
             runtime.statistics.ops_recorded += recorder.recorded() as u64;
+            runtime.statistics.guards_recorded += recorder.guards_recorded() as u64;
             let fragment = FragmentId(recorder.tree.fragments.len() as u32 - 1);
             live.attached.insert((guard, exit.instance), fragment);
             live.pending += 1;

@@ -1,5 +1,7 @@
 //! The warm-up parameters, named as RPython names them where they mean the same.
 
+use crate::record::Tracer;
+
 /// What can be set, by API, by the environment variable `METAJIT` and by `2som --jit`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
@@ -47,6 +49,10 @@ pub struct Parameters {
     pub trace: bool,
     /// Print the statistics and the places with their exits to standard error when the thread ends.
     pub report: bool,
+    /// Which tracer records: the generated one, or the generic one, to compare with.
+    pub tracer: Tracer,
+    /// For benchmarks: each guard's resume data are made so many times more, for nothing.
+    pub snapshot_repeats: u32,
     /// For tests: this guard (counted from 1) of each piece of code fails whenever it is reached. 0 for none.
     pub fail_guard: u32,
 }
@@ -76,6 +82,8 @@ impl Default for Parameters {
             quick: false,
             trace: false,
             report: false,
+            tracer: Tracer::Generated,
+            snapshot_repeats: 0,
             fail_guard: 0,
         }
     }
@@ -116,6 +124,8 @@ impl Parameters {
         "quick",
         "trace",
         "report",
+        "tracer",
+        "snapshot_repeats",
         "fail_guard",
     ];
 
@@ -133,6 +143,14 @@ impl Parameters {
     pub fn set(&mut self, text: &str) -> Result<(), BadParameter> {
         for part in text.split(',').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, "1"));
+            if name == "tracer" {
+                self.tracer = match value {
+                    "generated" => Tracer::Generated,
+                    "generic" => Tracer::Generic,
+                    _ => return Err(BadParameter(format!("the tracer is generated or generic, not '{value}'"))),
+                };
+                continue;
+            }
             let number: u64 = value
                 .parse()
                 .map_err(|_| BadParameter(format!("the parameter {name} takes a number, not '{value}'")))?;
@@ -159,6 +177,7 @@ impl Parameters {
                 "quick" => self.quick = number != 0,
                 "trace" => self.trace = number != 0,
                 "report" => self.report = number != 0,
+                "snapshot_repeats" => self.snapshot_repeats = small,
                 "fail_guard" => self.fail_guard = small,
                 _ => {
                     return Err(BadParameter(format!(

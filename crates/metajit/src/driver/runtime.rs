@@ -373,6 +373,8 @@ impl Runtime {
             inline_depth: self.parameters.max_inline_depth,
             inline_ops: self.parameters.max_inline_ops as usize,
             recursion: self.parameters.max_unroll_recursion,
+            tracer: self.parameters.tracer,
+            snapshot_repeats: self.parameters.snapshot_repeats,
         }
     }
 
@@ -517,7 +519,7 @@ fn record(place: PlaceId, driver: &'static Driver, greens: &[u64], reds: &[u64],
                 return runtime.aborted(place, Abort::Invalidated);
             }
             runtime.statistics.ops_recorded += recorder.recorded() as u64;
-            runtime.statistics.guards_recorded += recorder.tree.guards.len() as u64;
+            runtime.statistics.guards_recorded += recorder.guards_recorded() as u64;
             runtime.places[place].live = Some(Box::new(Live {
                 tree: Arc::new(recorder.tree),
                 validity: recorder.validity,

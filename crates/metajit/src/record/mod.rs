@@ -20,9 +20,12 @@
 //! **Leaving.** At a merge point in live mode, the outermost activation unwinds to the driver with its greens and reds;
 //! an inner one goes on in the plain loop and hands its result to the outer twin.
 //!
+//! A second, *generic* tracer is selected by a parameter, to be measured against: [`generic`].
+//!
 //! **Rejected.** Logging every branch outcome (replay recomputes them); a jitcode and a blackhole interpreter.
 
 mod calls;
+mod generic;
 mod known;
 mod memory;
 mod recorder;
@@ -31,7 +34,7 @@ mod replay;
 pub use calls::{CallMark, Enter};
 pub use memory::Allocation;
 pub(crate) use recorder::FastMap;
-pub use recorder::{Abort, Limits, Recorder};
+pub use recorder::{Abort, Limits, Recorder, Tracer};
 pub use replay::Replay;
 pub(crate) use replay::StepKind;
 

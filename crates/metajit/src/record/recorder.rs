@@ -4,6 +4,7 @@
 //! cache of what the trace itself put into objects. Everything else is the optimizer's.
 
 use super::Stop;
+use super::generic::{self, Resume};
 use super::known::{LENGTH, SCALAR, Tables};
 use crate::driver::{Driver, Validity};
 use crate::ir::tree::{Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Snapshot, Tree, TreeEnd};
@@ -100,6 +101,19 @@ pub struct Limits {
     pub inline_depth: u32,
     /// Activations of one function inlined into each other.
     pub recursion: u32,
+    /// Which tracer records.
+    pub tracer: Tracer,
+    /// For benchmarks: each guard's resume data are made so many times more, for nothing.
+    pub snapshot_repeats: u32,
+}
+
+/// Which tracer records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tracer {
+    /// The one that was generated from the interpreter.
+    Generated,
+    /// One that is not: see [`super::generic`].
+    Generic,
 }
 
 /// An open portal activation.
@@ -130,15 +144,18 @@ pub struct Recorder {
     pub(crate) limits: Limits,
     /// Whether the constants that the tree took from quasi-immutable fields still hold.
     pub(crate) validity: Validity,
+    /// What the generic tracer keeps, if it is the one.
+    pub(super) generic: Option<Box<Resume>>,
     parent: Option<GuardId>,
     first: u32,
-    node: LogId,
+    first_guard: u32,
+    pub(super) node: LogId,
     ticks: u32,
     activations: Vec<Activation>,
     /// Greens of activations and of loops.
     greens: Vec<u64>,
     loops: Vec<InnerLoop>,
-    known: Tables,
+    pub(super) known: Tables,
 }
 
 /// A back edge that was passed inside the trace.
@@ -217,7 +234,10 @@ impl Recorder {
     }
 
     fn new(tree: Tree, parent: Option<GuardId>, first: u32, limits: Limits, validity: Validity) -> Recorder {
+        let generic = (limits.tracer == Tracer::Generic).then(Box::default);
         Recorder {
+            first_guard: tree.guards.len() as u32,
+            generic,
             tree,
             aborted: None,
             ended: false,
@@ -257,6 +277,11 @@ impl Recorder {
         self.tree.insts.len() - self.first as usize
     }
 
+    /// Guards recorded in this fragment.
+    pub(crate) fn guards_recorded(&self) -> usize {
+        self.tree.guards.len() - self.first_guard as usize
+    }
+
     fn too_long(&self) -> bool {
         self.recorded() > self.limits.trace_limit
     }
@@ -270,9 +295,16 @@ impl Recorder {
     }
 
     fn push(&mut self, op: Op, args: [Arg; 3], aux: Aux) -> OpRef {
-        args.into_iter().for_each(|arg| self.keep(arg));
+        let inst = Inst { op, args, aux };
+        if self.generic.is_some() { generic::record(self, inst) } else { self.append(inst) }
+    }
+
+    /// Writes an instruction down.
+    #[inline]
+    pub(super) fn append(&mut self, inst: Inst) -> OpRef {
+        inst.args.into_iter().for_each(|arg| self.keep(arg));
         let number = OpRef(self.tree.insts.len() as u32);
-        self.tree.insts.push(Inst { op, args, aux });
+        self.tree.insts.push(inst);
         number
     }
 
@@ -295,6 +327,9 @@ impl Recorder {
 
     pub(super) fn pure(&mut self, op: Op, args: &[Arg]) -> Arg {
         debug_assert!(matches!(op.info().class, Class::Pure | Class::ImmutableLoad));
+        if self.generic.is_some() {
+            return generic::pure(self, op, args);
+        }
         let a = self.known.resolve(args[0]);
         let b = args.get(1).map_or(Arg::Const(0), |&b| self.known.resolve(b));
         if let (Arg::Const(x), Arg::Const(y)) = (a, b)
@@ -329,6 +364,9 @@ impl Recorder {
 
     /// The object's array was found to have an item at the index.
     pub(super) fn has_item(&mut self, object: Arg, field: &'static Field, index: u64) {
+        if self.generic.is_some() {
+            return;
+        }
         self.known.has_item(object, field.offset, index);
     }
 
@@ -346,7 +384,7 @@ impl Recorder {
         if let Arg::Op(number) = self.known.resolve(condition) {
             let op = if taken { Op::GuardTrue } else { Op::GuardFalse };
             self.guard(op, [condition, Arg::Const(0), Arg::Const(0)]);
-            self.known.is_constant(number, taken as u64);
+            self.settle(number, taken as u64);
         }
         self.ticks += 1;
         self.too_long()
@@ -356,7 +394,7 @@ impl Recorder {
     pub(super) fn promote(&mut self, word: Arg, bits: u64) -> bool {
         if let Arg::Op(number) = self.known.resolve(word) {
             self.guard(Op::GuardValue, [word, Arg::Const(bits), Arg::Const(0)]);
-            self.known.is_constant(number, bits);
+            self.settle(number, bits);
         }
         self.ticks += 1;
         self.too_long()
@@ -365,9 +403,30 @@ impl Recorder {
     fn guard(&mut self, op: Op, args: [Arg; 3]) {
         let guard = GuardId(self.tree.guards.len() as u32);
         let inst = self.push(op, args, Aux::Index(guard.0));
+        for _ in 0..self.limits.snapshot_repeats {
+            self.snapshot(inst);
+            std::hint::black_box(&self.tree.guards);
+            self.tree.guards.pop();
+            self.generic.iter_mut().for_each(|resume| resume.take_back());
+        }
+        self.snapshot(inst);
+    }
+
+    /// Makes a guard's resume data.
+    fn snapshot(&mut self, inst: OpRef) {
         let snapshot = Snapshot { node: self.node, ticks: self.ticks };
         let fragment = FragmentId(self.tree.fragments.len() as u32);
         self.tree.guards.push(Guard { inst, snapshot, fragment });
+        if self.generic.is_some() {
+            generic::copy(self);
+        }
+    }
+
+    /// Notes what a value is from here on; the generic tracer does not.
+    fn settle(&mut self, number: OpRef, bits: u64) {
+        if self.generic.is_none() {
+            self.known.is_constant(number, bits);
+        }
     }
 
     /// Counts a tick that is neither a branch nor a promotion.
@@ -416,7 +475,9 @@ impl Recorder {
         };
         self.push(op, args, Aux::Field(field));
         let index = index.map_or(Some(SCALAR), Arg::as_const);
-        self.known.forget(object, field, index);
+        if self.generic.is_none() {
+            self.known.forget(object, field, index);
+        }
         // A narrow item keeps only the low bits of what was stored: it is loaded again.
         if let Some(index) = index.filter(|&index| index == SCALAR || field.kind.bytes() == 8) {
             self.known.remember(object, field, index, value);
@@ -447,7 +508,7 @@ impl Recorder {
         for word in 1..u32::from(callee.results) {
             self.push(Op::ResultWord, [Arg::Const(0); 3], Aux::Index(word));
         }
-        if callee.effect != crate::ir::Effect::Elidable {
+        if callee.effect != crate::ir::Effect::Elidable && self.generic.is_none() {
             self.known.forget_all();
         }
         Results { first, count: callee.results.into() }
@@ -478,6 +539,9 @@ impl Recorder {
     /// Opens an inlined activation and records its first merge point.
     pub(super) fn enter(&mut self, driver: &'static Driver, greens: &[u64], reds: &[Raw]) {
         let start = self.position();
+        if self.generic.is_some() {
+            generic::enter(self);
+        }
         let base = self.push_node(Some(self.node), LogEntry::Enter(&driver.portal));
         self.open(driver, Some(base), start, greens, false);
         self.push_merge(driver, greens, reds);
@@ -495,10 +559,14 @@ impl Recorder {
             _ => greens.to_vec(),
         };
         self.open(driver, Some(base), (caller, ticks), &greens, true);
+        if self.generic.is_some() {
+            generic::enter(self);
+        }
     }
 
     /// Closes the innermost activation, which returned these words.
     pub(super) fn leave(&mut self, words: &[Raw]) {
+        self.generic.iter_mut().for_each(|resume| resume.leave());
         if let Some(activation) = self.activations.pop() {
             self.collapse(activation.start, words);
         }
@@ -507,6 +575,10 @@ impl Recorder {
     fn push_merge(&mut self, driver: &'static Driver, greens: &[u64], reds: &[Raw]) -> LogId {
         let live = (driver.live)(greens);
         let parent = self.activations.last().and_then(|open| open.base);
+        if let (1, Some(resume)) = (self.activations.len(), &mut self.generic) {
+            let virtualizable = driver.portal.virtualizable.map(|(index, _)| reds[index].arg);
+            resume.at_merge(virtualizable, live);
+        }
         let greens = self.pool(greens.iter().map(|&bits| Arg::Const(bits)));
         let reds = self.pool(reds.iter().map(|red| red.arg));
         let node = self.push_node(parent, LogEntry::Merge { portal: &driver.portal, greens, reds, live });
@@ -578,6 +650,7 @@ impl Recorder {
     pub(crate) fn end(&mut self, end: TreeEnd) {
         let insts = (self.first, self.tree.insts.len() as u32);
         self.tree.fragments.push(Fragment { parent: self.parent, insts, end });
+        debug_assert!(self.generic.as_ref().is_none_or(|resume| resume.is_whole()));
         if self.parent.is_none() {
             self.tree.shrink();
         }

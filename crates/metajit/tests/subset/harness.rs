@@ -62,12 +62,13 @@ macro_rules! suite {
 }
 
 /// The modes that each table is run in.
-const MODES: [&str; 6] = [
+const MODES: [&str; 7] = [
     "evaluate=1,optimize=0",
     "evaluate=1",
     "optimize=0,quick=1",
     "quick=1",
     "quick=0",
+    "quick=1,tracer=generic",
     "quick=1,trace_eagerness=3,threshold=7,compile_patience=100",
 ];
 
