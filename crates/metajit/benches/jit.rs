@@ -712,6 +712,14 @@ fn record_long_ns_per_op() -> f64 {
             parameters("");
             Tla::new(&long_loop(times)).run(&[1_000]);
             let statistics = statistics();
+            eprintln!(
+                "{times} {} {} {} {} {}",
+                statistics.record_ns,
+                statistics.ops_recorded,
+                statistics.loops_recorded,
+                statistics.bridges_recorded,
+                statistics.guards_recorded
+            );
             (statistics.record_ns as f64, statistics.ops_recorded as f64)
         })
     };

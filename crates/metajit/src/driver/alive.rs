@@ -49,10 +49,14 @@ struct Replayed {
 }
 
 /// Keeps what a constant may name alive for good.
+#[inline(always)]
 pub(crate) fn keep_constant(bits: u64) {
-    if !(LEAST_ADDRESS..ADDRESS_END).contains(&bits) {
-        return;
+    if (LEAST_ADDRESS..ADDRESS_END).contains(&bits) {
+        keep_address(bits);
     }
+}
+
+fn keep_address(bits: u64) {
     let known = KEPT_LATELY.with(|lately| lately[(bits >> 4) as usize % RECENT].replace(bits) == bits);
     if known {
         return;

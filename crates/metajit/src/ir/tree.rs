@@ -148,13 +148,6 @@ impl Tree {
             fragments: Vec::new(),
         }
     }
-    /// Gives back room that is not in use.
-    pub fn shrink(&mut self) {
-        self.insts.shrink_to_fit();
-        self.args.shrink_to_fit();
-        self.guards.shrink_to_fit();
-        self.log.shrink_to_fit();
-    }
     /// The operands of a run.
     pub fn args(&self, range: ArgRange) -> &[Arg] {
         &self.args[range.range()]

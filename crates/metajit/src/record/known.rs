@@ -12,6 +12,7 @@
 //! **Invariants.** An entry of another epoch is as good as none. Epochs are counted in 32 bits: when they run out, the tables
 //! are made anew.
 
+use crate::ir::tree::{Guard, LogNode, Tree};
 use crate::ir::{Arg, Inst, Op, OpRef};
 use crate::object::{Field, Mutability};
 use std::cell::Cell;
@@ -70,6 +71,43 @@ pub(super) struct Known {
     /// Fields that never change, and fields that do.
     immutable: Memory<true>,
     mutable: Memory<false>,
+    /// Room for a new tree.
+    pub(super) room: Room,
+}
+
+/// What a tree is written to while it is recorded: it is copied when it is complete, and its length is known.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    insts: Vec<Inst>,
+    args: Vec<Arg>,
+    log: Vec<LogNode>,
+    guards: Vec<Guard>,
+}
+
+/// Exchanges a full vector for a copy of just the size.
+fn fit<T: Clone>(full: &mut Vec<T>) -> Vec<T> {
+    let copy = full.as_slice().to_vec();
+    let mut full = std::mem::replace(full, copy);
+    full.clear();
+    full
+}
+
+impl Room {
+    /// Moves into an empty tree.
+    pub(super) fn lend(&mut self, tree: &mut Tree) {
+        let Room { insts, args, log, guards } = std::mem::take(self);
+        (tree.insts, tree.args, tree.log, tree.guards) = (insts, args, log, guards);
+    }
+
+    /// Moves out again; the tree is as large as it has to be.
+    pub(super) fn take_back(&mut self, tree: &mut Tree) {
+        *self = Room {
+            insts: fit(&mut tree.insts),
+            args: fit(&mut tree.args),
+            log: fit(&mut tree.log),
+            guards: fit(&mut tree.guards),
+        };
+    }
 }
 
 thread_local! {
@@ -285,10 +323,17 @@ impl Known {
         let mut memory = std::mem::take(&mut self.mutable);
         match index {
             Some(index) => {
-                let mut at = memory.head(object, field.offset, index);
-                while let Some(seen) = memory.seen.get_mut(at as usize) {
+                let slot = memory.slot(object, field.offset, index);
+                let (mut before, mut at) = (NONE, memory.head(object, field.offset, index));
+                while let Some(&seen) = memory.seen.get(at as usize) {
                     let place = seen.offset == field.offset && seen.index == index;
-                    seen.holds &= !place || (seen.object != object && self.distinct(seen.object, object));
+                    let holds = seen.holds && (!place || (seen.object != object && self.distinct(seen.object, object)));
+                    // What no longer holds leaves the chain, or the chain of a place that is written often grows for ever.
+                    match (holds, memory.seen.get_mut(before as usize)) {
+                        (true, _) => before = at,
+                        (false, Some(before)) => before.next = seen.next,
+                        (false, None) => memory.heads[slot].number = seen.next,
+                    }
                     at = seen.next;
                 }
             }

@@ -195,19 +195,36 @@ impl Meta {
         }
     }
 
-    /// The twin of a condition: a guard, unless the outcome is known.
-    #[inline(never)]
-    pub fn branch(&mut self, condition: Traced<bool>) -> bool {
+    /// Counts a tick where nothing is to be guarded: an operand is constant.
+    #[inline]
+    fn tick(&mut self) {
         if self.replays() {
             self.replay_tick();
-        } else if self.mode == Mode::Record {
-            let arg = condition.arg();
-            let recorder = self.recorder.as_mut().expect("a recorder in record mode");
-            if recorder.branch(arg, condition.val) {
-                self.abort(Abort::TooLong);
-            }
+        } else if let (Mode::Record, Some(recorder)) = (self.mode, &mut self.recorder) {
+            recorder.tick();
+        }
+    }
+
+    /// The twin of a condition: a guard, unless the outcome is known.
+    #[inline]
+    pub fn branch(&mut self, condition: Traced<bool>) -> bool {
+        if condition.op == crate::twin::CONSTANT {
+            self.tick()
+        } else {
+            self.branch_on_unknown(condition)
         }
         condition.val
+    }
+
+    #[inline(never)]
+    fn branch_on_unknown(&mut self, condition: Traced<bool>) {
+        if self.replays() {
+            self.replay_tick();
+        } else if let (Mode::Record, Some(recorder)) = (self.mode, &mut self.recorder)
+            && recorder.branch(condition.arg(), condition.val)
+        {
+            self.abort(Abort::TooLong);
+        }
     }
 
     /// The twin of a condition that is any word: whether it is not 0.
@@ -217,18 +234,30 @@ impl Meta {
     }
 
     /// Makes a word a constant of the trace.
-    #[inline(never)]
+    #[inline]
     pub fn promote<T: Word>(&mut self, word: Traced<T>) -> Traced<T> {
+        if word.op == crate::twin::CONSTANT {
+            self.tick();
+            return word;
+        }
+        let arg = if T::TYPE == crate::word::Type::Float && self.mode != Mode::Live {
+            self.bits_of_float(word.arg())
+        } else {
+            word.arg()
+        };
+        self.promote_unknown(arg, word.val.to_bits());
+        Traced::constant(word.val)
+    }
+
+    #[inline(never)]
+    fn promote_unknown(&mut self, arg: Arg, bits: u64) {
         if self.replays() {
             self.replay_tick();
-        } else if self.mode == Mode::Record {
-            let arg = if T::TYPE == crate::word::Type::Float { self.bits_of_float(word.arg()) } else { word.arg() };
-            let recorder = self.recorder.as_mut().expect("a recorder in record mode");
-            if recorder.promote(arg, word.val.to_bits()) {
-                self.abort(Abort::TooLong);
-            }
+        } else if let (Mode::Record, Some(recorder)) = (self.mode, &mut self.recorder)
+            && recorder.promote(arg, bits)
+        {
+            self.abort(Abort::TooLong);
         }
-        Traced::constant(word.val)
     }
 
     /// Whether the twin was just called at a merge point, whose greens are constants already.

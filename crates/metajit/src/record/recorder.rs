@@ -169,9 +169,6 @@ struct InnerLoop {
     count: u32,
 }
 
-/// Room that a new tree begins with: most recordings fit, and what is left over is given back.
-const ROOM: usize = 128;
-
 /// The result words of a call, which are values that follow each other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Results {
@@ -194,10 +191,8 @@ impl Recorder {
         limits: Limits,
     ) -> (Box<Recorder>, Vec<Raw>) {
         let mut tree = Tree::new(&driver.portal, greens.to_vec());
-        tree.insts.reserve(ROOM);
-        tree.args.reserve(2 * ROOM);
-        tree.log.reserve(ROOM);
-        tree.guards.reserve(ROOM / 2);
+        let mut known = Tables::take();
+        known.room.lend(&mut tree);
         let mut raws = Vec::with_capacity(reds.len());
         for (index, (&bits, ty)) in reds.iter().zip(driver.portal.reds).enumerate() {
             let op = match ty {
@@ -208,7 +203,7 @@ impl Recorder {
             raws.push(Raw { bits, arg: Arg::Op(OpRef(index as u32)) });
         }
         let first = tree.insts.len() as u32;
-        let mut recorder = Box::new(Recorder::new(tree, None, first, limits, crate::driver::new_validity()));
+        let mut recorder = Box::new(Recorder::new(tree, known, None, first, limits, crate::driver::new_validity()));
         recorder.open(driver, None, (LogId(0), 0), greens, false);
         recorder.push_merge(driver, greens, &raws);
         (recorder, raws)
@@ -224,7 +219,7 @@ impl Recorder {
     ) -> Box<Recorder> {
         let first = tree.insts.len() as u32;
         let snapshot = tree.guards[guard.0 as usize].snapshot;
-        let mut recorder = Box::new(Recorder::new(tree, Some(guard), first, limits, validity));
+        let mut recorder = Box::new(Recorder::new(tree, Tables::take(), Some(guard), first, limits, validity));
         recorder.node = snapshot.node;
         recorder.ticks = snapshot.ticks;
         let greens = std::mem::take(&mut recorder.tree.greens);
@@ -233,7 +228,14 @@ impl Recorder {
         recorder
     }
 
-    fn new(tree: Tree, parent: Option<GuardId>, first: u32, limits: Limits, validity: Validity) -> Recorder {
+    fn new(
+        tree: Tree,
+        known: Tables,
+        parent: Option<GuardId>,
+        first: u32,
+        limits: Limits,
+        validity: Validity,
+    ) -> Recorder {
         let generic = (limits.tracer == Tracer::Generic).then(Box::default);
         Recorder {
             first_guard: tree.guards.len() as u32,
@@ -251,7 +253,7 @@ impl Recorder {
             activations: Vec::with_capacity(limits.inline_depth as usize + 1),
             greens: Vec::new(),
             loops: Vec::new(),
-            known: Tables::take(),
+            known,
         }
     }
 
@@ -652,7 +654,7 @@ impl Recorder {
         self.tree.fragments.push(Fragment { parent: self.parent, insts, end });
         debug_assert!(self.generic.as_ref().is_none_or(|resume| resume.is_whole()));
         if self.parent.is_none() {
-            self.tree.shrink();
+            self.known.room.take_back(&mut self.tree);
         }
         self.ended = true;
     }
