@@ -3,6 +3,7 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -23,14 +24,23 @@ pub(crate) struct Outcome {
 
 /// Runs the binary.
 pub(crate) fn run(arguments: &[String], directory: &Path) -> Outcome {
+    run_with_input(arguments, directory, "")
+}
+
+/// Runs the binary with this on its standard input.
+pub(crate) fn run_with_input(arguments: &[String], directory: &Path, input: &str) -> Outcome {
     let mut child = Command::new(env!("CARGO_BIN_EXE_2som"))
         .args(arguments)
         .current_dir(directory)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary starts");
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that reads nothing may have closed it.
+        let _ = stdin.write_all(input.as_bytes());
+    }
     let read = |stream: Option<Box<dyn std::io::Read + Send>>| {
         std::thread::spawn(move || {
             let mut bytes = Vec::new();
