@@ -61,18 +61,22 @@ impl Default for Parameters {
     fn default() -> Self {
         Parameters {
             enabled: true,
-            // Lower than RPython's 1039 and 1619: recording and compiling cost less here, interpreting more.
-            threshold: 257,
-            function_threshold: 401,
-            trace_eagerness: 60,
+            // Lower than RPython's 1039, since interpreting costs more here.
+            threshold: 500,
+            // Higher than RPython's 1619: most functions are inlined into the loops that call them, and code of their
+            // own comes too late for them or is never entered.
+            function_threshold: 4000,
+            // Lower than RPython's 200: an exit replays, which takes as long as some hundred interpreted instructions.
+            trace_eagerness: 30,
             trace_limit: 6000,
             max_unroll_loops: 3,
             max_unroll_recursion: 1,
             max_inline_depth: 12,
             max_inline_ops: 1500,
-            upgrade_threshold: 2000,
+            upgrade_threshold: 8000,
             max_aborts: 4,
-            compile_patience: 100,
+            // The program does not wait for the compiler, so little has to be lost before it is worth its while.
+            compile_patience: 10,
             max_tree_ops: 8000,
             code_memory: 256 << 20,
             sync: false,
