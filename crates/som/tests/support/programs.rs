@@ -14,6 +14,9 @@ use std::fmt::Write;
 /// Evaluations that a method may take, about.
 const LIMIT: u64 = 20_000;
 
+/// Of them, what the block in the variable `b` may take at each call.
+const BLOCK_COST: u64 = 150;
+
 /// The line that begins a class in a program's text.
 pub(crate) const CLASS: &str = "\"=== ";
 
@@ -155,7 +158,10 @@ impl Maker<'_, '_> {
                 self.parameters.pop();
                 format!("([ :{name} | {body} ] value: {argument})")
             }
-            20 if !self.in_block => format!("(b value: {})", self.integer(depth - 1)),
+            20 if !self.in_block && self.cost + BLOCK_COST * self.times < LIMIT => {
+                self.cost += BLOCK_COST * self.times;
+                format!("(b value: {})", self.integer(depth - 1))
+            }
             21 if !self.moderate => {
                 let value = self.double(depth - 1);
                 format!("((({value}) % 1000.0) asInteger)")
@@ -320,9 +326,9 @@ impl Maker<'_, '_> {
                 let name = self.name("q");
                 self.parameters.push(name.clone());
                 let mut body = String::new();
+                // What it costs is paid where it is called.
                 let (times, cost) = (self.times, self.cost);
-                // It may be called from anywhere in the method.
-                self.times *= 40;
+                (self.times, self.cost) = (1, LIMIT - BLOCK_COST);
                 self.in_block = true;
                 if self.genes.once_in(2) {
                     let target = self.genes.pick(&["i", "f", "k"]);
@@ -330,7 +336,7 @@ impl Maker<'_, '_> {
                     write!(body, "{target} := {value} rem: 1009. ").expect("text");
                 }
                 let value = self.integer(2);
-                (self.times, self.cost) = (times, (cost + self.cost) / 2);
+                (self.times, self.cost) = (times, cost);
                 self.parameters.pop();
                 self.in_block = false;
                 let away = if self.genes.once_in(5) {
