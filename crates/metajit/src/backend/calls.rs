@@ -84,8 +84,13 @@ impl Lowering<'_> {
         let limit = self.at.ins().load(I64, MEMORY, self.context, offset_of!(Context, stack_limit) as i32);
         let low = self.at.ins().icmp(IntCC::UnsignedLessThan, pointer, limit);
         let enough = self.at.func.dfg.make_block();
+        // What a branch passes is computed before it, so the number is passed by a block of its own.
+        let not_called = self.at.func.dfg.make_block();
+        self.at.ins().brif(low, not_called, &[], enough, &[]);
+        self.at.insert_block(not_called);
+        self.at.func.layout.set_cold(not_called);
         let no_code = self.word_const(NO_CODE);
-        self.at.ins().brif(low, finish, &[BlockArg::Value(no_code)], enough, &[]);
+        self.at.ins().jump(finish, &[BlockArg::Value(no_code)]);
         self.at.insert_block(enough);
 
         let address = self.word(*cell);

@@ -21,6 +21,8 @@
 //! * `add` and `add_ovf` of the same operands in a block become one instruction with two results, in whichever order they
 //!   come. With a constant operand the overflow is a comparison of the sum with the other operand, which
 //!   fuses with the guard's branch (2 instructions; Cranelift's own way is `add; seto; test; jne`).
+//! * A guard against boxed floats that would be taken for something else, which only NaNs are, compares the float with itself (2
+//!   instructions) and makes the test itself in a cold block.
 //! * Every call is followed by a test of `context.panicked`. Elidable callees panic too, and what follows may dereference
 //!   what they did not return.
 //!
@@ -691,10 +693,13 @@ impl Lowering<'_> {
                 let condition = self.condition(a);
                 self.branch(condition, Branch::OnNotZero, exit, place);
             }
-            Op::GuardFalse => {
-                let condition = self.condition(a);
-                self.branch(condition, Branch::OnZero, exit, place);
-            }
+            Op::GuardFalse => match self.holds_of_nan_alone(a) {
+                Some(test) => self.guard_against_nan(&test, exit, place),
+                None => {
+                    let condition = self.condition(a);
+                    self.branch(condition, Branch::OnZero, exit, place);
+                }
+            },
             Op::GuardValue => match (self.as_bool(a), b.as_const()) {
                 (Some(condition), Some(0)) => self.branch(condition, Branch::OnZero, exit, place),
                 (Some(condition), Some(1)) => self.branch(condition, Branch::OnNotZero, exit, place),
@@ -714,6 +719,58 @@ impl Lowering<'_> {
                 }
             }
         }
+    }
+}
+
+/// A test `above < pattern + offset`, unsigned, of a float's pattern.
+struct PatternTest {
+    float: Arg,
+    offset: u64,
+    above: u64,
+}
+
+impl Lowering<'_> {
+    /// The test that a condition is, if it is one of a float's pattern that holds of NaNs alone: whether a boxed float is taken
+    /// for something else.
+    fn holds_of_nan_alone(&self, condition: Arg) -> Option<PatternTest> {
+        let defined = |arg: Arg| match arg {
+            Arg::Op(op) => Some(self.code.inst(op)),
+            Arg::Const(_) => None,
+        };
+        let test = defined(condition).filter(|inst| inst.op == Op::Ult)?;
+        let (above, boxed) = (test.args[0].as_const()?, defined(test.args[1])?);
+        let (pattern, offset) = match boxed.op {
+            Op::Add => (defined(boxed.args[0])?, boxed.args[1].as_const()?),
+            _ => (boxed, 0),
+        };
+        // Patterns from `least` to `greatest` are those it holds of.
+        let (least, greatest) = (above.wrapping_add(1).wrapping_sub(offset), u64::MAX.wrapping_sub(offset));
+        let infinity = f64::INFINITY.to_bits();
+        let nans = least <= greatest && least << 1 >> 1 > infinity && least >> 63 == greatest >> 63;
+        (pattern.op == Op::FloatBits && above != u64::MAX && nans).then_some(PatternTest {
+            float: pattern.args[0],
+            offset,
+            above,
+        })
+    }
+
+    /// Leaves if the test holds: an unlikely comparison of the float with itself comes before it.
+    fn guard_against_nan(&mut self, test: &PatternTest, exit: Block, place: Place) {
+        let float = self.float(test.float);
+        let number = self.at.ins().fcmp(FloatCC::Ordered, float, float);
+        let (rare, next) = (self.at.func.dfg.make_block(), self.at.func.dfg.make_block());
+        self.at.ins().brif(number, next, &[], rare, &[]);
+        self.at.insert_block(rare);
+        self.at.func.layout.set_cold(rare);
+        let pattern = self.at.ins().bitcast(I64, MemFlagsData::new(), float);
+        let (offset, above) = (self.word_const(test.offset), self.word_const(test.above));
+        let boxed = self.at.ins().iadd(pattern, offset);
+        let holds = self.at.ins().icmp(IntCC::UnsignedLessThan, above, boxed);
+        self.branch(holds, Branch::OnZero, exit, place);
+        let cold = self.at.current_block().expect("the branch began a block");
+        self.at.func.layout.set_cold(cold);
+        self.at.ins().jump(next, &[]);
+        self.at.insert_block(next);
     }
 }
 

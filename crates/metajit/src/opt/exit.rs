@@ -18,7 +18,7 @@ use super::virtuals::Entry;
 use super::{ENTRY, Optimizer};
 use crate::ir::code::{Exit, ExitId, PendingStore, Place, Recipe, ResumeStep, Virtual};
 use crate::ir::tree::{GuardId, LogEntry, Snapshot};
-use crate::ir::{ArgRange, OpRef};
+use crate::ir::{ArgRange, Op, OpRef};
 
 /// The exit that a value last had a slot in, and which; exits are numbered from 1 here.
 pub(super) type Stamp = (u32, u32);
@@ -47,6 +47,12 @@ impl Builder {
                 let (stamp, slot) = self.stamps[op.0 as usize];
                 if stamp == self.stamp {
                     return Ok(Recipe::Slot(slot));
+                }
+                // A boxed truth whose guard has decided it.
+                if let Some((Op::Add, [x, y])) = o.definition(val)
+                    && let (Val::Const(x), Val::Const(y)) = (o.resolve(x), o.resolve(y))
+                {
+                    return Ok(Recipe::Const(x.wrapping_add(y)));
                 }
                 let slot = self.slots.len() as u32;
                 self.slots.push(op);

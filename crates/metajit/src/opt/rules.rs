@@ -57,26 +57,36 @@ pub(super) static RULES: &[Rule] = rules! {
     // (x - y) + y.
     "sum of difference" [Add] sum_of_difference;
 
+    // (x + a) + (y - a).
+    "cancelling offsets" [Add] cancelling_offsets;
+    // x | a where x has none of a's bits: a sum, whose offset merges with others.
+    "disjoint bits" [Or] disjoint_bits;
+
     // (x op a) op b with constants.
     "bits of bits" [And Or Xor] bits_of_bits;
     // A mask that changes nothing, bits that are set already.
     "idle mask" [And Or] idle_mask;
-    // (x | a) & m where a and m share no bits.
+    // (x | a) & m, and (x + a) & m where that is the same, where a and m share no bits.
     "masked out" [And] masked_out;
 
     // (x << k) >> k where nothing was lost; (x | low) >> k.
     "shift back" [Shr Ushr] shift_back;
+    // (x >> k) << k; ((x >> k) op (y >> k)) << k, ((x >> k) op a) << k with op among and, or, xor.
+    "shift forth" [Shl] shift_forth;
 
     // An extension of what fits already, or of what a wider one or a mask has left.
     "extension" [Sext8 Sext16 Sext32 Zext8 Zext16 Zext32] extension;
 
     // A virtual object is no other object and no constant.
     "identity of a virtual" [Eq Ne] virtual_identity;
+    // x % 2^k == 0: only the low bits matter; (x >> k) & a == 0: no need to shift.
+    "test of bits" [Eq Ne] test_of_bits;
     // b == 0 where b is the result of a comparison: the inverse comparison; b == 1: b itself.
     "test of a boolean" [Eq Ne] test_of_boolean;
     // b ^ 1 where b is a boolean.
     "negation" [Xor] negation;
-    // x + a == b, x ^ a == b, x + a == y + a, x - y == 0.
+    // x + a == b, x ^ a == b, x + a == y + a, x - y == 0;
+    // x << k == a where nothing is lost.
     "equation" [Eq Ne] equation;
     // x + a < y + b where nothing wraps.
     "order of sums" [Lt Le] order_of_sums;
@@ -194,6 +204,21 @@ fn sum_of_difference(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<V
     })
 }
 
+fn cancelling_offsets(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<Val> {
+    let (Some((Op::Add, [p, Val::Const(a)])), Some((Op::Add, [q, Val::Const(b)]))) = (o.definition(x), o.definition(y))
+    else {
+        return None;
+    };
+    // Where somebody asks whether the sum overflows, the backend gets both from one instruction.
+    let key = Key { op: Op::AddOvf, aux: 0, args: [x, y], more: Vec::new() };
+    (a.wrapping_add(b) == 0 && o.available.get(&key).is_none()).then(|| o.pure(Op::Add, [p, q]))
+}
+
+fn disjoint_bits(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<Val> {
+    let bits = y.as_const()?;
+    (o.options.ranges && bits & !o.range(x).zeros == 0).then(|| o.pure(Op::Add, [x, y]))
+}
+
 fn bits_of_bits(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
     let b = y.as_const()?;
     match o.definition(x) {
@@ -220,6 +245,9 @@ fn masked_out(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
     let mask = y.as_const()?;
     match o.definition(x) {
         Some((Op::Or | Op::Xor, [p, Val::Const(bits)])) if bits & mask == 0 => Some(o.pure(op, [p, y])),
+        Some((Op::Add, [p, Val::Const(bits)])) if bits & mask == 0 && bits & !o.range(p).zeros == 0 => {
+            Some(o.pure(op, [p, y]))
+        }
         _ => None,
     }
 }
@@ -242,6 +270,24 @@ fn shift_back(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
         }
         _ => None,
     }
+}
+
+fn shift_forth(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<Val> {
+    let k = y.as_const()? & 63;
+    let high = Val::Const(!((1u64 << k) - 1));
+    // What was shifted right by as much, before it was.
+    let unshifted = |o: &Optimizer<'_>, val: Val| match (val, o.definition(val)) {
+        (Val::Const(c), _) => Some(Val::Const(c << k)),
+        (_, Some((Op::Shr | Op::Ushr, [p, Val::Const(amount)]))) if amount & 63 == k => Some(p),
+        _ => None,
+    };
+    if let Some(p) = unshifted(o, x) {
+        return Some(o.pure(Op::And, [p, high]));
+    }
+    let (op @ (Op::And | Op::Or | Op::Xor), [p, q]) = o.definition(x)? else { return None };
+    let args = [unshifted(o, p)?, unshifted(o, q)?];
+    let bits = o.pure(op, args);
+    Some(o.pure(Op::And, [bits, high]))
 }
 
 fn extension(o: &mut Optimizer<'_>, op: Op, [x, _]: [Val; 2]) -> Option<Val> {
@@ -291,6 +337,24 @@ fn inverse(o: &mut Optimizer<'_>, val: Val) -> Option<Val> {
     Some(o.pure(op, args))
 }
 
+fn test_of_bits(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
+    if y != Val::Const(0) {
+        return None;
+    }
+    let (p, mask) = match o.definition(x)? {
+        (Op::Rem, [p, Val::Const(c)]) if c.is_power_of_two() => (p, c - 1),
+        (Op::And, [p, Val::Const(mask)]) => match o.definition(p)? {
+            (Op::Shr | Op::Ushr, [p, Val::Const(k)]) if u64::from(mask.leading_zeros()) >= k & 63 => {
+                (p, mask << (k & 63))
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let bits = o.pure(Op::And, [p, Val::Const(mask)]);
+    Some(o.pure(op, [bits, y]))
+}
+
 fn test_of_boolean(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
     let c = y.as_const()?;
     if c > 1 || !is_bool(o, x) {
@@ -323,6 +387,11 @@ fn equation(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
     match (o.definition(x)?, y) {
         ((Op::Xor, [p, Val::Const(a)]), Val::Const(b)) => Some(o.pure(op, [p, Val::Const(a ^ b)])),
         ((Op::Xor | Op::Sub, args), Val::Const(0)) => Some(o.pure(op, args)),
+        ((Op::Shl, [p, Val::Const(k)]), Val::Const(b)) if o.options.ranges => {
+            let (k, range) = (k & 63, o.range(p));
+            let exact = (range.smin << k) >> k == range.smin && (range.smax << k) >> k == range.smax;
+            (exact && b.trailing_zeros() as u64 >= k).then(|| o.pure(op, [p, Val::Const(((b as i64) >> k) as u64)]))
+        }
         _ => None,
     }
 }
