@@ -5,6 +5,7 @@
 pub mod fuzz;
 pub mod heap;
 pub mod progress;
+pub mod soak;
 pub mod stress;
 pub mod tidy;
 

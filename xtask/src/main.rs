@@ -1,7 +1,7 @@
 //! `cargo xtask COMMAND`: see `cargo xtask help`.
 
 use std::process::{Command, ExitCode};
-use xtask::{fuzz, heap, root, stress, tidy};
+use xtask::{fuzz, heap, root, soak, stress, tidy};
 
 const HELP: &str = "\
 cargo xtask ci                      everything that CI does (.ci/run), step by step
@@ -15,7 +15,10 @@ cargo xtask heap [NAME=VALUE ...]   random heap graphs, then allocation without 
     graphs=N     in all, in each of three ways (1000000)
     chunk=N      in one test run (20000)
     churn=N      seconds (3600)
-cargo xtask stress                  all suites with collections that nobody needs, in each tier; goes on where it stopped";
+cargo xtask stress                  all suites with collections that nobody needs, in each tier; goes on where it stopped
+cargo xtask soak [NAME=VALUE ...]   hot loops, made and abandoned; goes on where it stopped
+    minutes=N    in all (10)
+    chunk=N      seconds of one process (60)";
 
 /// Expected text, and the command that rewrites it.
 const BLESSED: &[&[&str]] =
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::Campaign::parse(&args[1..]).and_then(|campaign| campaign.run(&root())),
         Some("heap") => heap::Campaign::parse(&args[1..]).and_then(|campaign| campaign.run(&root())),
         Some("stress") => stress::run(&root()),
+        Some("soak") => soak::Soak::parse(&args[1..]).and_then(|soak| soak.run(&root())),
         Some("help") | None => {
             println!("{HELP}");
             Ok(())

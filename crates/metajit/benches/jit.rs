@@ -25,6 +25,7 @@
 //! | `genext_trace_time` | one recording by the generated tracer, on the average, against the generic one |
 //! | `genext_resume_time` | resume data of one guard, by the generated tracer against the generic one |
 //! | `exit_slots_ast` | words handed over per exit of `calc`'s loops |
+//! | `pause_ms` | most thread time at a stretch in recorder and driver, code made in the background, one trace as long as traces may be |
 //! | `quick_us_per_op` | recording, optimizing and compiling quickly, per operation recorded, compiler warm |
 //!
 //! Figures that this harness does not make yet are `null` in the JSON file: see [`MISSING`].
@@ -685,6 +686,7 @@ fn work(text: &str) -> Statistics {
         before.guards_recorded = after.guards_recorded - before.guards_recorded;
         before.loops_recorded = after.loops_recorded - before.loops_recorded;
         before.bridges_recorded = after.bridges_recorded - before.bridges_recorded;
+        before.pause_max_ns = after.pause_max_ns;
         before
     })
 }
@@ -763,6 +765,30 @@ fn quick_us_per_op() -> f64 {
     });
     median(rounds.collect())
 }
+
+/// The longest that the programs had to wait for the JIT at a stretch, with code made in the background.
+fn pause_ms() -> f64 {
+    // A loop that is longer than the default limit lets traces be: it is recorded up to the limit, in vain.
+    let body = "    load 1\n    load 0\n    add\n    store 1\n".repeat(LONG);
+    let text = format!(
+        "fn main 1 3\n    push 0\n    store 1\nagain:\n{body}    load 0\n    push 1\n    sub\n    dup\n    store 0\n    jump_if again\n    load 1\n    return"
+    );
+    let long = |text: &str| {
+        let text = text.to_owned();
+        fresh(move || {
+            parameters("sync=0");
+            Tla::new(&text).run(&[2000]);
+            let did = statistics();
+            assert!(did.aborts[0] > 0, "no trace was too long: {did:?}");
+            did.pause_max_ns
+        })
+    };
+    let rounds = (0..ROUNDS).map(|_| work("sync=0").pause_max_ns.max(long(&text)) as f64 / 1e6);
+    median(rounds.collect())
+}
+
+/// Additions in a loop whose trace would have more operations than the default limit.
+const LONG: usize = 2000;
 
 /// A loop whose last branch goes the other way every fourth time.
 const LEAVES: &str = "
@@ -880,6 +906,7 @@ fn main() {
     figure("replay_ns", &|| Some(replay_ns()));
     figure("exit_slots_ast", &|| Some(exit_slots_ast()));
     figure("quick_us_per_op", &|| Some(quick_us_per_op()));
+    figure("pause_ms", &|| Some(pause_ms()));
     figure("plain_overhead", &plain_overhead);
     for name in MISSING {
         figure(name, &|| None);

@@ -17,7 +17,7 @@ thread_local! {
 pub fn set_stack_limit(lowest: usize) {
     LIMIT.set(lowest);
     #[cfg(feature = "jit")]
-    crate::driver::stack_limit_changed(lowest);
+    crate::driver::stack_limit_changed();
 }
 
 /// The lowest address that this thread's calls may use; 0 if nobody said.

@@ -90,9 +90,7 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
                 Some("json") => options.stats = Some(Form::Json),
                 Some(other) => return Err(format!("--stats can't be '{other}'")),
             },
-            "--jit-log" => {
-                value("a file")?;
-            }
+            "--jit-log" => options.jit_log = Some(PathBuf::from(value("a file")?)),
             "--heap" => options.heap_limit = parse_size(&value("a size")?)?,
             _ if name.starts_with('-') && name.len() > 1 => {
                 return Err(format!("there is no option {name}"));

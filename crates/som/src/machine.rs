@@ -13,7 +13,7 @@ use crate::universe::universe;
 use crate::value::{NIL, Value};
 use crate::vm::{Vm, as_string, install, string, text, uninstall, with_vm};
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How to run a VM.
 pub struct Options {
@@ -29,6 +29,8 @@ pub struct Options {
     pub interpret_only: bool,
     /// Parameters of the JIT compiler: `NAME=VALUE,...`, or `off`.
     pub jit: String,
+    /// Where the JIT compiler writes what it does, if anywhere: JSON lines.
+    pub jit_log: Option<PathBuf>,
     /// How figures are printed to standard error after the run, if at all.
     pub stats: Option<Form>,
     /// Standard output of the program.
@@ -57,6 +59,7 @@ impl Default for Options {
             heap_limit: 0,
             interpret_only: false,
             jit: String::new(),
+            jit_log: None,
             stats: None,
             out: Box::new(std::io::stdout()),
             err: Box::new(std::io::stderr()),
@@ -114,7 +117,7 @@ fn run_here(options: Options) -> i32 {
     if options.heap_limit > 0 {
         metajit::gc::configure(metajit::gc::Config { limit: options.heap_limit, ..metajit::gc::Config::default() });
     }
-    let jit = set_jit(options.interpret_only, &options.jit);
+    let jit = set_jit(options.interpret_only, &options.jit).and_then(|()| log_jit(options.jit_log.as_deref()));
     let stats = options.stats;
     let mut vm = Vm::new(Output::new(options.out, options.err, options.line_by_line));
     vm.class_path = options.class_path;
@@ -165,6 +168,17 @@ fn set_jit(interpret_only: bool, list: &str) -> Result<(), String> {
     parameters.set(list).map_err(|error| error.to_string())?;
     metajit::driver::set_parameters(parameters);
     Ok(())
+}
+
+#[cfg(feature = "jit")]
+fn log_jit(path: Option<&Path>) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    metajit::driver::log_to(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(not(feature = "jit"))]
+fn log_jit(path: Option<&Path>) -> Result<(), String> {
+    path.map_or(Ok(()), |_| Err("--jit-log needs the JIT compiler, which this build is without".to_owned()))
 }
 
 #[cfg(not(feature = "jit"))]

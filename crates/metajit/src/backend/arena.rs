@@ -16,11 +16,14 @@
 //! publish. Changing protections: 5 µs per piece and whole pages. Reserving address space near the program so that
 //! calls are shorter: nothing measurable.
 //!
-//! **Limits.** The region is shared with the children of `fork`, so a child must not compile; [`Arena::install`] refuses.
+//! **Forks.** The region is shared with the children of `fork`: a child runs the code that was there, and must neither install
+//! ([`Arena::install`] refuses; it makes an arena of its own) nor give back. In the parent, pieces that were there at a fork are never
+//! written again, since a child may run them for as long as it lives: their memory stays in use.
 
 use super::compiler::CompileError;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once};
 
 /// Bytes of an arena unless said otherwise: some 10,000 traces; pages never used cost nothing.
 pub const DEFAULT_ARENA_BYTES: usize = 64 << 20;
@@ -44,9 +47,29 @@ struct Free {
     used: usize,
 }
 
+/// How often this process was forked, as far as the C library knows.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn forked() {
+    FORKS.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Has forks counted from now on.
+fn count_forks() {
+    static REGISTERED: Once = Once::new();
+    // SAFETY: the handler only adds to an atomic number.
+    REGISTERED.call_once(|| unsafe {
+        // Before the fork, so that no piece that the child gets is given back in between. If it fails, forks aren't counted; a
+        // child is then safe for as long as its parent frees no code.
+        libc::pthread_atfork(Some(forked), None, None);
+    });
+}
+
 /// A piece of an arena that holds code. Dropping it gives the memory back.
 #[derive(Debug)]
 pub(super) struct Piece {
+    /// Forks when it was installed.
+    forks: u64,
     arena: Arc<Arena>,
     offset: usize,
     len: usize,
@@ -55,7 +78,8 @@ pub(super) struct Piece {
 impl Arena {
     /// An arena of about so many bytes. Fails where the system gives no executable memory.
     pub fn new(bytes: usize) -> Result<Arc<Arena>, CompileError> {
-        let bytes = bytes.next_multiple_of(PAGE);
+        count_forks();
+        let bytes = bytes.checked_next_multiple_of(PAGE).unwrap_or(bytes);
         let mapping = mapping::Mapping::new(bytes)?;
         Ok(Arc::new(Arena {
             mapping,
@@ -78,18 +102,23 @@ impl Arena {
         self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// Whether this process made it: a forked child must not use its parent's.
+    pub fn is_ours(&self) -> bool {
+        std::process::id() == self.process
+    }
+
     /// Copies code into the arena. `relocate` may then change it, and is told the address at which it will run.
     pub(super) fn install(
         self: &Arc<Arena>,
         code: &[u8],
         relocate: impl FnOnce(&mut [u8], usize) -> Result<(), CompileError>,
     ) -> Result<Piece, CompileError> {
-        if std::process::id() != self.process {
+        if !self.is_ours() {
             return Err(CompileError::Forked);
         }
         let len = code.len().next_multiple_of(GRAIN).max(GRAIN);
         let offset = self.free().take(len).ok_or(CompileError::ArenaFull(self.capacity()))?;
-        let piece = Piece { arena: self.clone(), offset, len };
+        let piece = Piece { arena: self.clone(), offset, len, forks: FORKS.load(Ordering::SeqCst) };
         // SAFETY: the run was free and is now this piece's alone (invariants 2 and 3); it is mapped writable.
         let memory = unsafe { std::slice::from_raw_parts_mut(self.mapping.write.add(offset), code.len()) };
         memory.copy_from_slice(code);
@@ -139,7 +168,7 @@ impl Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        if std::process::id() != self.arena.process {
+        if std::process::id() != self.arena.process || FORKS.load(Ordering::SeqCst) != self.forks {
             return;
         }
         if cfg!(debug_assertions) {

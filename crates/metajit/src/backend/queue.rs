@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Stack of the thread: optimizer and code generator recurse on some inputs. Pages never touched cost nothing.
-const STACK: usize = 16 << 20;
+const STACK: usize = 64 << 20;
 
 /// What came of a job; `None` if the work panicked.
 #[derive(Debug)]

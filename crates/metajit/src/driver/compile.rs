@@ -16,7 +16,8 @@
 //! **Invariants.** What is published belongs to a valid tree. A tree whose bridge is being recorded is not in its place;
 //! what comes back for it waits.
 
-use super::runtime::{Compiled, FORCED, PlaceId, Runtime, code_was_replaced, thread_time};
+use super::events::Event;
+use super::runtime::{Compiled, FORCED, PlaceId, Runtime, thread_time};
 use super::{Validity, holds};
 use crate::backend::{self, Arena, CompileError, Compiler, Finished, Machine, Quality, Queue};
 use crate::ir::code::Code;
@@ -28,10 +29,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// After how many visits a place looks again whether its code is there: seldom enough to cost nothing, often enough that
 /// code is in use within microseconds.
-const POLL_VISITS: u32 = 16;
+pub(super) const POLL_VISITS: u32 = 16;
 
 /// Which bridge belongs to which instance of which guard.
 pub(super) type Attached = BTreeMap<(GuardId, u32), FragmentId>;
@@ -47,6 +49,7 @@ struct Token {
     attached: usize,
     /// Instructions of the tree that the job was given.
     ops: usize,
+    submitted: Instant,
 }
 
 /// Everything that making code takes.
@@ -57,6 +60,7 @@ struct Job {
     optimize: opt::Options,
     backend: backend::Options,
     evaluate: bool,
+    max_full_ops: usize,
     fail_guard: u32,
     trace: bool,
 }
@@ -107,6 +111,12 @@ impl Compilations {
     /// Jobs that are not published yet.
     pub(super) fn pending(&self) -> usize {
         self.queue.as_ref().map_or(0, Queue::pending) + self.arrived.len()
+    }
+
+    /// Bytes of code memory in use, and altogether.
+    pub(super) fn memory(&self) -> Option<(usize, usize)> {
+        let arena = self.arena.as_ref()?.as_ref().ok()?;
+        Some((arena.used(), arena.capacity()))
     }
 
     /// The queue, of the wanted kind. A queue of the other kind first hands back what it has.
@@ -166,7 +176,11 @@ fn generate(
     }
     let compiler = compiler.get_or_insert_with(|| arena.clone().and_then(Compiler::new));
     let compiler = compiler.as_mut().map_err(|error| Refused::NoBackend(error.clone()))?;
-    let machine = compiler.compile(&code, &job.backend).map_err(Refused::Backend)?;
+    let mut options = job.backend.clone();
+    if code.insts.len() > job.max_full_ops {
+        options.quality = Quality::Quick;
+    }
+    let machine = compiler.compile(&code, &options).map_err(Refused::Backend)?;
     Ok(Made { code, machine: Some(machine), forced })
 }
 
@@ -193,6 +207,8 @@ fn force_guard(code: &mut Code, number: u32) -> bool {
 impl Runtime {
     /// Has the tree of a place optimized and compiled as a whole. Nothing, while it is under way.
     pub(super) fn compile(&mut self, place: PlaceId) {
+        self.after_fork();
+        self.make_room(place);
         let begins_quick = self.begins_quick(place);
         let name = self.location(place);
         let number = self.new_number();
@@ -203,8 +219,14 @@ impl Runtime {
             return;
         }
         let (tree, attached, validity) = (live.tree.clone(), live.attached.clone(), live.validity.clone());
-        let token =
-            Token { place, number, validity: validity.clone(), attached: attached.len(), ops: tree.insts.len() };
+        let token = Token {
+            place,
+            number,
+            validity: validity.clone(),
+            attached: attached.len(),
+            ops: tree.insts.len(),
+            submitted: Instant::now(),
+        };
         let parameters = &self.parameters;
         let quality = if parameters.quick || begins_quick { Quality::Quick } else { Quality::Full };
         let countdown = (begins_quick && !parameters.quick).then(|| {
@@ -218,6 +240,7 @@ impl Runtime {
             optimize: if parameters.optimize { opt::Options::default() } else { opt::Options::none() },
             backend: backend::Options { valid, name, number, countdown, ..backend::Options::new(quality) },
             evaluate: parameters.evaluate,
+            max_full_ops: parameters.max_full_ops as usize,
             fail_guard: parameters.fail_guard,
             trace: parameters.trace,
         };
@@ -226,6 +249,21 @@ impl Runtime {
         self.publish(place);
         if sync {
             self.arrive();
+        }
+    }
+
+    /// In a forked child, goes on with a compile thread and an arena of its own. What the parent's thread was making is lost;
+    /// the parent's code, of which there may be activations, stays as it is.
+    fn after_fork(&mut self) {
+        if !matches!(&self.compilations.arena, Some(Ok(arena)) if !arena.is_ours()) {
+            return;
+        }
+        // Not dropped: the thread that holds the other ends may have been in the middle of anything.
+        std::mem::forget(std::mem::take(&mut self.compilations));
+        for place in &mut self.places {
+            if let Some(live) = &mut place.live {
+                live.under_way = false;
+            }
         }
     }
 
@@ -252,7 +290,11 @@ impl Runtime {
         while let Some(finished) = self.compilations.queue.as_mut().and_then(Queue::poll) {
             self.compilations.arrived.push_back(Arrived { finished, wait: self.parameters.late });
         }
-        self.publish_arrived();
+        if !self.compilations.arrived.is_empty() {
+            let start = thread_time();
+            self.publish_arrived();
+            self.statistics.pause(thread_time() - start);
+        }
     }
 
     fn publish_arrived(&mut self) {
@@ -281,37 +323,53 @@ impl Runtime {
         self.statistics.optimize_ns += done.optimize_ns;
         self.statistics.backend_ns += done.backend_ns;
         let place = token.place;
-        let result = done.result.map(|made| self.installed(made, &token));
         let max_ops = self.parameters.max_tree_ops as usize;
-        let at = self.at(place);
+        let Done { result, optimize_ns, backend_ns } = done;
         // The tree may have been thrown away meanwhile, and another may have taken its place.
-        let Some(live) = at.live.as_mut().filter(|live| Arc::ptr_eq(&live.validity, &token.validity)) else { return };
+        let Some(live) = self.at(place).live.as_mut().filter(|live| Arc::ptr_eq(&live.validity, &token.validity))
+        else {
+            return;
+        };
         live.under_way = false;
         match result {
-            Ok(compiled) if holds(&live.validity) => {
+            Ok(made) if holds(&token.validity) => {
                 live.pending = (live.attached.len() - token.attached) as u32;
                 live.lost = 0;
-                live.last_cost = done.optimize_ns + done.backend_ns;
+                live.last_cost = optimize_ns + backend_ns;
                 live.last_ops = token.ops;
-                live.full |= compiled.code.insts.len() > max_ops;
-                live.compiled = Some(compiled);
+                let too_large = made.code.insts.len() > max_ops && !std::mem::replace(&mut live.full, true);
+                let fragments = live.tree.fragments.len();
+                let compiled = self.installed(made, &token);
+                self.tell(place, |place| Event::Compiled {
+                    place,
+                    quality: match compiled.machine.as_ref().map(Machine::quality) {
+                        Some(Quality::Quick) => "quick",
+                        Some(Quality::Full) => "full",
+                        None => "evaluated",
+                    },
+                    fragments,
+                    recorded: token.ops,
+                    ops: compiled.code.blocks.iter().map(|block| block.insts.len()).sum(),
+                    exits: compiled.code.exits.len(),
+                    bytes: compiled.machine.as_ref().map_or(0, |machine| machine.stats().bytes),
+                    optimize_ns,
+                    backend_ns,
+                    waited_ns: token.submitted.elapsed().as_nanos() as u64,
+                });
+                let replaced = match &mut self.at(place).live {
+                    Some(live) => live.compiled.replace(compiled),
+                    None => None,
+                };
+                self.retire(replaced);
+                if too_large {
+                    self.full(place, "max_tree_ops");
+                }
             }
             Ok(_) => {}
-            Err(refused) => {
-                let reason = if matches!(refused, Refused::Optimizer) { Abort::Optimizer } else { Abort::Backend };
-                // The code that there is, if any, goes on; it gets no more bridges.
-                live.full = true;
-                live.pending = 0;
-                if live.compiled.is_none() {
-                    at.live = None;
-                    at.give_up(reason);
-                }
-                self.statistics.count_abort(reason);
-                if let Refused::NoBackend(error) = refused {
-                    self.switch_off(&error);
-                }
-            }
+            Err(Refused::Backend(CompileError::ArenaFull(_))) if self.evict(place) > 0 => return self.compile(place),
+            Err(refused) => self.refused(place, &refused),
         }
+        self.last_change = Instant::now();
         self.publish(place);
         // It may have been called so often meanwhile that it deserves better.
         if !self.begins_quick(place) {
@@ -335,6 +393,27 @@ impl Runtime {
         let compiled = Rc::new(Compiled { code, number, machine, validity, links: RefCell::default() });
         self.keep_while_running(&compiled);
         compiled
+    }
+
+    /// No code could be made. What there is, if any, goes on; it gets no more bridges.
+    fn refused(&mut self, place: PlaceId, refused: &Refused) {
+        let (reason, message) = match refused {
+            Refused::Optimizer => (Abort::Optimizer, "it can't make code of this tree".to_owned()),
+            Refused::Backend(error) | Refused::NoBackend(error) => (Abort::Backend, error.to_string()),
+        };
+        self.statistics.count_abort(reason);
+        self.tell(place, |place| Event::Refused { place, reason, message });
+        if let Some(live) = &mut self.at(place).live {
+            live.full = true;
+            live.pending = 0;
+            if live.compiled.is_none() {
+                self.remove(place);
+                self.give_up(place, reason);
+            }
+        }
+        if let Refused::NoBackend(error) = refused {
+            self.switch_off(error);
+        }
     }
 
     fn switch_off(&mut self, error: &CompileError) {
@@ -368,7 +447,6 @@ impl Runtime {
     pub(super) fn publish(&mut self, place: PlaceId) {
         let place = self.at(place);
         place.cell.publish(place.live.as_ref().and_then(|live| live.compiled.as_ref()));
-        code_was_replaced();
     }
 
     /// After how many visits a place that has no code yet shall be visited again, if code of it is being made.

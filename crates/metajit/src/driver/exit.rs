@@ -1,10 +1,11 @@
 //! Leaving compiled code: rebuild what was virtual, do what was delayed, replay, and maybe record a bridge.
 
 use super::alive::Kept;
+use super::events::{Event, ExitName};
 use super::runtime::{
     Compiled, EXIT_COST, Outcome, PlaceId, Runtime, call_cell, complete, context, outcome_of, thread_time, with,
 };
-use super::{Driver, Validity, holds, runtime};
+use super::{Driver, Validity, holds, runtime, stack};
 use crate::gc;
 use crate::ir::Arg;
 use crate::ir::code::{Exit, Place, Recipe, ResumeStep};
@@ -14,6 +15,7 @@ use crate::record::{Abort, Continue, Meta, Recorder, Replay, StepKind};
 use crate::twin::Raw;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// Writes a word to a place of an object.
 ///
@@ -152,15 +154,26 @@ fn fill(replay: &mut Replay, exit: &Exit, values: &Values<'_>, recording: Option
     }
 }
 
+/// What events call an exit.
+fn name(exit: &Exit) -> Option<ExitName> {
+    exit.guard.map(|guard| ExitName { guard: guard.0, instance: exit.instance })
+}
+
 /// Whether a bridge is to be recorded from this exit now.
 fn wants_bridge(runtime: &mut Runtime, place: PlaceId, exit: &Exit, validity: &Validity) -> Option<GuardId> {
     runtime.statistics.exits += 1;
     runtime.poll();
+    if runtime.observers.any_hook() {
+        runtime.tell(place, |place| Event::Exit { place, exit: name(exit) });
+    }
     let (eagerness, patience) = (runtime.parameters.trace_eagerness, runtime.parameters.compile_patience);
+    let max_bridges = runtime.parameters.max_bridges as usize;
     let guard = exit.guard.filter(|_| exit.instance != runtime::FORCED)?;
     // Another tree may have taken the place of the one that was left.
     let live = runtime.at(place).live.as_mut().filter(|live| Arc::ptr_eq(&live.validity, validity))?;
     let key = (guard, exit.instance);
+    let failures = live.failures.entry(key).or_default();
+    failures.ever += 1;
     if live.attached.contains_key(&key) {
         live.lost += 1;
         let lost = live.lost * EXIT_COST.as_nanos() as u64;
@@ -174,17 +187,21 @@ fn wants_bridge(runtime: &mut Runtime, place: PlaceId, exit: &Exit, validity: &V
     if live.full {
         return None;
     }
-    let failures = live.failures.entry(key).or_insert(0);
-    *failures += 1;
-    if *failures < eagerness {
+    failures.lately += 1;
+    if failures.lately < eagerness {
         return None;
     }
-    *failures = 0;
+    failures.lately = 0;
     // Another instance of the guard may have its bridge already: the same one serves here.
     let bridge = live.tree.fragments.iter().position(|fragment| fragment.parent == Some(guard));
     if let Some(bridge) = bridge {
         live.attached.insert(key, FragmentId(bridge as u32));
         live.pending += 1;
+        return None;
+    }
+    if live.tree.fragments.len() > max_bridges {
+        live.full = true;
+        runtime.full(place, "max_bridges");
         return None;
     }
     Some(guard)
@@ -230,10 +247,13 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
     }
     let (recording, mut replay) = with(|runtime| {
         let guard = wants_bridge(runtime, place, exit, &compiled.validity);
+        let guard = guard.filter(|_| stack::has_room());
         let recording = guard.and_then(|guard| {
             let limits = runtime.limits();
             runtime.at(place).busy = true;
             let live = runtime.at(place).live.take()?;
+            runtime.last_change = Instant::now();
+            runtime.tell(place, |place| Event::Recording { place, bridge: name(exit) });
             Some((guard, limits, live))
         });
         (recording, runtime.replays.pop().unwrap_or_default())
@@ -255,33 +275,46 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
     };
     complete(&mut recorder, &outcome, &words);
     with(|runtime| {
-        runtime.statistics.record_ns += thread_time() - start;
+        let (ns, bridge) = (thread_time() - start, name(exit));
+        runtime.statistics.record_ns += ns;
         let stale = runtime.note_looping_call(&mut recorder);
         if recorder.ended {
             runtime.statistics.bridges_recorded += 1;
-            runtime.statistics.ops_recorded += recorder.recorded() as u64;
+            let ops = recorder.recorded();
+            runtime.statistics.ops_recorded += ops as u64;
             runtime.statistics.guards_recorded += recorder.guards_recorded() as u64;
+            runtime.tell(place, |place| Event::Recorded { place, bridge, ops, ns });
             let fragment = FragmentId(recorder.tree.fragments.len() as u32 - 1);
             live.attached.insert((guard, exit.instance), fragment);
             live.pending += 1;
         } else {
-            runtime.statistics.count_abort(recorder.aborted.unwrap_or(Abort::TooLong));
+            let reason = recorder.aborted.unwrap_or(Abort::TooLong);
+            runtime.statistics.count_abort(reason);
+            runtime.tell(place, |place| Event::Aborted { place, bridge, reason, ns });
             recorder.roll_back();
             live.aborts += 1;
-            live.full |= live.aborts > 4 * runtime.parameters.max_aborts;
+            if live.aborts > 4 * runtime.parameters.max_aborts && !std::mem::replace(&mut live.full, true) {
+                runtime.full(place, "max_aborts");
+            }
             if stale {
                 live.validity.store(0, Ordering::Relaxed);
-                runtime.statistics.invalidated += 1;
             }
         }
         live.tree = Arc::new(recorder.tree);
         let at = runtime.at(place);
-        // Written meanwhile, a quasi-immutable field has made the whole tree invalid.
-        let valid = holds(&live.validity);
-        let dropped = if valid { at.live.replace(live) } else { at.live.take().or(Some(live)) };
         at.busy = false;
+        at.live = Some(live);
+        // Written meanwhile, a quasi-immutable field has made the whole tree invalid.
+        if !holds(&compiled.validity) {
+            runtime.remove(place);
+            if stale {
+                runtime.statistics.invalidated += 1;
+            } else {
+                runtime.invalidated(place);
+            }
+        }
         runtime.publish(place);
-        drop(dropped);
+        runtime.statistics.pause(thread_time() - start);
     });
     outcome
 }
@@ -293,8 +326,9 @@ struct PuttingBack {
 }
 impl Drop for PuttingBack {
     fn drop(&mut self) {
-        if self.live.take().is_some() {
+        if let Some(live) = self.live.take() {
             with(|runtime| {
+                runtime.retire(live.compiled);
                 runtime.at(self.place).busy = false;
                 runtime.publish(self.place);
                 runtime.aborted(self.place, Abort::Panic);

@@ -13,6 +13,9 @@
 //! Code that ends without looping is made quickly first, and well once it is entered often;
 //! calls between compiled portals and the ends of fragments go straight into other code through a place's call cell ([`cell`]).
 //!
+//! Everything is bounded by a parameter, and what reaches a bound is counted: operations and bridges of a tree, aborts and
+//! invalidations of a place, jobs under way, bytes of code ([`freeing`]). Counters forget as collections go by.
+//!
 //! **Invariants.** A tree that is being recorded is not in its place, so nothing else can change it; the code it had so far may
 //! still run. Code calls code without a word to the driver, so code that was replaced is kept until none runs on the thread. An
 //! exit's number says which code it is of, for the place may have other code by then. An exit's slots are read before anything else can run.
@@ -24,20 +27,25 @@ mod alive;
 mod cell;
 mod compile;
 mod depend;
+mod events;
 mod exit;
+mod freeing;
 mod parameters;
 mod runtime;
+mod stack;
 mod statistics;
 
 pub(crate) use alive::keep_constant;
 pub use cell::finish_call;
 pub(crate) use depend::{Validity, depend, holds, new_validity, written};
+pub use events::{Event, ExitName, log_to, observe};
 pub use parameters::{BadParameter, Parameters};
 pub use runtime::{
-    Entered, enter, finish_compilations, has_code, never_inlines, parameters, residual, set_parameters, statistics,
-    why_not_compiled,
+    Entered, code_memory, enter, explain, finish_compilations, has_code, never_inlines, parameters, quiet_for,
+    residual, set_parameters, statistics, why_not_compiled,
 };
-pub(crate) use runtime::{call_cell, stack_limit_changed};
+pub(crate) use runtime::{call_cell, has_tree};
+pub(crate) use stack::stack_limit_changed;
 pub use statistics::Statistics;
 
 use crate::ir::Callee;
@@ -112,6 +120,11 @@ fn reset_counter(greens: &[u64], function: bool) {
     if let Some(index) = slot_of(greens, function) {
         TABLE.with(|table| table[index].set(0));
     }
+}
+
+/// Multiplies all counters.
+fn scale_counters(by: f64) {
+    TABLE.with(|table| table.iter().for_each(|count| count.set((f64::from(count.get()) * by) as u32)));
 }
 
 /// Sets a counter so that so many visits more make it run over again.

@@ -27,13 +27,27 @@ pub struct Parameters {
     pub upgrade_threshold: u32,
     /// Aborted recordings of one place until it is given up for good.
     pub max_aborts: u32,
+    /// Invalidations of one place's trees, each before the tree was of use, until the place is given up for good.
+    pub max_invalidations: u32,
+    /// How much counters lose at each minor collection, in thousandths, as RPython's do. With the nursery's default size this
+    /// halves them in about 35 collections.
+    pub decay: u32,
     /// How much time must have been lost at exits with bridges before the tree is compiled again, in percent of what
     /// compiling is estimated to cost.
     pub compile_patience: u32,
-    /// Operations of one tree until it gets no more bridges.
+    /// Operations of one tree's code until it gets no more bridges: Cranelift takes more than linear time beyond.
     pub max_tree_ops: u32,
-    /// Bytes of machine code.
+    /// Operations of one tree's code until it is compiled quickly only: register allocation takes much more than linear time.
+    pub max_full_ops: u32,
+    /// Bridges of one tree: each grows what every later compilation of the tree costs.
+    pub max_bridges: u32,
+    /// Bytes of native stack that must be left for recording, or for entering code (which may leave by a replay): with less, the
+    /// plain interpreter goes on alone.
+    pub stack_reserve: usize,
+    /// Bytes of machine code, fixed when the first is made. When they are nearly used up, the trees that are used least are thrown away.
     pub code_memory: usize,
+    /// Trees that wait for their code before no other is recorded: what is not yet compiled may be out of use when it is.
+    pub max_jobs: u32,
     /// Compile at once on the program's own thread, not on another while the program goes on: the same run every time.
     pub sync: bool,
     /// For tests: what was compiled is published only when it was looked for so many times. With `sync`, this is what happens
@@ -75,10 +89,16 @@ impl Default for Parameters {
             max_inline_ops: 1500,
             upgrade_threshold: 8000,
             max_aborts: 4,
+            max_invalidations: 20,
+            decay: 20,
             // The program does not wait for the compiler, so little has to be lost before it is worth its while.
             compile_patience: 10,
             max_tree_ops: 8000,
-            code_memory: 256 << 20,
+            max_full_ops: 20_000,
+            max_bridges: 200,
+            stack_reserve: 512 << 10,
+            code_memory: crate::backend::DEFAULT_ARENA_BYTES,
+            max_jobs: 32,
             sync: false,
             late: 0,
             evaluate: false,
@@ -120,7 +140,13 @@ impl Parameters {
         "max_aborts",
         "compile_patience",
         "max_tree_ops",
+        "max_full_ops",
+        "max_bridges",
+        "stack_reserve",
+        "max_invalidations",
+        "decay",
         "code_memory",
+        "max_jobs",
         "sync",
         "late",
         "evaluate",
@@ -173,7 +199,13 @@ impl Parameters {
                 "max_aborts" => self.max_aborts = small,
                 "compile_patience" => self.compile_patience = small,
                 "max_tree_ops" => self.max_tree_ops = small,
+                "max_full_ops" => self.max_full_ops = small,
+                "stack_reserve" => self.stack_reserve = number as usize,
+                "max_bridges" => self.max_bridges = small,
+                "max_invalidations" => self.max_invalidations = small,
+                "decay" => self.decay = small,
                 "code_memory" => self.code_memory = number as usize,
+                "max_jobs" => self.max_jobs = small.max(1),
                 "sync" => self.sync = number != 0,
                 "late" => self.late = small,
                 "evaluate" => self.evaluate = number != 0,

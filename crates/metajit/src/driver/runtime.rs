@@ -1,10 +1,12 @@
 //! The runtime of one thread: cells, compiled trees, and the way in.
 
 use super::cell::CallCell;
-use super::compile::{Attached, Compilations};
+use super::compile::{Attached, Compilations, POLL_VISITS};
+use super::events::{Event, Observers, deliver, text_field};
+use super::freeing::Retired;
 use super::parameters::Parameters;
 use super::statistics::Statistics;
-use super::{Driver, THRESHOLDS, Validity, delay_counter, exit, holds, reset_counter};
+use super::{Driver, THRESHOLDS, Validity, delay_counter, exit, holds, reset_counter, stack};
 use crate::backend::{Machine, OUT_OF_MEMORY};
 use crate::context::{Context, FINISH, PANICKED};
 use crate::gc;
@@ -17,7 +19,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What came of [`enter`].
 #[derive(Debug)]
@@ -62,7 +64,7 @@ pub(super) struct Live {
     pub(super) under_way: bool,
     pub(super) attached: Attached,
     /// How often each exit was taken.
-    pub(super) failures: HashMap<(GuardId, u32), u32>,
+    pub(super) failures: HashMap<(GuardId, u32), Failures>,
     /// Bridges that were attached since the last compilation.
     pub(super) pending: u32,
     /// Exits taken, since the last compilation, where a bridge is pending.
@@ -74,6 +76,14 @@ pub(super) struct Live {
     pub(super) aborts: u32,
     /// No bridge is recorded any more.
     pub(super) full: bool,
+}
+
+/// How often an exit was taken.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Failures {
+    /// Since a bridge was last begun there.
+    pub(super) lately: u32,
+    pub(super) ever: u64,
 }
 
 impl Live {
@@ -93,13 +103,31 @@ pub(super) struct Place {
     aborts: u32,
     given_up: Option<Abort>,
     never_inline: bool,
+    /// Trees of the place that were made invalid before they had been of use.
+    invalidations: u32,
+    /// How often the driver entered its code. (Code calls code without a word.)
+    pub(super) entries: u32,
+    /// The same, when it was last asked whether the place is in use.
+    pub(super) entries_before: u32,
     pub(super) cell: &'static CallCell,
 }
 
 impl Place {
-    /// Nothing is recorded here any more.
-    pub(super) fn give_up(&mut self, reason: Abort) {
-        self.given_up = Some(reason);
+    fn why_not_compiled(&self) -> Option<String> {
+        if self.live.as_ref().is_some_and(|live| live.compiled.is_some()) {
+            return None;
+        }
+        Some(match self.given_up {
+            Some(Abort::Invalidated) => {
+                format!("it was given up: its code was invalidated {} times", self.invalidations)
+            }
+            Some(reason) => format!("it was given up after {} aborted recordings: {}", self.aborts, reason.name()),
+            None if self.busy => "it is being recorded".to_owned(),
+            None if self.live.is_some() => "it is being compiled".to_owned(),
+            None if self.invalidations > 0 => format!("its code was invalidated {} times", self.invalidations),
+            None if self.aborts > 0 => format!("{} recordings were aborted", self.aborts),
+            None => "it was not hot for long enough".to_owned(),
+        })
     }
 }
 
@@ -109,9 +137,9 @@ pub(super) type PlaceId = usize;
 pub(super) struct Runtime {
     pub(super) parameters: Parameters,
     pub(super) statistics: Statistics,
-    places: Vec<Place>,
+    pub(super) places: Vec<Place>,
     /// All code that may be running, by its number.
-    codes: FastMap<u32, Rc<Compiled>>,
+    pub(super) codes: FastMap<u32, Rc<Compiled>>,
     /// The number of the next code.
     next_number: u32,
     /// Places by the hash of driver and greens.
@@ -120,15 +148,17 @@ pub(super) struct Runtime {
     pub(super) replays: Vec<Replay>,
     pub(super) compilations: Compilations,
     pub(super) panic: Option<Box<dyn Any + Send>>,
+    pub(super) observers: Observers,
+    pub(super) retired: Retired,
+    /// Collections when the counters were last decayed.
+    decayed_at: u64,
+    /// When something was last recorded or published.
+    pub(super) last_change: Instant,
 }
 
 thread_local! {
     static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
     static CONTEXT: Cell<*mut Context> = const { Cell::new(std::ptr::null_mut()) };
-    /// Activations of compiled code that Rust code entered.
-    static RUNNING: Cell<u32> = const { Cell::new(0) };
-    /// Whether some code was replaced since code was last freed.
-    static REPLACED: Cell<bool> = const { Cell::new(false) };
 }
 
 fn hash(driver: &'static Driver, greens: &[u64]) -> u64 {
@@ -139,10 +169,15 @@ fn hash(driver: &'static Driver, greens: &[u64]) -> u64 {
 
 /// Runs `f` on the thread's runtime. `f` must not run the interpreter.
 pub(super) fn with<R>(f: impl FnOnce(&mut Runtime) -> R) -> R {
-    RUNTIME.with(|runtime| {
+    let (result, events) = RUNTIME.with(|runtime| {
         let mut runtime = runtime.borrow_mut();
-        f(runtime.get_or_insert_with(Runtime::new))
-    })
+        let runtime = runtime.get_or_insert_with(Runtime::new);
+        (f(runtime), runtime.observers.waits())
+    });
+    if events {
+        deliver();
+    }
+    result
 }
 
 /// The thread's context. It stays where it is for ever.
@@ -154,41 +189,21 @@ pub(super) fn context() -> *mut Context {
 
 #[cold]
 fn new_context() -> *mut Context {
-    let context = Box::new(Context { stack_limit: crate::stack::limit() as u64, ..Context::default() });
+    let context = Box::new(Context { stack_limit: stack::limit() as u64, ..Context::default() });
     let context = Box::into_raw(context);
     CONTEXT.set(context);
     context
 }
 
-/// Tells compiled code of a new limit of the stack.
-pub(crate) fn stack_limit_changed(limit: usize) {
+/// The thread's context, if there is one already.
+pub(super) fn existing_context() -> Option<*mut Context> {
     let context = CONTEXT.get();
-    if !context.is_null() {
-        // SAFETY: the context lives as long as the thread; nothing else uses it now.
-        unsafe { (*context).stack_limit = limit as u64 };
-    }
+    (!context.is_null()).then_some(context)
 }
 
 /// The code that an exit's number is of. It was running, so it is alive.
 pub(super) fn code_of(number: u64) -> Rc<Compiled> {
     with(|runtime| runtime.codes[&((number >> 32) as u32)].clone())
-}
-
-/// Code may have lost its last owner: it is to be freed as soon as none runs.
-pub(super) fn code_was_replaced() {
-    REPLACED.set(true);
-}
-
-/// Frees code that nobody owns any more. None must be running.
-#[cold]
-fn free_replaced() {
-    REPLACED.set(false);
-    let dead: Vec<Rc<Compiled>> = with(|runtime| {
-        let dead = runtime.codes.iter().filter(|(_, code)| Rc::strong_count(code) == 1);
-        let numbers: Vec<u32> = dead.map(|(&number, _)| number).collect();
-        numbers.iter().filter_map(|number| runtime.codes.remove(number)).collect()
-    });
-    drop(dead);
 }
 
 /// The call cell of a place.
@@ -226,28 +241,74 @@ pub fn statistics() -> Statistics {
 }
 
 /// Why the place has no compiled code; `None` if it has.
+///
+/// ```
+/// # #[cfg(feature = "jit")] {
+/// use metajit::prelude::*;
+///
+/// #[jit_driver(greens = [step], reds = [n, sum])]
+/// fn add(step: i64, n: i64) -> i64 {
+///     let sum: i64 = 0;
+///     loop {
+///         jit_merge_point!();
+///         if n <= 0 {
+///             return sum;
+///         }
+///         sum = sum.wrapping_add(step);
+///         n -= 1;
+///         can_enter_jit!();
+///     }
+/// }
+///
+/// add(2, 100_000);
+/// metajit::driver::finish_compilations();
+/// assert_eq!(metajit::driver::why_not_compiled(add::jit_driver(), &[2]), None);
+/// let reason = metajit::driver::why_not_compiled(add::jit_driver(), &[3]);
+/// assert_eq!(reason.as_deref(), Some("it was never hot"));
+/// # }
+/// ```
 pub fn why_not_compiled(driver: &'static Driver, greens: &[u64]) -> Option<String> {
-    with(|runtime| {
-        let Some(place) = runtime.find(driver, greens) else {
-            return Some("it was never hot".to_owned());
-        };
-        let place = &runtime.places[place];
-        if place.live.as_ref().is_some_and(|live| live.compiled.is_some()) {
-            return None;
-        }
-        Some(match place.given_up {
-            Some(reason) => format!("it was given up after {} aborted recordings: {}", place.aborts, reason.name()),
-            None if place.busy => "it is being recorded".to_owned(),
-            None if place.live.is_some() => "it is being compiled".to_owned(),
-            None if place.aborts > 0 => format!("{} recordings were aborted", place.aborts),
-            None => "it was not hot for long enough".to_owned(),
-        })
+    with(|runtime| match runtime.find(driver, greens) {
+        Some(place) => runtime.places[place].why_not_compiled(),
+        None => Some("it was never hot".to_owned()),
     })
+}
+
+/// For every place whose name in logs has `part` in it: the name, and why it has no compiled code (`None` if it has).
+pub fn explain(part: &str) -> Vec<(String, Option<String>)> {
+    with(|runtime| {
+        let named = (0..runtime.places.len()).map(|place| (runtime.location(place), place));
+        named
+            .filter(|(name, _)| name.contains(part))
+            .map(|(name, place)| (name, runtime.places[place].why_not_compiled()))
+            .collect()
+    })
+}
+
+/// Bytes of machine code that are in use by this thread's runtime, and how many there may be.
+pub fn code_memory() -> (usize, usize) {
+    with(|runtime| runtime.compilations.memory().unwrap_or((0, runtime.parameters.code_memory)))
 }
 
 /// Waits until everything that is being compiled is there, and publishes it: for measurements and tests.
 pub fn finish_compilations() {
     with(Runtime::finish_compilations);
+}
+
+/// For how long nothing has been recorded or published; `None` while something is being compiled. Warm-up is over when that
+/// is long compared to an iteration of what is measured.
+///
+/// ```
+/// # use std::time::Duration;
+/// // ... run the program's main loop, until:
+/// let warm = metajit::driver::quiet_for().is_some_and(|quiet| quiet > Duration::ZERO);
+/// assert!(warm);
+/// ```
+pub fn quiet_for() -> Option<Duration> {
+    with(|runtime| {
+        runtime.poll();
+        (runtime.compilations.pending() == 0).then(|| runtime.last_change.elapsed())
+    })
 }
 
 /// Whether the place has code that can be entered.
@@ -259,6 +320,11 @@ pub fn has_code(driver: &'static Driver, greens: &[u64]) -> bool {
     })
 }
 
+/// Whether the place has been recorded: it has code, or will have some.
+pub(crate) fn has_tree(driver: &'static Driver, greens: &[u64]) -> bool {
+    with(|runtime| runtime.find(driver, greens).is_some_and(|place| runtime.places[place].live.is_some()))
+}
+
 /// Whether calls of this place are never inlined.
 pub fn never_inlines(driver: &'static Driver, greens: &[u64]) -> bool {
     with(|runtime| runtime.find(driver, greens).is_some_and(|place| runtime.places[place].never_inline))
@@ -266,6 +332,7 @@ pub fn never_inlines(driver: &'static Driver, greens: &[u64]) -> bool {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        self.conclude();
         if self.parameters.report {
             eprint!("{}", self.report());
         }
@@ -294,12 +361,51 @@ impl Runtime {
             text.push_str(&format!("metajit: {}: {state}\n", self.location(number)));
             let Some(live) = &place.live else { continue };
             let mut failures: Vec<_> = live.failures.iter().collect();
-            failures.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-            for ((guard, instance), count) in failures.iter().take(3) {
-                text.push_str(&format!("metajit:    g{}#{instance} failed {count} times\n", guard.0));
+            failures.sort_by_key(|(_, failures)| std::cmp::Reverse(failures.ever));
+            for ((guard, instance), failures) in failures.iter().take(3) {
+                text.push_str(&format!("metajit:    g{}#{instance} failed {} times\n", guard.0, failures.ever));
             }
         }
         text
+    }
+
+    /// Ends the log, if there is one.
+    fn conclude(&mut self) {
+        if !self.observers.logs() {
+            return;
+        }
+        for number in 0..self.places.len() {
+            let place = &self.places[number];
+            let mut fields = text_field("place", &self.location(number));
+            fields.push_str(&format!(",\"entries\":{}", place.entries));
+            if let Some(live) = &place.live {
+                let mut exits: Vec<_> = live.failures.iter().collect();
+                exits.sort_by_key(|(exit, failures)| (std::cmp::Reverse(failures.ever), **exit));
+                let exits: Vec<String> = exits
+                    .iter()
+                    .map(|((guard, instance), failures)| format!("\"g{}#{instance}\":{}", guard.0, failures.ever))
+                    .collect();
+                fields.push_str(&format!(",\"pending\":{},\"exits\":{{{}}}", live.pending, exits.join(",")));
+            }
+            self.observers.conclude("place", &fields);
+        }
+        let counters: String =
+            self.statistics.fields().iter().map(|(name, count)| format!(",\"{name}\":{count}")).collect();
+        self.observers.conclude("statistics", &counters);
+    }
+
+    /// Notes something that happened to a place, if anybody wants to know.
+    pub(super) fn tell(&mut self, place: PlaceId, event: impl FnOnce(String) -> Event) {
+        if self.observers.any() {
+            let name = self.location(place);
+            self.observers.push(event(name));
+        }
+    }
+
+    /// A limit was reached, because of which a tree gets no more bridges.
+    pub(super) fn full(&mut self, place: PlaceId, parameter: &'static str) {
+        self.statistics.count_limit(parameter);
+        self.tell(place, |place| Event::Limit { place, parameter });
     }
 
     fn new() -> Runtime {
@@ -319,6 +425,10 @@ impl Runtime {
             replays: Vec::new(),
             compilations: Compilations::default(),
             panic: None,
+            observers: Observers::from_environment(),
+            retired: Retired::default(),
+            decayed_at: 0,
+            last_change: Instant::now(),
         };
         runtime.publish_thresholds();
         runtime
@@ -326,6 +436,7 @@ impl Runtime {
 
     pub(super) fn publish_thresholds(&self) {
         let parameters = &self.parameters;
+        stack::set_reserve(parameters.stack_reserve);
         THRESHOLDS.set(if parameters.enabled {
             (parameters.threshold, parameters.function_threshold)
         } else {
@@ -356,6 +467,9 @@ impl Runtime {
             aborts: 0,
             given_up: None,
             never_inline: false,
+            invalidations: 0,
+            entries: 0,
+            entries_before: 0,
             cell: CallCell::leak(driver, greens, place),
         });
         self.index.entry(hash(driver, greens)).or_default().push(place);
@@ -398,12 +512,59 @@ impl Runtime {
     pub(super) fn aborted(&mut self, place: PlaceId, reason: Abort) {
         self.statistics.count_abort(reason);
         let max = self.parameters.max_aborts;
-        let place = &mut self.places[place];
-        place.aborts += 1;
-        if place.aborts >= max && place.given_up.is_none() {
-            place.given_up = Some(reason);
-            self.statistics.given_up += 1;
+        let at = &mut self.places[place];
+        at.aborts += 1;
+        if at.aborts >= max {
+            self.give_up(place, reason);
         }
+    }
+
+    /// Nothing is recorded at this place any more.
+    pub(super) fn give_up(&mut self, place: PlaceId, reason: Abort) {
+        let at = &mut self.places[place];
+        if at.given_up.is_none() {
+            at.given_up = Some(reason);
+            self.statistics.given_up += 1;
+            self.tell(place, |place| Event::GivenUp { place, reason });
+        }
+    }
+
+    /// Takes a place's tree away: `None` if it had none.
+    pub(super) fn remove(&mut self, place: PlaceId) -> Option<Box<Live>> {
+        let mut live = self.places[place].live.take()?;
+        self.retire(live.compiled.take());
+        self.publish(place);
+        let greens = &self.places[place].greens;
+        reset_counter(greens, false);
+        reset_counter(greens, true);
+        Some(live)
+    }
+
+    /// A place's tree relied on what has changed. A place where that happens again and again is given up.
+    pub(super) fn invalidated(&mut self, place: PlaceId) {
+        self.statistics.invalidated += 1;
+        self.tell(place, |place| Event::Invalidated { place });
+        let max = self.parameters.max_invalidations;
+        let at = &mut self.places[place];
+        let used = at.entries.wrapping_sub(std::mem::replace(&mut at.entries_before, at.entries));
+        at.invalidations = if used >= USEFUL_ENTRIES { 0 } else { at.invalidations + 1 };
+        if at.invalidations >= max {
+            self.statistics.count_limit("max_invalidations");
+            self.give_up(place, Abort::Invalidated);
+        }
+    }
+
+    /// Makes counters forget: what got hot in a long time is not hot. Time is told by collections, so that runs that
+    /// are to be the same are the same. Done only when something is about to be recorded, for all collections since.
+    fn decay(&mut self) {
+        let collections = gc::statistics().minor;
+        let since = collections - std::mem::replace(&mut self.decayed_at, collections);
+        let decay = self.parameters.decay.min(1000);
+        if since == 0 || decay == 0 {
+            return;
+        }
+        self.statistics.decays += 1;
+        super::scale_counters((1.0 - f64::from(decay) / 1000.0).powi(since.min(10_000) as i32));
     }
 
     /// A callee that loops is not inlined again. Whether the tree that was being extended has it inlined: it can't be
@@ -426,14 +587,10 @@ impl Runtime {
 /// Throws away the trees whose constants don't hold any more.
 pub(super) fn drop_invalid() {
     with(|runtime| {
-        for place in &mut runtime.places {
-            if place.live.as_ref().is_some_and(|live| !holds(&live.validity)) {
-                place.cell.publish(None);
-                code_was_replaced();
-                place.live = None;
-                runtime.statistics.invalidated += 1;
-                reset_counter(&place.greens, false);
-                reset_counter(&place.greens, true);
+        for place in 0..runtime.places.len() {
+            if runtime.places[place].live.as_ref().is_some_and(|live| !holds(&live.validity)) {
+                runtime.remove(place);
+                runtime.invalidated(place);
             }
         }
     });
@@ -457,6 +614,10 @@ pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bo
             return Todo::Nothing;
         }
         runtime.poll();
+        if !stack::has_room() {
+            runtime.statistics.count_limit("stack_reserve");
+            return Todo::Nothing;
+        }
         let place = runtime.place(driver, greens);
         if runtime.compiled(place).is_some() {
             return Todo::Run(place);
@@ -470,7 +631,18 @@ pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bo
             reset_counter(greens, function);
             return Todo::Nothing;
         }
+        if runtime.compilations.pending() >= runtime.parameters.max_jobs as usize {
+            runtime.statistics.count_limit("max_jobs");
+            delay_counter(greens, function, POLL_VISITS);
+            return Todo::Nothing;
+        }
+        let at = &mut runtime.places[place];
         at.busy = true;
+        runtime.decay();
+        if super::is_early(greens, function) {
+            runtime.places[place].busy = false;
+            return Todo::Nothing;
+        }
         Todo::Record(place)
     });
     match todo {
@@ -497,6 +669,8 @@ fn record(place: PlaceId, driver: &'static Driver, greens: &[u64], reds: &[u64],
     let guard = Recording(place);
     let limits = with(|runtime| {
         runtime.statistics.loops_recorded += 1;
+        runtime.last_change = Instant::now();
+        runtime.tell(place, |place| Event::Recording { place, bridge: None });
         runtime.limits()
     });
     let start = thread_time();
@@ -505,19 +679,22 @@ fn record(place: PlaceId, driver: &'static Driver, greens: &[u64], reds: &[u64],
     let words = (driver.twin)(&mut meta, greens, &raws);
     let (outcome, recorder, _) = meta.finish();
     let outcome = outcome_of(outcome, &words);
-    with(|runtime| runtime.statistics.record_ns += thread_time() - start);
+    let ns = thread_time() - start;
+    with(|runtime| runtime.statistics.record_ns += ns);
+    let ending = thread_time();
     if let Some(mut recorder) = recorder {
         complete(&mut recorder, &outcome, &words);
         with(|runtime| {
             runtime.note_looping_call(&mut recorder);
-            if !recorder.ended {
+            let valid = holds(&recorder.validity);
+            if !recorder.ended || !valid {
                 reset_counter(greens, function);
-                return runtime.aborted(place, recorder.aborted.unwrap_or(Abort::TooLong));
+                let why = if recorder.ended { Abort::Invalidated } else { recorder.aborted.unwrap_or(Abort::TooLong) };
+                runtime.tell(place, |place| Event::Aborted { place, bridge: None, reason: why, ns });
+                return runtime.aborted(place, why);
             }
-            if !holds(&recorder.validity) {
-                reset_counter(greens, function);
-                return runtime.aborted(place, Abort::Invalidated);
-            }
+            let ops = recorder.recorded();
+            runtime.tell(place, |place| Event::Recorded { place, bridge: None, ops, ns });
             runtime.statistics.ops_recorded += recorder.recorded() as u64;
             runtime.statistics.guards_recorded += recorder.guards_recorded() as u64;
             runtime.places[place].live = Some(Box::new(Live {
@@ -535,6 +712,7 @@ fn record(place: PlaceId, driver: &'static Driver, greens: &[u64], reds: &[u64],
                 full: false,
             }));
             runtime.compile(place);
+            runtime.statistics.pause(ns + thread_time() - ending);
         });
     }
     drop(guard);
@@ -580,6 +758,7 @@ fn go_on(driver: &'static Driver, outcome: Outcome) -> Entered {
 fn run(place: PlaceId, reds: &[u64]) -> Entered {
     let (compiled, driver) = with(|runtime| {
         runtime.statistics.entries += 1;
+        runtime.places[place].entries = runtime.places[place].entries.wrapping_add(1);
         (runtime.compiled(place), runtime.places[place].driver)
     });
     let Some(compiled) = compiled else {
@@ -639,20 +818,14 @@ fn resume_panic() -> ! {
 impl Compiled {
     /// Runs it once: the reds are in the context's slots.
     fn execute(&self) -> u64 {
-        let running = RUNNING.get();
-        if running == 0 && REPLACED.get() {
-            free_replaced();
-        }
-        let Some(machine) = &self.machine else {
-            // SAFETY: as below.
-            return unsafe { crate::ir::eval::run(&self.code, context(), &self.validity) };
-        };
-        RUNNING.set(running + 1);
         // SAFETY: the context lives as long as the thread; the code reaches it only through this pointer, and no reference to
         // it is held across a run. The code is kept alive by whoever holds `self`.
-        let number = unsafe { (machine.entry())(context()) };
-        RUNNING.set(running);
-        number
+        unsafe {
+            match &self.machine {
+                Some(machine) => (machine.entry())(context()),
+                None => crate::ir::eval::run(&self.code, context(), &self.validity),
+            }
+        }
     }
 }
 
@@ -702,6 +875,9 @@ pub unsafe fn residual<R: Flat>(out: *mut u64, native: impl FnOnce() -> R) -> u6
         }
     }
 }
+
+/// Entries of a tree that make up for having recorded and compiled it, when it turns out not to last.
+const USEFUL_ENTRIES: u32 = 1000;
 
 /// How long one exit takes, with the interpretation that follows: for the rule about pending bridges.
 pub(super) const EXIT_COST: Duration = Duration::from_nanos(1500);

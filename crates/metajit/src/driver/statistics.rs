@@ -15,6 +15,14 @@ pub struct Statistics {
     pub given_up: u64,
     /// Trees thrown away because a quasi-immutable field was written.
     pub invalidated: u64,
+    /// Trees thrown away to make room for code.
+    pub evicted: u64,
+    /// Bytes of machine code given back.
+    pub code_bytes_freed: u64,
+    /// Times a tree or place reached a limit, by limit (in the order of [`Statistics::LIMITS`]).
+    pub limits: [u64; Statistics::LIMITS.len()],
+    /// Times the counters were decayed.
+    pub decays: u64,
     /// Operations recorded.
     pub ops_recorded: u64,
     /// Guards recorded.
@@ -37,6 +45,9 @@ pub struct Statistics {
     pub optimize_ns: u64,
     /// Nanoseconds of thread time spent in the backend.
     pub backend_ns: u64,
+    /// Most thread time, in nanoseconds, that the program waited at a stretch for the recorder and the driver (and, with
+    /// `sync`, for the compiler): a recording with what is run in its course, or a publication.
+    pub pause_max_ns: u64,
     /// Times compiled code was entered.
     pub entries: u64,
     /// Times compiled code was left by an exit.
@@ -55,6 +66,9 @@ impl Statistics {
             ("bridges_recorded", self.bridges_recorded),
             ("given_up", self.given_up),
             ("invalidated", self.invalidated),
+            ("evicted", self.evicted),
+            ("code_bytes_freed", self.code_bytes_freed),
+            ("decays", self.decays),
             ("ops_recorded", self.ops_recorded),
             ("guards_recorded", self.guards_recorded),
             ("compilations", self.compilations),
@@ -66,6 +80,7 @@ impl Statistics {
             ("record_ns", self.record_ns),
             ("optimize_ns", self.optimize_ns),
             ("backend_ns", self.backend_ns),
+            ("pause_max_ns", self.pause_max_ns),
             ("entries", self.entries),
             ("exits", self.exits),
             ("exits_at_end", self.exits_at_end),
@@ -76,7 +91,25 @@ impl Statistics {
         for (reason, &count) in Abort::ALL.iter().zip(&self.aborts) {
             fields.push((format!("abort_{}", reason.name()), count));
         }
+        for (limit, &count) in Statistics::LIMITS.iter().zip(&self.limits) {
+            fields.push((format!("limit_{limit}"), count));
+        }
         fields
+    }
+
+    /// The parameters that end a tree's growth or a place's chances, or put off a recording.
+    pub const LIMITS: [&'static str; 6] =
+        ["max_tree_ops", "max_bridges", "max_aborts", "max_invalidations", "max_jobs", "stack_reserve"];
+
+    /// Notes for how long the program waited.
+    pub(super) fn pause(&mut self, ns: u64) {
+        self.pause_max_ns = self.pause_max_ns.max(ns);
+    }
+
+    pub(super) fn count_limit(&mut self, parameter: &str) {
+        if let Some(position) = Statistics::LIMITS.iter().position(|&limit| limit == parameter) {
+            self.limits[position] += 1;
+        }
     }
 
     pub(super) fn count_abort(&mut self, reason: Abort) {

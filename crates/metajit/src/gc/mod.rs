@@ -422,6 +422,19 @@ pub fn configuration() -> Config {
         .unwrap_or_else(|| CONFIG.with_borrow(Clone::clone).unwrap_or_default().with_environment())
 }
 
+/// Calls `visit` with every word of this thread's stacks, and of the registers that functions must preserve.
+#[cfg(feature = "jit")]
+pub(crate) fn visit_stack(visit: &mut dyn FnMut(usize)) {
+    stack::with_registers(|low| {
+        for (from, to) in stack::parts(low) {
+            for address in (from..to).step_by(size_of::<usize>()) {
+                // SAFETY: the stack between its pointer and its base is mapped; the words are looked at only.
+                visit(unsafe { std::ptr::read_volatile(address as *const usize) });
+            }
+        }
+    });
+}
+
 /// This thread's figures.
 pub fn statistics() -> Statistics {
     with_existing_heap(|heap| heap.statistics()).unwrap_or_default()

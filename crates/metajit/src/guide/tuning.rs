@@ -31,5 +31,12 @@
 //! * **Aborts**: `trace_too_long` (an unrolled loop: give it a driver of its own), `inner_loop`, `panic`.
 //! * **Nothing compiled**: ask [`why_not_compiled`](crate::driver::why_not_compiled).
 //!
+//! What happens can be followed: [`observe`](crate::driver::observe) takes a hook, `METAJIT_LOG=FILE` (or
+//! [`log_to`](crate::driver::log_to)) writes a line of JSON for each recording, abort, compilation, invalidation and eviction, and at
+//! the end one for each place with its exits. [`explain`](crate::driver::explain) says of places by name why they have no code, and
+//! [`quiet_for`](crate::driver::quiet_for) for how long nothing was recorded or compiled: whether warm-up is over.
+//!
+//! Code memory is bounded by `code_memory`; when it is nearly full, the trees that are used least are thrown away.
+//!
 //! In the output of `trace=1` a `guard_value` of something that is no opcode or class, a `call` that should have been looked into, or a
 //! `new` in a loop that should have been virtual is where to start. Each operation is in `docs/ir-reference.md`.

@@ -601,7 +601,7 @@ impl Recorder {
             return Err(Stop::End(TreeEnd::Close { node }));
         }
         if back_edge {
-            if depth == 0 && crate::driver::has_code(driver, greens) {
+            if depth == 0 && crate::driver::has_tree(driver, greens) {
                 return Err(Stop::End(TreeEnd::Leave(Snapshot { node, ticks: 0 })));
             }
             let count = self.passed(driver, depth, greens);

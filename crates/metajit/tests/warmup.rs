@@ -1,0 +1,239 @@
+//! How code comes and goes: in the background, late, in little memory, watched.
+
+#![cfg(feature = "jit")]
+#![allow(missing_docs)]
+
+mod nibbles;
+
+use metajit::driver::{
+    Event, Statistics, code_memory, explain, finish_compilations, has_code, log_to, observe, parameters, quiet_for,
+    set_parameters, statistics, why_not_compiled,
+};
+use metajit::prelude::*;
+use nibbles::{expected, program, run};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+fn set(text: &str) {
+    let mut mine = parameters();
+    mine.set(text).unwrap();
+    set_parameters(mine);
+}
+
+fn limit(statistics: &Statistics, name: &str) -> u64 {
+    statistics.limits[Statistics::LIMITS.iter().position(|&limit| limit == name).unwrap()]
+}
+
+#[test]
+fn the_interpreter_goes_on_while_code_is_made() {
+    set("sync=0,threshold=3");
+    let text = program(1, 10);
+    // Rounds that interpreting takes less time for than compiling.
+    assert_eq!(run(text, 10), expected(text, 10));
+    assert_eq!(statistics().loops_recorded, 1);
+    assert!(quiet_for().is_none() || statistics().compilations == 1);
+    finish_compilations();
+    assert_eq!(statistics().compilations, 1);
+    assert!(has_code(run::jit_driver(), &[text, 0]));
+    assert!(quiet_for().is_some());
+    let before = statistics().entries;
+    assert_eq!(run(text, 1000), expected(text, 1000));
+    assert!(statistics().entries > before);
+}
+
+#[test]
+fn code_is_used_soon_after_it_is_there() {
+    set("sync=0");
+    let text = program(2, 8);
+    let start = Instant::now();
+    while statistics().entries == 0 {
+        assert_eq!(run(text, 2000), expected(text, 2000));
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", statistics());
+    }
+    assert_eq!(statistics().loops_recorded, 1);
+}
+
+#[test]
+fn what_is_published_late_is_recorded_once() {
+    for late in [1, 2, 5, 40] {
+        std::thread::spawn(move || {
+            set(&format!("sync=1,threshold=2,trace_eagerness=1,late={late}"));
+            for seed in 0..30 {
+                let text = program(seed, 12);
+                assert_eq!(run(text, 900), expected(text, 900), "{text:x}");
+            }
+            let statistics = statistics();
+            assert!(statistics.compilations >= 30 && statistics.bridges_recorded > 10, "{statistics:?}");
+            let places = explain("").len() as u64;
+            assert!(statistics.loops_recorded <= places, "{places} places, {statistics:?}");
+        })
+        .join()
+        .unwrap();
+    }
+}
+
+#[test]
+fn a_thread_may_end_while_its_code_is_made() {
+    for seed in 0..20 {
+        std::thread::spawn(move || {
+            set("sync=0,threshold=2");
+            assert_eq!(run(program(seed, 16), 4), expected(program(seed, 16), 4));
+        })
+        .join()
+        .unwrap();
+    }
+}
+
+#[test]
+fn code_memory_is_bounded() {
+    for mode in ["sync=1", "sync=0", "sync=1,late=3"] {
+        std::thread::spawn(move || {
+            set("threshold=3,trace_eagerness=2,code_memory=65536");
+            set(mode);
+            for seed in 0..400 {
+                // The last program comes back again and again, so it is worth its memory.
+                for text in [program(seed, 14), program(u64::MAX, 9)] {
+                    assert_eq!(run(text, 60), expected(text, 60), "{text:x}");
+                }
+                finish_compilations();
+                let (used, most) = code_memory();
+                assert!(used <= most && most == 65536, "{used} of {most}");
+            }
+            let statistics = statistics();
+            assert!(statistics.evicted > 100 && statistics.given_up == 0, "{mode}: {statistics:?}");
+            assert!(statistics.code_bytes_freed > 65536, "{mode}: {statistics:?}");
+        })
+        .join()
+        .unwrap();
+    }
+}
+
+#[test]
+fn memory_that_is_too_small_for_anything_leaves_the_interpreter() {
+    set("sync=1,threshold=3,code_memory=1");
+    for seed in 0..5 {
+        let text = program(seed, 16);
+        assert_eq!(run(text, 5000), expected(text, 5000));
+    }
+}
+
+#[test]
+fn hooks_see_what_happens_and_may_ask() {
+    set("sync=1,threshold=3,trace_eagerness=2");
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let notes = seen.clone();
+    observe(move |event| {
+        // The runtime can be asked from here.
+        let compilations = statistics().compilations;
+        notes.borrow_mut().push((event.clone(), compilations));
+    });
+    let text = program(7, 12);
+    run(text, 3000);
+    let seen = seen.borrow();
+    let count = |wanted: fn(&Event) -> bool| seen.iter().filter(|(event, _)| wanted(event)).count() as u64;
+    let statistics = statistics();
+    assert_eq!(count(|event| matches!(event, Event::Compiled { .. })), statistics.compilations);
+    assert_eq!(count(|event| matches!(event, Event::Recorded { bridge: Some(_), .. })), statistics.bridges_recorded);
+    assert_eq!(count(|event| matches!(event, Event::Exit { .. })), statistics.exits);
+    assert!(statistics.bridges_recorded > 0);
+    assert!(matches!(seen[0].0, Event::Recording { bridge: None, .. }), "{:?}", seen[0]);
+    let Event::Compiled { bytes, ops, place, .. } =
+        &seen.iter().find(|(event, _)| matches!(event, Event::Compiled { .. })).unwrap().0
+    else {
+        unreachable!()
+    };
+    assert!(*bytes > 0 && *ops > 0 && place.contains("run"), "{place}");
+}
+
+#[test]
+fn the_log_is_lines_of_objects() {
+    let path = std::env::temp_dir().join(format!("metajit-log-{}.jsonl", std::process::id()));
+    let (log, text) = (path.clone(), program(7, 12));
+    std::thread::spawn(move || {
+        set("sync=1,threshold=3,trace_eagerness=2");
+        log_to(&log).unwrap();
+        run(text, 3000);
+    })
+    .join()
+    .unwrap();
+    let lines = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(lines.lines().all(|line| line.starts_with("{\"at_us\":") && line.ends_with('}')), "{lines}");
+    for name in ["recording", "recorded", "compiled", "place", "statistics"] {
+        assert!(lines.contains(&format!("\"event\":\"{name}\"")), "{name} in {lines}");
+    }
+    assert!(lines.contains("\"exits\":{\"g"), "{lines}");
+}
+
+#[test]
+fn a_tree_has_so_many_bridges_and_no_more() {
+    set("sync=1,threshold=3,trace_eagerness=1,max_bridges=1");
+    let text = program(7, 14);
+    assert_eq!(run(text, 5000), expected(text, 5000));
+    let statistics = statistics();
+    assert_eq!(limit(&statistics, "max_bridges"), 1, "{statistics:?}");
+    assert_eq!(statistics.bridges_recorded, 1, "{statistics:?}");
+}
+
+#[jit_object]
+pub struct Setting {
+    #[quasi_immutable]
+    step: i64,
+}
+
+#[jit_driver(greens = [setting], reds = [n, sum])]
+fn steps(setting: Setting, n: i64) -> i64 {
+    let sum: i64 = 0;
+    loop {
+        jit_merge_point!();
+        if n <= 0 {
+            return sum;
+        }
+        sum = sum.wrapping_add(setting.step());
+        n -= 1;
+        can_enter_jit!();
+    }
+}
+
+#[test]
+fn a_place_that_is_always_invalidated_is_given_up() {
+    set("sync=1,threshold=3,max_invalidations=5");
+    let setting = Setting::alloc(1);
+    for step in 1..20 {
+        setting.set_step(step);
+        assert_eq!(steps(setting, 100), 100 * step);
+    }
+    let counted = statistics();
+    assert_eq!((counted.invalidated, counted.given_up), (5, 1), "{counted:?}");
+    assert_eq!(limit(&counted, "max_invalidations"), 1);
+    let reason = why_not_compiled(steps::jit_driver(), &[setting.to_bits()]).unwrap();
+    assert_eq!(reason, "it was given up: its code was invalidated 5 times");
+}
+
+#[test]
+fn code_that_was_of_use_may_be_invalidated_again() {
+    set("sync=1,threshold=3,max_invalidations=2");
+    let setting = Setting::alloc(1);
+    for step in 1..6 {
+        setting.set_step(step);
+        (0..1100).for_each(|_| assert_eq!(steps(setting, 4), 4 * step));
+    }
+    assert_eq!(statistics().given_up, 0, "{:?}", statistics());
+}
+
+#[test]
+fn what_gets_hot_in_a_long_time_is_not_hot() {
+    set("sync=1,threshold=50,decay=200");
+    let text = program(3, 6);
+    // Without an object there is nothing to collect.
+    let _object = Setting::alloc(1);
+    for _ in 0..30 {
+        // Ten visits, then a collection, which takes a fifth of what was counted.
+        run(text, 10);
+        metajit::gc::collect_minor();
+    }
+    assert_eq!((statistics().loops_recorded, statistics().decays > 0), (0, true), "{:?}", statistics());
+    run(text, 200);
+    assert_eq!(statistics().loops_recorded, 1, "{:?}", statistics());
+}
