@@ -29,4 +29,4 @@ mod unwind;
 pub use arena::{Arena, DEFAULT_ARENA_BYTES};
 pub use compiler::{CompileError, Compiler, Countdown, Machine, Options, Quality, Stats, Window};
 pub use helpers::OUT_OF_MEMORY;
-pub use queue::{Finished, Queue};
+pub use queue::{Finished, Queue, STACK};

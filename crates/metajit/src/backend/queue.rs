@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Stack of the thread: optimizer and code generator recurse on some inputs. Pages never touched cost nothing.
-const STACK: usize = 64 << 20;
+/// Stack of a thread that makes code: optimizer and code generator recurse on some inputs. Pages never touched cost nothing.
+pub const STACK: usize = 64 << 20;
 
 /// What came of a job; `None` if the work panicked.
 #[derive(Debug)]

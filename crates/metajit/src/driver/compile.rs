@@ -19,7 +19,7 @@
 use super::events::Event;
 use super::runtime::{Compiled, FORCED, PlaceId, Runtime, thread_time};
 use super::{Validity, holds};
-use crate::backend::{self, Arena, CompileError, Compiler, Finished, Machine, Quality, Queue};
+use crate::backend::{self, Arena, CompileError, Compiler, Finished, Machine, Quality, Queue, STACK};
 use crate::ir::code::Code;
 use crate::ir::tree::{FragmentId, GuardId, Tree, TreeEnd};
 use crate::ir::{Arg, Class, Op};
@@ -34,6 +34,9 @@ use std::time::Instant;
 /// After how many visits a place looks again whether its code is there: seldom enough to cost nothing, often enough that
 /// code is in use within microseconds.
 pub(super) const POLL_VISITS: u32 = 16;
+
+/// Fragments of a tree beyond which it is compiled on a stack of its own: the optimizer follows bridges of bridges by recursion.
+const DEEP_TREE: usize = 32;
 
 /// Which bridge belongs to which instance of which guard.
 pub(super) type Attached = BTreeMap<(GuardId, u32), FragmentId>;
@@ -134,11 +137,34 @@ impl Compilations {
             let make = move || {
                 let arena = arena.clone();
                 let mut compiler = None;
-                move |job| work(&arena, &mut compiler, job)
+                move |job| if background { work(&arena, &mut compiler, job) } else { here(&arena, &mut compiler, job) }
             };
             if background { Queue::background(make) } else { Queue::synchronous(make()) }
         })
     }
+}
+
+/// Does a job for a thread that waits, whose stack may be too small for trees with many bridges.
+fn here(
+    arena: &Result<Arc<Arena>, CompileError>,
+    compiler: &mut Option<Result<Compiler, CompileError>>,
+    job: Job,
+) -> Done {
+    if job.tree.fragments.len() <= DEEP_TREE {
+        return work(arena, compiler, job);
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("metajit-compiler".into()).stack_size(STACK);
+        match thread.spawn_scoped(scope, || work(arena, compiler, job)).map(|thread| thread.join()) {
+            Ok(Ok(done)) => done,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(error) => Done {
+                result: Err(Refused::Backend(CompileError::Codegen(format!("no thread: {error}")))),
+                optimize_ns: 0,
+                backend_ns: 0,
+            },
+        }
+    })
 }
 
 /// Does a job. The compiler is made when it is first needed.
