@@ -4,6 +4,7 @@
 //! with other seeds again and again and writes down how long it has run, so that a long soak can be stopped and goes on where it
 //! was.
 
+use crate::progress::Progress;
 use std::path::Path;
 use std::process::Command;
 
@@ -16,8 +17,9 @@ pub struct Soak {
     pub chunk: u64,
 }
 
-/// The file, in the target directory, that says how many seconds have been run.
+/// The file that says how many seconds have been run, and its only line.
 const PROGRESS: &str = "soak-progress.txt";
+const PART: &str = "seconds";
 
 impl Soak {
     /// Reads `NAME=VALUE` arguments.
@@ -43,9 +45,8 @@ impl Soak {
     /// # Errors
     /// If a piece fails or can't be run, or the progress can't be written down.
     pub fn run(&self, root: &Path) -> Result<(), String> {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-        let file = target.join(PROGRESS);
-        let mut done: u64 = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let mut progress = Progress::of(root, PROGRESS);
+        let mut done = progress.count(PART);
         while done < self.seconds {
             let chunk = self.chunk.min(self.seconds - done);
             println!("seconds {done} to {} of {}", done + chunk, self.seconds);
@@ -57,7 +58,7 @@ impl Soak {
                 return Err(format!("the piece failed: {cargo:?}"));
             }
             done += chunk;
-            std::fs::write(&file, format!("{done}\n")).map_err(|error| format!("{}: {error}", file.display()))?;
+            progress.note(PART, done)?;
         }
         Ok(())
     }
