@@ -336,7 +336,7 @@ fn main() {
             // CPU time, as the pauses of `statistics` include what other processes took.
             let pauses: Rc<RefCell<Pauses>> = Rc::default();
             let log = pauses.clone();
-            gc::on_event(Some(Box::new(move |event| {
+            let _subscription = gc::subscribe(move |event| {
                 let mut log = log.borrow_mut();
                 match event {
                     Event::Begin { .. } => log.0 = cpu(),
@@ -346,7 +346,7 @@ fn main() {
                     }
                     Event::OutOfMemory(_) => {}
                 }
-            })));
+            });
             let begin = cpu();
             forest.replace(6_000_000, 6);
             let time = cpu() - begin;

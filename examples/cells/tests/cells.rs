@@ -1,6 +1,9 @@
 //! Programs of the language, with known results.
 
 use cells::{Fault, compiler, op, run, take_output};
+use metajit::gc::{self, Config, OutOfMemory};
+use metajit::testing::{Modes, check};
+use std::panic::catch_unwind;
 
 fn go(text: &str) -> Result<String, Fault> {
     let program = compiler::compile(text).unwrap_or_else(|mistake| panic!("{mistake}"));
@@ -60,6 +63,32 @@ fn faults() {
     assert_eq!(go("(define (f n) (f n)) (f 1)"), Err(Fault::Depth));
     let text = "(let a (array 700 0)) (let i 0) (while 1 (put a i i) (set i (+ i 1)))";
     assert_eq!(go(text), Err(Fault::Index { index: 700, length: 700 }));
+}
+
+#[test]
+fn an_exhausted_heap_ends_a_program_in_every_mode_and_the_next_one_runs() {
+    // Each ends with its list in hand: what nobody can see need not be allocated.
+    const LIST: &str =
+        "(let list nil) (let i 0) (while (< i 900000) (set list (pair i list)) (set i (+ i 1))) (head list)";
+    const ARRAYS: &str =
+        "(let list nil) (let i 0) (while (< i 900000) (set list (array 3000 list)) (set i (+ i 1))) (length list)";
+    const CALLS: &str = "(define (longer list) (pair 1 list)) (let list nil) (let i 0)
+        (while (< i 900000) (set list (longer list)) (set i (+ i 1))) (head list)";
+    const LIMIT: usize = 1 << 20;
+    let program = || {
+        gc::configure(Config { limit: LIMIT, ..gc::configuration() });
+        let ends: Vec<_> = [LIST, ARRAYS, CALLS, LISTS]
+            .map(|text| {
+                let outcome = catch_unwind(|| go(text));
+                outcome.map_err(|payload| payload.downcast_ref::<OutOfMemory>().map(|error| error.limit))
+            })
+            .into();
+        (ends, go(&format!("{LISTS} (sum (range 1000))")))
+    };
+    check(&Modes::all(), program).unwrap_or_else(|difference| panic!("{difference}"));
+    let (ends, after) = std::thread::spawn(program).join().expect("panics are caught");
+    assert_eq!(ends[..3], [Err(Some(LIMIT)), Err(Some(LIMIT)), Err(Some(LIMIT))]);
+    assert_eq!(after, Ok("500500".to_owned()));
 }
 
 #[test]

@@ -89,6 +89,7 @@ pub use statistics::{Cause, Collection, Event, Kind, Statistics};
 use crate::object::{Header, Shape};
 use heap::{Heap, POISON};
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -103,12 +104,33 @@ thread_local! {
     static HEAP: Cell<Option<NonNull<RefCell<dyn Collector>>>> = const { Cell::new(None) };
     /// Owns the collector.
     static OWNER: RefCell<Option<Owner>> = const { RefCell::new(None) };
-    static EVENTS: RefCell<Option<Rc<Listener>>> = const { RefCell::new(None) };
+    static LISTENERS: RefCell<Vec<(u64, Rc<Listener>)>> = const { RefCell::new(Vec::new()) };
     static CONFIG: RefCell<Option<Config>> = const { RefCell::new(None) };
 }
 
-/// What [`on_event`] takes.
-pub type Listener = dyn Fn(&Event);
+/// What [`subscribe`] is given, with the numbers that tell listeners apart.
+type Listener = dyn Fn(&Event);
+
+/// While it exists, a function is told of this thread's events; see [`subscribe`].
+#[derive(Debug)]
+#[must_use = "nothing is told any more when this is dropped"]
+pub struct Subscription {
+    number: u64,
+    /// Belongs to the thread.
+    not_send: PhantomData<*mut ()>,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        // When the thread is ending, the listeners may be gone already. What a listener owns is dropped with the list free.
+        let taken = LISTENERS.try_with(|listeners| {
+            let mut listeners = listeners.borrow_mut();
+            let at = listeners.iter().position(|listener| listener.0 == self.number)?;
+            Some(listeners.remove(at))
+        });
+        drop(taken);
+    }
+}
 
 /// Frees the heap when the thread ends.
 struct Owner(NonNull<RefCell<dyn Collector>>);
@@ -165,10 +187,10 @@ pub fn install(collector: impl Collector + 'static) {
     own(Box::new(RefCell::new(collector)));
 }
 
-/// Tells the listener.
+/// Tells the listeners, in the order in which they subscribed.
 fn event(event: &Event) {
-    let listener = EVENTS.with_borrow(Clone::clone);
-    if let Some(listener) = listener {
+    // A listener may subscribe others or end subscriptions.
+    for (_, listener) in LISTENERS.with_borrow(Clone::clone) {
         listener(event);
     }
 }
@@ -440,9 +462,14 @@ pub fn statistics() -> Statistics {
     with_existing_heap(|heap| heap.statistics()).unwrap_or_default()
 }
 
-/// Calls `listener` at each event of this thread's heap, in place of the one before. It must not use the heap.
-pub fn on_event(listener: Option<Box<Listener>>) {
-    EVENTS.set(listener.map(Rc::from));
+/// Calls `listener` at each event of this thread's heap, until what is returned is dropped. It must not use the heap.
+pub fn subscribe(listener: impl Fn(&Event) + 'static) -> Subscription {
+    let number = LISTENERS.with_borrow_mut(|listeners| {
+        let number = listeners.last().map_or(0, |last| last.0 + 1);
+        listeners.push((number, Rc::new(listener)));
+        number
+    });
+    Subscription { number, not_send: PhantomData }
 }
 
 /// A hash of an object's identity, from its handle's bits: objects do not move. Well mixed in all bits.

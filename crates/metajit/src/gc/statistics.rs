@@ -26,7 +26,7 @@ pub enum Cause {
     Stress,
 }
 
-/// What happens in the heap; see [`on_event`](super::on_event).
+/// What happens in the heap; see [`subscribe`](super::subscribe).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Event {
     /// A collection begins.

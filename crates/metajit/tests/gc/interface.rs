@@ -120,16 +120,22 @@ fn events_and_figures_agree() {
     on_a_thread(checked(), || {
         let seen: Rc<RefCell<Vec<Event>>> = Rc::default();
         let log = seen.clone();
-        gc::on_event(Some(Box::new(move |event| log.borrow_mut().push(*event))));
+        let subscription = gc::subscribe(move |event| log.borrow_mut().push(*event));
+        let count = Rc::new(std::cell::Cell::new(0));
+        let counter = count.clone();
+        let other = gc::subscribe(move |_| counter.set(counter.get() + 1));
         for id in 0..100_000 {
             std::hint::black_box(Pair::alloc(id, Maybe::none(), Maybe::none()));
         }
         gc::collect();
-        gc::on_event(None);
+        assert_eq!(count.get(), seen.borrow().len(), "all listeners are told");
+        drop(subscription);
         gc::collect();
         let statistics = gc::statistics();
         assert_eq!(statistics.allocated, 100_000 * 32);
         let seen = seen.borrow();
+        assert_eq!(count.get(), seen.len() + 2, "one listener has gone, the other has not");
+        drop(other);
         let ends =
             |kind| seen.iter().filter(|event| matches!(event, Event::End(end) if end.kind == kind)).count() as u64;
         assert_eq!(ends(Kind::Minor), statistics.minor);
