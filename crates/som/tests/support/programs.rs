@@ -216,7 +216,7 @@ impl Maker<'_, '_> {
             11 => format!("(o perform: #unknown: withArguments: (Array with: {value}))"),
             12 => format!("(self error: 'stop ' + {value})"),
             13 => format!("(o and: [ {value} ])"),
-            14 => format!("({value} to: 3 do: [ :z | z ])"),
+            14 => format!("(({value} rem: 50) to: 3 do: [ :z | z ])"),
             15 => format!("(({value} < 3) + 1)"),
             16 => format!("(Integer fromString: {value} asString)"),
             17 => format!("({value} asString hashcode)"),
