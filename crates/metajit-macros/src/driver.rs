@@ -399,7 +399,8 @@ impl Sketch {
             |location| quote!(::std::string::String::from(#location)),
         );
         let location = of_greens(&location);
-        let params = red_count as u8 + 1;
+        let bits: Vec<_> = (0..green_count + red_count).map(|index| format_ident!("__a{}", index)).collect();
+        let (params, general_params) = (red_count as u8 + 1, (green_count + red_count) as u8);
         let (green_index2, red_index2) = (0..green_count, 0..red_count);
         quote! {
             #quiet
@@ -412,8 +413,8 @@ impl Sketch {
                 pub fn jit_twin(__m: &mut ::metajit::rt::Meta #(, #inputs)*) -> #output {
                     #aliases
                     #(#prologue)*
-                    #(let #greens = __m.promote(#greens);)*
-                    match __m.enter_loop::<#result>(&#driver, #green_bits, #red_words) {
+                    #(let #greens = __m.green(#greens);)*
+                    match __m.enter_loop::<#result>(&#driver, &[#(#greens.raw()),*], #red_words) {
                         ::metajit::rt::Enter::Done(__result) => __result,
                         ::metajit::rt::Enter::Inline => {
                             let __result = #loop_twin(__m #(, #names)*);
@@ -459,6 +460,12 @@ impl Sketch {
                     );
                     ::metajit::rt::Flat::flatten(__result, __out);
                 }
+                unsafe extern "C" fn general(#(#bits: u64,)* __out: *mut u64) -> u64 {
+                    // SAFETY: compiled code gives the greens, the reds, and a place for the result words after the first.
+                    unsafe {
+                        ::metajit::rt::residual::<#result>(__out, || #call_name(#(<#types as ::metajit::rt::Word>::from_bits(#bits)),*))
+                    }
+                }
                 fn live(__greens: &[u64]) -> u32 { #live }
                 fn location(__greens: &[u64]) -> ::std::string::String { #location }
                 const RESULTS: usize = <#result as ::metajit::rt::Flat>::WORDS;
@@ -478,6 +485,13 @@ impl Sketch {
                         params: #params,
                         results: RESULTS as u8,
                         effect: ::metajit::rt::Effect::Portal,
+                    },
+                    general: ::metajit::rt::Callee {
+                        name: ::core::concat!(::core::module_path!(), "::", #text, "::general"),
+                        address: general as *const (),
+                        params: #general_params,
+                        results: RESULTS as u8,
+                        effect: ::metajit::rt::Effect::Any,
                     },
                     results: RESULTS,
                     live,

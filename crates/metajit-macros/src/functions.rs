@@ -16,14 +16,28 @@ use syn::{
 };
 
 /// How a function is traced.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Tracing {
     /// Looked into.
     Inside,
+    /// Looked into; threaded code may call it.
+    Handler(Inlining),
     /// Called, with any effect.
     Residual,
     /// Called, pure.
     Elidable,
+}
+
+/// When threaded code looks into a handler.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(crate) enum Inlining {
+    /// Where it is short.
+    #[default]
+    Budget,
+    /// Where this parameter is a constant, too.
+    WhenConstant(Ident),
+    /// Nowhere.
+    Never,
 }
 
 /// The lints that twins are exempt from: they repeat the user's code, whose own lints have spoken.
@@ -122,13 +136,32 @@ fn twin_of(tracing: Tracing, sig: &Signature, block: Option<&Block>, writer: &mu
         .collect();
     let body = match (tracing, block) {
         (Tracing::Inside, Some(block)) => inside(writer, receiver, &result, &output, block),
-        (Tracing::Inside, None) => quote!(),
-        _ => residual(tracing, sig, receiver, &parameters, &result, writer),
+        (Tracing::Inside | Tracing::Handler(_), None) => quote!(),
+        (Tracing::Handler(inlining), Some(block)) => {
+            let handler = Handler { sig, receiver, parameters: &parameters, inlining };
+            handler.inside(writer, &result, &output, block)
+        }
+        (tracing, _) => residual(&tracing, sig, receiver, &parameters, &result, writer),
     };
     TwinParts { generics: sig.generics.clone(), receiver, inputs, output, body }
 }
 
 fn inside(writer: &mut Writer, receiver: bool, result: &Type, output: &TokenStream, block: &Block) -> TokenStream {
+    let result_type = writer.without_self(result);
+    let enter = quote!(__m.enter_call::<#result_type>());
+    body(writer, receiver, result, output, block, &enter, &quote!(leave_call))
+}
+
+/// The body of a twin that is looked into, between what begins the call and what ends it.
+fn body(
+    writer: &mut Writer,
+    receiver: bool,
+    result: &Type,
+    output: &TokenStream,
+    block: &Block,
+    enter: &TokenStream,
+    leave: &TokenStream,
+) -> TokenStream {
     let statements = writer.block(block);
     let aliases = writer.alias_items();
     let result = writer.without_self(result);
@@ -137,42 +170,85 @@ fn inside(writer: &mut Writer, receiver: bool, result: &Type, output: &TokenStre
     );
     quote! {
         #aliases
-        let __call = match __m.enter_call::<#result>() {
+        let __call = match #enter {
             ::core::result::Result::Ok(call) => call,
             ::core::result::Result::Err(result) => return result,
         };
         #this
         let __result: #output = (|__m: &mut ::metajit::rt::Meta| -> #output #statements)(__m);
-        __m.leave_call::<#result>(__call, __result)
+        __m.#leave::<#result>(__call, __result)
     }
 }
 
-/// The twin of a call that is not looked into, with its native wrapper.
-fn residual(
-    tracing: Tracing,
+/// A handler: looked into, but for threaded code there is a native function beside.
+struct Handler<'a> {
+    sig: &'a Signature,
+    receiver: bool,
+    parameters: &'a [Parameter],
+    inlining: Inlining,
+}
+
+impl Handler<'_> {
+    fn inside(&self, writer: &mut Writer, result: &Type, output: &TokenStream, block: &Block) -> TokenStream {
+        let Native { wrapper, arguments, .. } =
+            native(self.sig, self.receiver, self.parameters, result, writer, &quote!(Any));
+        let inside = match &self.inlining {
+            Inlining::Budget => quote!(true),
+            Inlining::Never => quote!(false),
+            Inlining::WhenConstant(name) if self.parameters.iter().any(|parameter| parameter.name == *name) => {
+                quote!(#name.arg().as_const().is_some())
+            }
+            Inlining::WhenConstant(name) => {
+                writer.mistakes.add(name, "`when_constant` names a parameter of the function");
+                quote!(true)
+            }
+        };
+        let result_type = writer.without_self(result);
+        let enter = quote! { {
+            #wrapper
+            __m.enter_handler::<#result_type>(&__CALLEE, &[#(::metajit::rt::Traced::raw(#arguments)),*], #inside)
+        } };
+        body(writer, self.receiver, result, output, block, &enter, &quote!(leave_handler))
+    }
+}
+
+/// A function as compiled code calls it.
+struct Native {
+    /// The function and its description, `__CALLEE`.
+    wrapper: TokenStream,
+    /// The twin's arguments, the receiver first.
+    arguments: Vec<TokenStream>,
+    /// Names for their native values.
+    locals: Vec<Ident>,
+    /// A call with these values.
+    direct: TokenStream,
+}
+
+fn native(
     sig: &Signature,
     receiver: bool,
     parameters: &[Parameter],
     result: &Type,
     writer: &mut Writer,
-) -> TokenStream {
+    effect: &TokenStream,
+) -> Native {
     if let Some(param) = sig.generics.params.iter().find(|param| !matches!(param, syn::GenericParam::Lifetime(_))) {
         writer.mistakes.add(
             param,
-            "a call that is not looked into needs one address, so it has no generic parameters: write one function per type",
+            "a function that compiled code calls needs one address, so it has no generic parameters: write one function per type",
         );
     }
     let result = writer.without_self(result);
     let mut types: Vec<Type> = Vec::new();
-    let mut names: Vec<TokenStream> = Vec::new();
+    let mut arguments: Vec<TokenStream> = Vec::new();
     if receiver {
         types.push(writer.self_type.clone().unwrap_or_else(|| syn::parse_quote!(Self)));
-        names.push(quote!(::metajit::rt::Traced { val: self, op: __op }));
+        arguments.push(quote!(::metajit::rt::Traced { val: self, op: __op }));
     }
     for parameter in parameters {
         types.push(writer.without_self(&parameter.ty));
         let name = &parameter.name;
-        names.push(quote!(#name));
+        arguments.push(quote!(#name));
     }
     let count = types.len() as u8;
     let bits: Vec<_> = (0..types.len()).map(|index| format_ident!("__a{}", index)).collect();
@@ -191,11 +267,7 @@ fn residual(
     let from_words = call(quote!(#(<#types as ::metajit::rt::Word>::from_bits(#bits)),*));
     let direct = call(quote!(#(#locals),*));
     let import = writer.self_type.is_none().then(|| quote!(use #name as super_function;));
-    let (method, effect) = match tracing {
-        Tracing::Elidable => (quote!(elidable), quote!(Elidable)),
-        _ => (quote!(call), quote!(Any)),
-    };
-    quote! {
+    let wrapper = quote! {
         #import
         unsafe extern "C" fn __native(#(#bits: u64,)* __out: *mut u64) -> u64 {
             // SAFETY: compiled code gives a place for the result words after the first, if there are any.
@@ -208,7 +280,28 @@ fn residual(
             results: <#result as ::metajit::rt::Flat>::WORDS as u8,
             effect: ::metajit::rt::Effect::#effect,
         };
-        #(let #locals = #names;)*
+    };
+    Native { wrapper, arguments, locals, direct }
+}
+
+/// The twin of a call that is not looked into, with its native wrapper.
+fn residual(
+    tracing: &Tracing,
+    sig: &Signature,
+    receiver: bool,
+    parameters: &[Parameter],
+    result: &Type,
+    writer: &mut Writer,
+) -> TokenStream {
+    let (method, effect) = match tracing {
+        Tracing::Elidable => (quote!(elidable), quote!(Elidable)),
+        _ => (quote!(call), quote!(Any)),
+    };
+    let Native { wrapper, arguments, locals, direct } = native(sig, receiver, parameters, result, writer, &effect);
+    let result = writer.without_self(result);
+    quote! {
+        #wrapper
+        #(let #locals = #arguments;)*
         let __words = [#(::metajit::rt::Traced::raw(#locals)),*];
         #(let #locals = #locals.val;)*
         __m.#method::<#result>(&__CALLEE, &__words, || #direct)
@@ -218,9 +311,15 @@ fn residual(
 /// `#[jit]`, `#[dont_look_inside]` or `#[elidable]` on an item.
 pub(crate) fn item(tracing: Tracing, args: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let mut mistakes = Mistakes::default();
-    if !args.is_empty() {
-        mistakes.add(&args, "this attribute takes no arguments");
-    }
+    let tracing = match tracing {
+        Tracing::Handler(_) => Tracing::Handler(inlining(args, &mut mistakes)),
+        other => {
+            if !args.is_empty() {
+                mistakes.add(&args, "this attribute takes no arguments");
+            }
+            other
+        }
+    };
     let parsed: Item = syn::parse2(item)?;
     let tokens = match parsed {
         Item::Fn(function) => free_function(tracing, function, &mut mistakes),
@@ -240,6 +339,33 @@ pub(crate) fn item(tracing: Tracing, args: TokenStream, item: TokenStream) -> Re
     };
     mistakes.finish()?;
     Ok(tokens)
+}
+
+/// The argument of `#[enable_threaded_code]`.
+fn inlining(args: TokenStream, mistakes: &mut Mistakes) -> Inlining {
+    if args.is_empty() {
+        return Inlining::Budget;
+    }
+    let parse = |input: syn::parse::ParseStream<'_>| {
+        let key: Ident = input.parse()?;
+        let inlining = if key == "called" {
+            Inlining::Never
+        } else if key == "when_constant" {
+            input.parse::<syn::Token![=]>()?;
+            Inlining::WhenConstant(input.parse()?)
+        } else {
+            return Err(syn::Error::new(key.span(), "unknown"));
+        };
+        input.parse::<Option<syn::Token![,]>>()?;
+        Ok(inlining)
+    };
+    syn::parse::Parser::parse2(parse, args.clone()).unwrap_or_else(|_| {
+        mistakes.add(
+            &args,
+            "#[enable_threaded_code] knows `called` (never inlined) and `when_constant = parameter` (called where that is no constant)",
+        );
+        Inlining::Budget
+    })
 }
 
 pub(crate) fn emits_twins() -> bool {
@@ -289,7 +415,7 @@ fn absorb(mistakes: &mut Mistakes, writer: Writer) {
 }
 
 /// The tracing that a method's own attribute asks for; the attribute is taken off.
-fn method_tracing(attrs: &mut Vec<Attribute>) -> Tracing {
+fn method_tracing(attrs: &mut Vec<Attribute>, mistakes: &mut Mistakes) -> Tracing {
     let mut tracing = Tracing::Inside;
     attrs.retain(|attr| {
         let Some(segment) = attr.path().segments.last() else {
@@ -298,7 +424,14 @@ fn method_tracing(attrs: &mut Vec<Attribute>) -> Tracing {
         match segment.ident.to_string().as_str() {
             "dont_look_inside" => tracing = Tracing::Residual,
             "elidable" => tracing = Tracing::Elidable,
-            "jit" | "enable_threaded_code" => {}
+            "jit" => {}
+            "enable_threaded_code" => {
+                let args = match &attr.meta {
+                    syn::Meta::List(list) => list.tokens.clone(),
+                    _ => TokenStream::new(),
+                };
+                tracing = Tracing::Handler(inlining(args, mistakes));
+            }
             _ => return true,
         }
         false
@@ -332,7 +465,7 @@ fn implementation(mut block: ItemImpl, mistakes: &mut Mistakes) -> TokenStream {
         let ImplItem::Fn(ImplItemFn { attrs, vis, sig, block: body, .. }) = item else {
             continue;
         };
-        let tracing = method_tracing(attrs);
+        let tracing = method_tracing(attrs, mistakes);
         let mut writer = Writer::of_type((*block.self_ty).clone());
         let twin = twin_of(tracing, sig, Some(body), &mut writer);
         absorb(mistakes, writer);
@@ -362,8 +495,8 @@ fn trait_declaration(mut declaration: ItemTrait, mistakes: &mut Mistakes) -> Tok
         let TraitItem::Fn(function) = item else {
             continue;
         };
-        let tracing = method_tracing(&mut function.attrs);
-        if tracing != Tracing::Inside && function.default.is_some() {
+        let tracing = method_tracing(&mut function.attrs, mistakes);
+        if matches!(tracing, Tracing::Residual | Tracing::Elidable) && function.default.is_some() {
             mistakes.add(&function.sig, "a provided method has no single address: leave it to the implementations");
         }
         let mut writer = Writer::default();

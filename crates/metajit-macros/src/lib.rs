@@ -191,10 +191,33 @@ pub fn elidable(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(functions::item(functions::Tracing::Elidable, args.into(), item.clone().into()), item)
 }
 
-/// Marks a handler: a function of the interpreter that tier-1 code may call instead of inlining it. Traced like `#[jit]`.
+/// Marks a handler: a function of the interpreter that threaded code may call instead of inlining it. Traced like `#[jit]`.
+///
+/// Threaded code inlines what is short, and calls the rest: a function that decides by a value that it can't know, or
+/// that has grown long. Without the attribute it would have to leave there. With `when_constant = parameter` the function is called
+/// wherever that parameter is no constant, with `called` everywhere. The parameters are words.
+///
+/// ```
+/// use metajit::prelude::*;
+///
+/// #[enable_threaded_code]
+/// fn collatz(n: i64) -> i64 {
+///     let mut steps = 0;
+///     let mut n = n;
+///     while n > 1 {
+///         n = if n & 1 == 0 { n / 2 } else { 3 * n + 1 };
+///         steps += 1;
+///     }
+///     steps
+/// }
+///
+/// fn main() {
+///     assert_eq!(collatz(6), 8);
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn enable_threaded_code(args: TokenStream, item: TokenStream) -> TokenStream {
-    jit(args, item)
+    expand(functions::item(functions::Tracing::Handler(functions::Inlining::Budget), args.into(), item.clone().into()), TokenStream::new())
 }
 
 /// Makes a `Copy` enum or struct of words structural: it can be a local, a parameter and a result of traced functions.

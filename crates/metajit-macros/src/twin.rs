@@ -284,7 +284,7 @@ impl Writer {
                 let text = if rest.is_empty() { quote!(#text) } else { self.message(rest) };
                 let mut lift = quote!();
                 let condition = self.condition(first, &mut lift);
-                let test = quote_spanned!(span=> if !(#condition) { ::core::panic!(#text) });
+                let test = quote_spanned!(span=> if !(#condition) { __m.panics(); ::core::panic!(#text) });
                 if name == "assert" { test } else { quote!(if ::core::cfg!(debug_assertions) { #test }) }
             }
             name @ ("assert_eq" | "assert_ne" | "debug_assert_eq" | "debug_assert_ne") => {
@@ -303,7 +303,7 @@ impl Writer {
                 let test = self.hoist(span, &[left, right], |names| {
                     let (a, b) = (&names[0], &names[1]);
                     // Where it fails, the assertion itself says so.
-                    quote_spanned!(span=> let __c = __m.#method(#a, #b); if !__m.branch(__c) { #assertion!(#a.val, #b.val, #text) })
+                    quote_spanned!(span=> let __c = __m.#method(#a, #b); if !__m.branch(__c) { __m.panics(); #assertion!(#a.val, #b.val, #text) })
                 });
                 if name.starts_with("debug") { quote!(if ::core::cfg!(debug_assertions) { #test }) } else { test }
             }
@@ -377,14 +377,14 @@ impl Writer {
 
     fn panicking(&mut self, mac: &Macro) -> TokenStream {
         if mac.tokens.is_empty() {
-            return quote!(#mac);
+            return quote!({ __m.panics(); #mac });
         }
         let Some(args) = self.arguments(mac) else {
             return quote!();
         };
         let path = &mac.path;
         let text = self.message(&args);
-        quote_spanned!(at(mac)=> #path!(#text))
+        quote_spanned!(at(mac)=> { __m.panics(); #path!(#text) })
     }
 
     /// A format string and its arguments.
@@ -544,7 +544,7 @@ impl Writer {
                 quote_spanned!(at(&arm)=> #pat #guard => { #lift #body })
             })
             .collect();
-        let otherwise = conditional.then(|| quote!(_ => ::core::unreachable!("a pattern of a traced match")));
+        let otherwise = conditional.then(|| quote!(_ => { __m.panics(); ::core::unreachable!("a pattern of a traced match") }));
         quote_spanned! { at(&expr)=>
             match { let __s = #scrutinee; ::metajit::rt::Scrutinee::scrutinee(__s, __m) } { #(#arms)* #otherwise }
         }

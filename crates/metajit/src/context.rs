@@ -14,6 +14,9 @@ pub const MAX_SLOTS: usize = 1024;
 /// Result words that a call or a portal may have at most.
 pub const MAX_RESULTS: usize = 8;
 
+/// Counters of a context; places share them where there are more.
+pub const COUNTERS: usize = 4096;
+
 /// What a compiled tree returns when the portal returned: its words are in `results`.
 pub const FINISH: u64 = u64::MAX;
 /// What a compiled tree returns when a callee panicked: the payload waits in the runtime.
@@ -54,14 +57,25 @@ pub struct Context {
     pub panicked: u64,
     /// Portals are not called directly when the stack is below this address.
     pub stack_limit: u64,
+    /// Which entry code with several is to take; it goes back to 0 as the code is entered.
+    pub entry: u64,
     /// A portal's result words; a call's result words after the first.
     pub results: [u64; MAX_RESULTS],
     /// The reds at entry, the slots at an exit.
     pub slots: [u64; MAX_SLOTS],
+    /// What `guard_count` counts down.
+    pub counters: [u32; COUNTERS],
 }
 
 impl Default for Context {
     fn default() -> Self {
-        Context { panicked: 0, stack_limit: 0, results: [0; MAX_RESULTS], slots: [0; MAX_SLOTS] }
+        Context {
+            panicked: 0,
+            stack_limit: 0,
+            entry: 0,
+            results: [0; MAX_RESULTS],
+            slots: [0; MAX_SLOTS],
+            counters: [u32::MAX; COUNTERS],
+        }
     }
 }

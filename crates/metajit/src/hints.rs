@@ -9,10 +9,19 @@ pub fn promote<T: Word>(value: T) -> T {
     value
 }
 
-/// Whether this runs as traced code.
+/// Whether this is recorded for an optimized trace, where constants cost nothing. False in the plain interpreter and in threaded code.
 #[inline(always)]
 pub fn we_are_jitted() -> bool {
     false
+}
+
+/// The value itself, taken from an inline cache. Threaded code may take what the cache holds when the code is made for a
+/// constant, for ever: the program must be right whatever it is given of what the cache has held. So a key and what belongs to it
+/// are read one after the other, and what belongs to a key never changes. The value is that of an accessor, read just before; one
+/// that is 0 stays a load.
+#[inline(always)]
+pub fn seen<T: Word>(value: T) -> T {
+    value
 }
 
 #[cfg(feature = "jit")]
@@ -37,6 +46,18 @@ mod twins {
     #[doc(hidden)]
     #[allow(non_camel_case_types)]
     #[derive(Debug)]
+    pub enum seen {}
+    impl seen {
+        #[doc(hidden)]
+        pub fn jit_twin<T: Word>(m: &mut Meta, value: Traced<T>) -> Traced<T> {
+            m.seen(value)
+        }
+    }
+
+    /// The twin's place.
+    #[doc(hidden)]
+    #[allow(non_camel_case_types)]
+    #[derive(Debug)]
     pub enum we_are_jitted {}
     impl we_are_jitted {
         #[doc(hidden)]
@@ -47,4 +68,4 @@ mod twins {
 }
 #[cfg(feature = "jit")]
 #[doc(hidden)]
-pub use twins::{promote, we_are_jitted};
+pub use twins::{promote, seen, we_are_jitted};

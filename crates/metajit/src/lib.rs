@@ -23,6 +23,8 @@ pub mod record;
 mod stack;
 pub mod testing;
 #[cfg(feature = "jit")]
+mod shallow;
+#[cfg(feature = "jit")]
 pub mod twin;
 pub mod word;
 
@@ -46,7 +48,7 @@ macro_rules! can_enter_jit {
 pub mod guide;
 
 mod hints;
-pub use hints::{promote, we_are_jitted};
+pub use hints::{promote, seen, we_are_jitted};
 pub use stack::{set_stack_limit, stack_is_low};
 
 /// What an interpreter's source imports.
@@ -54,7 +56,7 @@ pub mod prelude {
     pub use crate::word::Word;
     pub use crate::{
         Maybe, can_enter_jit, dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum,
-        jit_merge_point, jit_object, jit_word, promote, we_are_jitted,
+        jit_merge_point, jit_object, jit_word, promote, seen, we_are_jitted,
     };
 }
 

@@ -62,8 +62,8 @@ impl Modes {
     }
 
     /// Every mode, with counters so low that short programs get hot: plain, evaluated, compiled in both qualities, without
-    /// the optimizer, with bridges at the first failure and at the default, with functions as roots, and with code that
-    /// comes late. Without the `jit` feature, the plain interpreter only.
+    /// the optimizer, with bridges at the first failure and at the default, with functions as roots, with code that
+    /// comes late, and with threaded code, alone and before traces. Without the `jit` feature, the plain interpreter only.
     pub fn all() -> Modes {
         Modes::plain()
             .with("evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=1")
@@ -78,8 +78,14 @@ impl Modes {
             .with("generic tracer, evaluated", "tracer=generic,evaluate=1,threshold=4,function_threshold=7,trace_eagerness=2")
             .with("published late", "late=3,threshold=3,function_threshold=5,trace_eagerness=1")
             .with("in the background", "sync=0,threshold=3,function_threshold=5,trace_eagerness=1")
+            .with("threaded, evaluated", "evaluate=1,threaded=1,tracing=0,tier1_threshold=1")
+            .with("threaded", "threaded=1,tracing=0,tier1_threshold=2")
+            .with("threaded, handlers called", "threaded=1,tracing=0,tier1_threshold=1,max_handler_ops=0")
+            .with("two-level", "threaded=1,tier1_threshold=1,threshold=4,function_threshold=6,trace_eagerness=1")
+            .with("two-level, late", "late=2,threaded=1,tier1_threshold=2,threshold=5,function_threshold=3,trace_eagerness=2")
             .with("default", "sync=0")
             .with_collector("collecting often", "threshold=3,function_threshold=5,trace_eagerness=1", "stress=13,poison=1")
+            .with_collector("threaded, collecting often", "threaded=1,tier1_threshold=1,threshold=4,function_threshold=6,trace_eagerness=1", "stress=13,poison=1")
             .with_collector("collecting often, evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=2", "stress=13,poison=1")
     }
 

@@ -91,7 +91,7 @@ pub fn set_universe(universe: Universe) {
 }
 
 /// The class of a value.
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn class_of(value: Value) -> Class {
     if value.is_object() { value.as_object().class() } else { class_of_immediate(value) }

@@ -40,7 +40,7 @@ use super::memory::HeapFacts;
 use super::stubs::Stubs;
 use crate::context::{Context, FINISH, MAX_RESULTS, MAX_SLOTS, PANICKED};
 use crate::ir::code::{BlockId, Code, End, ExitId};
-use crate::ir::{Arg, Aux, Inst, Op, OpRef};
+use crate::ir::{Arg, Aux, Class, Inst, Op, OpRef};
 use crate::word::Type;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
@@ -176,6 +176,7 @@ fn reverse_postorder(code: &Code) -> Vec<BlockId> {
             End::Jump(target, _) => out.push(*target),
             End::Exit(exit) => out.extend(bridge(*exit)),
             End::Finish(_) => {}
+            End::Enter(entries) => out.extend(entries),
         }
         out
     }
@@ -201,7 +202,7 @@ fn reverse_postorder(code: &Code) -> Vec<BlockId> {
 }
 
 pub(super) fn is_guard(op: Op) -> bool {
-    matches!(op, Op::GuardTrue | Op::GuardFalse | Op::GuardValue | Op::GuardValid)
+    op.info().class == Class::Guard
 }
 
 /// The operation whose overflow `op` tells.
@@ -246,6 +247,7 @@ impl Lowering<'_> {
                     self.at.ins().jump(target, &[]);
                 }
                 End::Finish(words) => self.finish(words),
+                End::Enter(entries) => self.choose_entry(entries),
             }
         }
         self.exit_blocks()?;
@@ -309,6 +311,29 @@ impl Lowering<'_> {
             })
             .collect();
         self.at.ins().jump(block, &args);
+    }
+
+    /// Goes to the entry that the context names, with what the first block was given.
+    fn choose_entry(&mut self, entries: &[BlockId]) {
+        let code = self.code;
+        let reds: Vec<Arg> = code.blocks[0].params.iter().map(|&param| Arg::Op(param)).collect();
+        let Some((&last, others)) = entries.split_last() else { return };
+        if others.is_empty() {
+            return self.jump(last, &reds);
+        }
+        let offset = offset_of!(Context, entry) as i32;
+        let entry = self.at.ins().load(I64, MEMORY, self.context, offset);
+        let zero = self.word_const(0);
+        self.at.ins().store(MEMORY, zero, self.context, offset);
+        for (index, &target) in others.iter().enumerate() {
+            let chosen = self.at.ins().icmp_imm_u(IntCC::Equal, entry, index as i64);
+            let (this, next) = (self.at.func.dfg.make_block(), self.at.func.dfg.make_block());
+            self.at.ins().brif(chosen, this, &[], next, &[]);
+            self.at.insert_block(this);
+            self.jump(target, &reds);
+            self.at.insert_block(next);
+        }
+        self.jump(last, &reds);
     }
 
     fn finish(&mut self, words: &[Arg]) {
@@ -568,7 +593,7 @@ impl Lowering<'_> {
             }
             Op::ResultWord => Held::Word(self.further_word(op)?),
 
-            Op::GuardTrue | Op::GuardFalse | Op::GuardValue | Op::GuardValid => {
+            Op::GuardTrue | Op::GuardFalse | Op::GuardValue | Op::GuardCount | Op::GuardValid => {
                 self.guard(inst);
                 Held::Nothing
             }
@@ -709,6 +734,14 @@ impl Lowering<'_> {
                     self.branch(equal, Branch::OnNotZero, exit, place);
                 }
             },
+            Op::GuardCount => {
+                let offset = counter_offset(a.as_const().unwrap_or(0) as usize);
+                let counter = self.at.ins().load(I32, MEMORY, self.context, offset);
+                let minus_one = self.at.ins().iconst(I32, i64::from(u32::MAX));
+                let counter = self.at.ins().iadd(counter, minus_one);
+                self.at.ins().store(MEMORY, counter, self.context, offset);
+                self.branch(counter, Branch::OnNotZero, exit, place);
+            }
             _ => {
                 // The word is written by whoever invalidates, from a callee or from another thread. An atomic load
                 // costs nothing here and keeps Cranelift from taking an earlier one's result.
@@ -803,6 +836,10 @@ pub(super) fn clif_type(ty: Option<Type>) -> cranelift_codegen::ir::Type {
 
 pub(super) fn slot_offset(slot: usize) -> i32 {
     (offset_of!(Context, slots) + 8 * slot) as i32
+}
+
+fn counter_offset(counter: usize) -> i32 {
+    (offset_of!(Context, counters) + 4 * counter) as i32
 }
 
 pub(super) fn result_offset(word: usize) -> i32 {

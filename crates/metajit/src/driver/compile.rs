@@ -4,7 +4,7 @@
 //! and what it does meanwhile (a quasi-immutable field is written, another bridge is recorded) must not be undone by what
 //! comes back late.
 //!
-//! **Approach.** A [`Job`] is a tree as it is now, shared, and everything that making code of it needs: it reads neither the
+//! **Approach.** A [`Job`] is a tree as it is now, shared (or threaded code before it is compiled), and everything that making code of it needs: it reads neither the
 //! heap nor the runtime. With the parameter `sync` it is done at once, otherwise on the thread's own compile thread, which
 //! starts with the first job. The program's thread alone publishes: it polls wherever it is in the driver anyway (exits,
 //! counters that have run over, entries), and the counters of a place whose job is under way are set so that it comes by
@@ -18,7 +18,8 @@
 
 use super::events::Event;
 use super::runtime::{Compiled, FORCED, PlaceId, Runtime, thread_time};
-use super::{Validity, holds};
+use super::threaded::Threaded;
+use super::{Validity, holds, new_validity};
 use crate::backend::{self, Arena, CompileError, Compiler, Finished, Machine, Quality, Queue, STACK};
 use crate::ir::code::Code;
 use crate::ir::tree::{FragmentId, GuardId, Tree, TreeEnd};
@@ -48,19 +49,45 @@ struct Token {
     /// The number of the code.
     number: u32,
     validity: Validity,
-    /// Bridges attached in the tree that the job was given.
-    attached: usize,
-    /// Instructions of the tree that the job was given.
-    ops: usize,
+    product: Product,
     submitted: Instant,
+}
+
+/// What a job makes.
+#[derive(Debug)]
+enum Product {
+    /// Code of a tree.
+    Tree {
+        /// Bridges attached in the tree that the job was given.
+        attached: usize,
+        /// Instructions of the tree that the job was given.
+        ops: usize,
+    },
+    /// Threaded code with these entries.
+    Threaded { entries: Vec<Vec<u64>> },
+}
+
+/// What code is made of.
+#[derive(Debug)]
+enum Source {
+    Tree { tree: Arc<Tree>, attached: Attached, optimize: opt::Options },
+    Code(Code),
+}
+
+impl Source {
+    /// How deep the graph of its blocks is, about: what passes over it recurse.
+    fn depth(&self) -> usize {
+        match self {
+            Source::Tree { tree, .. } => tree.fragments.len(),
+            Source::Code(code) => code.blocks.len(),
+        }
+    }
 }
 
 /// Everything that making code takes.
 #[derive(Debug)]
 struct Job {
-    tree: Arc<Tree>,
-    attached: Attached,
-    optimize: opt::Options,
+    source: Source,
     backend: backend::Options,
     evaluate: bool,
     max_full_ops: usize,
@@ -150,7 +177,7 @@ fn here(
     compiler: &mut Option<Result<Compiler, CompileError>>,
     job: Job,
 ) -> Done {
-    if job.tree.fragments.len() <= DEEP_TREE {
+    if job.source.depth() <= DEEP_TREE {
         return work(arena, compiler, job);
     }
     std::thread::scope(|scope| {
@@ -171,15 +198,29 @@ fn here(
 fn work(
     arena: &Result<Arc<Arena>, CompileError>,
     compiler: &mut Option<Result<Compiler, CompileError>>,
-    job: Job,
+    mut job: Job,
 ) -> Done {
     let start = thread_time();
-    let attach = |guard, instance| job.attached.get(&(guard, instance)).copied();
-    let optimized = opt::optimize(&job.tree, &job.optimize, &attach);
+    let code = match &mut job.source {
+        Source::Tree { tree, attached, optimize } => {
+            let attach = |guard, instance| attached.get(&(guard, instance)).copied();
+            opt::optimize(tree, optimize, &attach).ok().map(|optimized| optimized.code)
+        }
+        Source::Code(code) => {
+            let empty = Code {
+                portal: code.portal,
+                insts: Vec::new(),
+                args: Vec::new(),
+                blocks: Vec::new(),
+                exits: Vec::new(),
+            };
+            Some(std::mem::replace(code, empty))
+        }
+    };
     let middle = thread_time();
-    let result = match optimized {
-        Ok(optimized) => generate(arena, compiler, &job, optimized.code),
-        Err(_) => Err(Refused::Optimizer),
+    let result = match code {
+        Some(code) => generate(arena, compiler, &job, code),
+        None => Err(Refused::Optimizer),
     };
     if let (true, Err(Refused::Backend(error))) = (job.trace, &result) {
         eprintln!("metajit: {}: {error}", job.backend.name);
@@ -245,14 +286,8 @@ impl Runtime {
             return;
         }
         let (tree, attached, validity) = (live.tree.clone(), live.attached.clone(), live.validity.clone());
-        let token = Token {
-            place,
-            number,
-            validity: validity.clone(),
-            attached: attached.len(),
-            ops: tree.insts.len(),
-            submitted: Instant::now(),
-        };
+        let product = Product::Tree { attached: attached.len(), ops: tree.insts.len() };
+        let token = Token { place, number, validity: validity.clone(), product, submitted: Instant::now() };
         let parameters = &self.parameters;
         let quality = if parameters.quick || begins_quick { Quality::Quick } else { Quality::Full };
         let countdown = (begins_quick && !parameters.quick).then(|| {
@@ -260,17 +295,31 @@ impl Runtime {
             cell.countdown()
         });
         let valid = Some(validity);
+        let optimize = if parameters.optimize { opt::Options::default() } else { opt::Options::none() };
+        let backend = backend::Options { valid, name, number, countdown, ..backend::Options::new(quality) };
+        self.submit(token, Source::Tree { tree, attached, optimize }, backend);
+    }
+
+    /// Has threaded code compiled.
+    pub(super) fn compile_threaded(&mut self, place: PlaceId, code: Code, entries: Vec<Vec<u64>>) {
+        let quality = if self.parameters.threaded_quick { Quality::Quick } else { Quality::Full };
+        let (name, number) = (self.location(place), self.new_number());
+        let backend = backend::Options { name, number, ..backend::Options::new(quality) };
+        let token = Token { place, number, validity: new_validity(), product: Product::Threaded { entries }, submitted: Instant::now() };
+        self.submit(token, Source::Code(code), backend);
+    }
+
+    fn submit(&mut self, token: Token, source: Source, backend: backend::Options) {
+        let parameters = &self.parameters;
         let job = Job {
-            tree,
-            attached,
-            optimize: if parameters.optimize { opt::Options::default() } else { opt::Options::none() },
-            backend: backend::Options { valid, name, number, countdown, ..backend::Options::new(quality) },
+            source,
+            backend,
             evaluate: parameters.evaluate,
             max_full_ops: parameters.max_full_ops as usize,
             fail_guard: parameters.fail_guard,
             trace: parameters.trace,
         };
-        let sync = parameters.sync;
+        let (place, sync) = (token.place, parameters.sync);
         self.compilations.queue(!sync, parameters.code_memory).submit(token, job);
         self.publish(place);
         if sync {
@@ -346,9 +395,36 @@ impl Runtime {
             optimize_ns: 0,
             backend_ns: 0,
         });
+        let place = token.place;
+        let (attached, ops) = match token.product {
+            Product::Tree { attached, ops } => (attached, ops),
+            Product::Threaded { entries } => {
+                self.statistics.threaded_backend_ns += done.backend_ns;
+                match done.result {
+                    Ok(made) => {
+                        let compiled = self.installed(made, token.number, &token.validity, true);
+                        self.tell(place, |place| Event::Threaded {
+                            place,
+                            quality: quality_of(&compiled),
+                            entries: entries.len(),
+                            ops: compiled.code.blocks.iter().map(|block| block.insts.len()).sum(),
+                            exits: compiled.code.exits.len(),
+                            bytes: compiled.machine.as_ref().map_or(0, |machine| machine.stats().bytes),
+                            backend_ns: done.backend_ns,
+                            waited_ns: token.submitted.elapsed().as_nanos() as u64,
+                        });
+                        self.install_threaded(place, compiled, &entries);
+                    }
+                    Err(refused) => {
+                        self.at(place).threaded = Threaded::Never;
+                        self.refused(place, &refused);
+                    }
+                }
+                return;
+            }
+        };
         self.statistics.optimize_ns += done.optimize_ns;
         self.statistics.backend_ns += done.backend_ns;
-        let place = token.place;
         let max_ops = self.parameters.max_tree_ops as usize;
         let Done { result, optimize_ns, backend_ns } = done;
         // The tree may have been thrown away meanwhile, and another may have taken its place.
@@ -359,22 +435,18 @@ impl Runtime {
         live.under_way = false;
         match result {
             Ok(made) if holds(&token.validity) => {
-                live.pending = (live.attached.len() - token.attached) as u32;
+                live.pending = (live.attached.len() - attached) as u32;
                 live.lost = 0;
                 live.last_cost = optimize_ns + backend_ns;
-                live.last_ops = token.ops;
+                live.last_ops = ops;
                 let too_large = made.code.insts.len() > max_ops && !std::mem::replace(&mut live.full, true);
                 let fragments = live.tree.fragments.len();
-                let compiled = self.installed(made, &token);
+                let compiled = self.installed(made, token.number, &token.validity, false);
                 self.tell(place, |place| Event::Compiled {
                     place,
-                    quality: match compiled.machine.as_ref().map(Machine::quality) {
-                        Some(Quality::Quick) => "quick",
-                        Some(Quality::Full) => "full",
-                        None => "evaluated",
-                    },
+                    quality: quality_of(&compiled),
                     fragments,
-                    recorded: token.ops,
+                    recorded: ops,
                     ops: compiled.code.blocks.iter().map(|block| block.insts.len()).sum(),
                     exits: compiled.code.exits.len(),
                     bytes: compiled.machine.as_ref().map_or(0, |machine| machine.stats().bytes),
@@ -404,7 +476,7 @@ impl Runtime {
     }
 
     /// New code, as it runs.
-    fn installed(&mut self, made: Made, token: &Token) -> Rc<Compiled> {
+    fn installed(&mut self, made: Made, number: u32, validity: &Validity, threaded: bool) -> Rc<Compiled> {
         let Made { code, mut machine, forced } = made;
         self.statistics.guards_forced += u64::from(forced);
         self.statistics.compilations += 1;
@@ -415,8 +487,8 @@ impl Runtime {
             machine.announce();
             self.statistics.code_bytes += machine.stats().bytes as u64;
         }
-        let (number, validity) = (token.number, token.validity.clone());
-        let compiled = Rc::new(Compiled { code, number, machine, validity, links: RefCell::default() });
+        let validity = validity.clone();
+        let compiled = Rc::new(Compiled { code, number, threaded, machine, validity, links: RefCell::default() });
         self.keep_while_running(&compiled);
         compiled
     }
@@ -472,12 +544,16 @@ impl Runtime {
     /// Tells the place's call cell what code there is. To be called whenever that changes.
     pub(super) fn publish(&mut self, place: PlaceId) {
         let place = self.at(place);
-        place.cell.publish(place.live.as_ref().and_then(|live| live.compiled.as_ref()));
+        // A call enters threaded code at its start only.
+        let threaded = || place.threaded.code().filter(|&(_, entry)| entry == 0).map(|(compiled, _)| compiled);
+        place.cell.publish(place.live.as_ref().and_then(|live| live.compiled.as_ref()).or_else(threaded));
     }
 
     /// After how many visits a place that has no code yet shall be visited again, if code of it is being made.
     pub(super) fn awaits(&mut self, place: PlaceId) -> Option<u32> {
-        let under_way = self.at(place).live.as_ref().is_some_and(|live| live.under_way);
+        let at = self.at(place);
+        let under_way =
+            at.live.as_ref().is_some_and(|live| live.under_way) || matches!(at.threaded, Threaded::Busy);
         under_way.then_some(POLL_VISITS)
     }
 
@@ -488,5 +564,14 @@ impl Runtime {
         if let Some(visits) = self.awaits(place) {
             self.at(place).cell.wait_for(visits);
         }
+    }
+}
+
+/// What a piece of code is called by its quality.
+fn quality_of(compiled: &Compiled) -> &'static str {
+    match compiled.machine.as_ref().map(Machine::quality) {
+        Some(Quality::Quick) => "quick",
+        Some(Quality::Full) => "full",
+        None => "evaluated",
     }
 }

@@ -96,6 +96,25 @@ pub enum Event {
         /// From submission to publication, in nanoseconds.
         waited_ns: u64,
     },
+    /// Threaded code was made and published.
+    Threaded {
+        /// From where on.
+        place: String,
+        /// `quick`, `full` or `evaluated`.
+        quality: &'static str,
+        /// Its ways in.
+        entries: usize,
+        /// Operations of the code.
+        ops: usize,
+        /// Its guards and exits.
+        exits: usize,
+        /// Bytes of machine code.
+        bytes: usize,
+        /// Thread time of the backend, in nanoseconds.
+        backend_ns: u64,
+        /// From submission to publication, in nanoseconds.
+        waited_ns: u64,
+    },
     /// No code could be made.
     Refused {
         /// Of which tree.
@@ -199,6 +218,17 @@ impl Event {
                 field("backend_ns", backend_ns);
                 field("waited_ns", waited_ns);
                 "compiled"
+            }
+            Event::Threaded { place, quality, entries, ops, exits, bytes, backend_ns, waited_ns } => {
+                field("place", &quoted(place));
+                field("quality", &quoted(quality));
+                field("entries", entries);
+                field("ops", ops);
+                field("exits", exits);
+                field("bytes", bytes);
+                field("backend_ns", backend_ns);
+                field("waited_ns", waited_ns);
+                "threaded"
             }
             Event::Refused { place, reason, message } => {
                 field("place", &quoted(place));

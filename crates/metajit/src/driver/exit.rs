@@ -5,7 +5,7 @@ use super::events::{Event, ExitName};
 use super::runtime::{
     Compiled, EXIT_COST, Outcome, PlaceId, Runtime, call_cell, complete, context, outcome_of, thread_time, with,
 };
-use super::{Driver, Validity, holds, runtime, stack};
+use super::{Driver, Validity, holds, runtime, stack, threaded};
 use crate::gc;
 use crate::ir::Arg;
 use crate::ir::code::{Exit, Place, Recipe, ResumeStep};
@@ -229,7 +229,12 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
     } else {
         gc::without_collection(|| rebuild(exit, slots))
     };
-    if let (None, 0, [ResumeStep::Merge { greens, reds, .. }]) = (exit.guard, exit.ticks, &exit.resume[..]) {
+    if let (true, Some(ResumeStep::Merge { greens, reds, .. })) = (compiled.threaded, exit.resume.first()) {
+        let next = || Continue { greens: greens.clone(), reds: reds.iter().map(|&recipe| values.get(recipe)).collect() };
+        if let Some(outcome) = threaded::leave(driver, exit, next) {
+            return outcome;
+        }
+    } else if let (None, 0, [ResumeStep::Merge { greens, reds, .. }]) = (exit.guard, exit.ticks, &exit.resume[..]) {
         // The fragment ended at a merge point: there is nothing to do again.
         let cell = *compiled.links.borrow_mut().entry(number).or_insert_with(|| call_cell(driver, greens));
         let reds = reds.iter().map(|&recipe| values.get(recipe));
@@ -260,7 +265,7 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
     });
     let Some((guard, limits, mut live)) = recording else {
         fill(&mut replay, exit, &values, None);
-        return resume(driver, replay, None).0;
+        return resume(driver, replay, None, compiled.threaded).0;
     };
     let start = thread_time();
     fill(&mut replay, exit, &values, Some((&live.tree, guard)));
@@ -269,7 +274,7 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
     let tree = Arc::unwrap_or_clone(std::mem::replace(&mut live.tree, empty));
     let mut putting_back = PuttingBack { place, live: Some(live) };
     let recorder = Recorder::bridge(tree, guard, driver, limits, compiled.validity.clone());
-    let (outcome, words, recorder) = resume(driver, replay, Some(recorder));
+    let (outcome, words, recorder) = resume(driver, replay, Some(recorder), false);
     let (Some(mut recorder), Some(mut live)) = (recorder, putting_back.live.take()) else {
         return outcome;
     };
@@ -342,10 +347,14 @@ fn resume(
     driver: &'static Driver,
     replay: Replay,
     recorder: Option<Box<Recorder>>,
+    threaded: bool,
 ) -> (Outcome, Vec<Raw>, Option<Box<Recorder>>) {
     let (greens, reds) = replay.merge(0);
     let kept = Kept::new(replay.words());
     let mut meta = Meta::replaying(replay, recorder);
+    if threaded {
+        meta = meta.from_threaded_code();
+    }
     let words = (driver.twin)(&mut meta, &greens, &reds);
     let (outcome, recorder, replay) = meta.finish();
     drop(kept);

@@ -34,6 +34,7 @@ mod parameters;
 mod runtime;
 mod stack;
 mod statistics;
+mod threaded;
 
 pub(crate) use alive::keep_constant;
 pub use cell::finish_call;
@@ -67,6 +68,8 @@ pub struct Driver {
     pub call: fn(&[u64], &[u64], &mut Vec<u64>),
     /// The same for compiled code: [`finish_call`] is its function.
     pub entry: Callee,
+    /// The same where the greens are no constants: they are passed before the reds.
+    pub general: Callee,
     /// Number of result words.
     pub results: usize,
     /// From which index on the virtualizable's items are dead at a merge point with these greens.

@@ -23,6 +23,20 @@ pub struct Parameters {
     pub max_inline_depth: u32,
     /// Recorded operations of one fragment after which no more calls are inlined.
     pub max_inline_ops: u32,
+    /// Whether threaded code is made.
+    pub threaded: bool,
+    /// Whether traces are recorded.
+    pub tracing: bool,
+    /// Visits of a loop or a function until threaded code is made.
+    pub tier1_threshold: u32,
+    /// Instructions that threaded code may inline of one handler; 0 calls all.
+    pub max_handler_ops: u32,
+    /// Merge points of one piece of threaded code.
+    pub max_threaded_merge_points: u32,
+    /// Instructions of one piece of threaded code.
+    pub max_threaded_ops: u32,
+    /// Compile threaded code quickly.
+    pub threaded_quick: bool,
     /// Entries of a function's code until it is compiled again at full quality.
     pub upgrade_threshold: u32,
     /// Aborted recordings of one place until it is given up for good.
@@ -88,6 +102,13 @@ impl Default for Parameters {
             max_inline_depth: 12,
             max_inline_ops: 1500,
             upgrade_threshold: 8000,
+            threaded: false,
+            tracing: true,
+            tier1_threshold: 23,
+            max_handler_ops: 60,
+            max_threaded_merge_points: 1000,
+            max_threaded_ops: 20_000,
+            threaded_quick: true,
             max_aborts: 4,
             max_invalidations: 20,
             decay: 20,
@@ -136,6 +157,13 @@ impl Parameters {
         "max_unroll_recursion",
         "max_inline_depth",
         "max_inline_ops",
+        "threaded",
+        "tracing",
+        "tier1_threshold",
+        "max_handler_ops",
+        "max_threaded_merge_points",
+        "max_threaded_ops",
+        "threaded_quick",
         "upgrade_threshold",
         "max_aborts",
         "compile_patience",
@@ -194,6 +222,13 @@ impl Parameters {
                 "max_unroll_loops" => self.max_unroll_loops = small,
                 "max_unroll_recursion" => self.max_unroll_recursion = small,
                 "max_inline_depth" => self.max_inline_depth = small,
+                "threaded" => self.threaded = number != 0,
+                "tracing" => self.tracing = number != 0,
+                "tier1_threshold" => self.tier1_threshold = small.max(1),
+                "max_handler_ops" => self.max_handler_ops = small,
+                "max_threaded_merge_points" => self.max_threaded_merge_points = small,
+                "max_threaded_ops" => self.max_threaded_ops = small,
+                "threaded_quick" => self.threaded_quick = number != 0,
                 "upgrade_threshold" => self.upgrade_threshold = small,
                 "max_inline_ops" => self.max_inline_ops = small,
                 "max_aborts" => self.max_aborts = small,

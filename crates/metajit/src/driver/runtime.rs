@@ -6,6 +6,7 @@ use super::events::{Event, Observers, deliver, text_field};
 use super::freeing::Retired;
 use super::parameters::Parameters;
 use super::statistics::Statistics;
+use super::threaded::{self, Threaded};
 use super::{Driver, THRESHOLDS, Validity, delay_counter, exit, holds, reset_counter, stack};
 use crate::backend::{Machine, OUT_OF_MEMORY};
 use crate::context::{Context, FINISH, PANICKED};
@@ -36,6 +37,10 @@ pub enum Entered {
 pub(super) enum Outcome {
     Continue(Continue),
     Return(Vec<u64>),
+    /// The interpreter goes on, whatever code there may be.
+    Interpret(Continue),
+    /// It is time to record from here.
+    Record(PlaceId, Continue),
     /// Other code goes on, whose reds are in the context's slots already.
     Link(&'static CallCell, Rc<Compiled>),
 }
@@ -46,6 +51,8 @@ pub(super) struct Compiled {
     pub(super) code: Code,
     /// The upper half of its exits' numbers.
     pub(super) number: u32,
+    /// Whether it is threaded code.
+    pub(super) threaded: bool,
     /// `None` when it is evaluated.
     pub(super) machine: Option<Machine>,
     pub(super) validity: Validity,
@@ -99,6 +106,9 @@ pub(super) struct Place {
     pub(super) driver: &'static Driver,
     pub(super) greens: Vec<u64>,
     pub(super) live: Option<Box<Live>>,
+    pub(super) threaded: Threaded,
+    /// Calls of [`enter`] since threaded code turned out not to be possible.
+    visits: u32,
     pub(super) busy: bool,
     aborts: u32,
     given_up: Option<Abort>,
@@ -437,7 +447,9 @@ impl Runtime {
     pub(super) fn publish_thresholds(&self) {
         let parameters = &self.parameters;
         stack::set_reserve(parameters.stack_reserve);
-        THRESHOLDS.set(if parameters.enabled {
+        THRESHOLDS.set(if parameters.enabled && parameters.threaded {
+            (parameters.tier1_threshold, parameters.tier1_threshold)
+        } else if parameters.enabled {
             (parameters.threshold, parameters.function_threshold)
         } else {
             (u32::MAX, u32::MAX)
@@ -453,7 +465,7 @@ impl Runtime {
         places.iter().find(same).copied()
     }
 
-    fn place(&mut self, driver: &'static Driver, greens: &[u64]) -> PlaceId {
+    pub(super) fn place(&mut self, driver: &'static Driver, greens: &[u64]) -> PlaceId {
         if let Some(place) = self.find(driver, greens) {
             return place;
         }
@@ -463,6 +475,8 @@ impl Runtime {
             driver,
             greens: greens.to_vec(),
             live: None,
+            threaded: Threaded::default(),
+            visits: 0,
             busy: false,
             aborts: 0,
             given_up: None,
@@ -506,6 +520,17 @@ impl Runtime {
     /// The compiled code of a place.
     pub(super) fn compiled(&self, place: PlaceId) -> Option<Rc<Compiled>> {
         self.places[place].live.as_ref()?.compiled.clone()
+    }
+
+    /// The code of a place, of whichever tier, and its entry.
+    pub(super) fn code(&self, place: PlaceId) -> Option<(Rc<Compiled>, u32)> {
+        let threaded = || self.places[place].threaded.code().map(|(compiled, entry)| (compiled.clone(), entry));
+        self.compiled(place).map(|compiled| (compiled, 0)).or_else(threaded)
+    }
+
+    /// Whether a recording may begin at a place.
+    pub(super) fn can_record(&self, place: PlaceId) -> bool {
+        !self.places[place].busy && self.places[place].given_up.is_none()
     }
 
     /// An aborted recording: counts it, and gives the place up when it has been too many.
@@ -606,6 +631,7 @@ pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bo
     enum Todo {
         Nothing,
         Record(PlaceId),
+        Thread(PlaceId),
         Run(PlaceId),
     }
     let todo = with(|runtime| {
@@ -619,15 +645,29 @@ pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bo
             return Todo::Nothing;
         }
         let place = runtime.place(driver, greens);
-        if runtime.compiled(place).is_some() {
+        if runtime.code(place).is_some() {
             return Todo::Run(place);
         }
         if let Some(visits) = runtime.awaits(place) {
             delay_counter(greens, function, visits);
             return Todo::Nothing;
         }
+        let can_record = runtime.can_record(place) && runtime.parameters.tracing;
         let at = &mut runtime.places[place];
-        if at.busy || at.given_up.is_some() {
+        if runtime.parameters.threaded {
+            if matches!(at.threaded, Threaded::Untried) {
+                return Todo::Thread(place);
+            }
+            // Each visit of this kind stands for as many as make threaded code.
+            at.visits += 1;
+            let threshold =
+                if function { runtime.parameters.function_threshold } else { runtime.parameters.threshold };
+            if u64::from(at.visits) * u64::from(runtime.parameters.tier1_threshold) < u64::from(threshold) {
+                reset_counter(greens, function);
+                return Todo::Nothing;
+            }
+        }
+        if !can_record {
             reset_counter(greens, function);
             return Todo::Nothing;
         }
@@ -648,6 +688,8 @@ pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bo
     match todo {
         Todo::Nothing => Entered::No,
         Todo::Run(place) => run(place, reds),
+        Todo::Thread(place) if threaded::make(place, driver, greens) => run(place, reds),
+        Todo::Thread(_) => Entered::No,
         Todo::Record(place) => record(place, driver, greens, reds, function),
     }
 }
@@ -738,13 +780,15 @@ fn go_on(driver: &'static Driver, outcome: Outcome) -> Entered {
     match outcome {
         Outcome::Return(words) => Entered::Return(words),
         Outcome::Link(cell, compiled) => {
-            let code = compiled.execute();
+            let code = compiled.execute(0);
             follow(cell.place(), driver, compiled, code)
         }
+        Outcome::Interpret(next) => Entered::Continue(next),
+        Outcome::Record(place, next) => record(place, driver, &next.greens, &next.reds, false),
         Outcome::Continue(next) => {
             let place = with(|runtime| {
                 let place = runtime.find(driver, &next.greens)?;
-                runtime.compiled(place).map(|_| place)
+                runtime.code(place).map(|_| place)
             });
             match place {
                 Some(place) => run(place, &next.reds),
@@ -759,15 +803,15 @@ fn run(place: PlaceId, reds: &[u64]) -> Entered {
     let (compiled, driver) = with(|runtime| {
         runtime.statistics.entries += 1;
         runtime.places[place].entries = runtime.places[place].entries.wrapping_add(1);
-        (runtime.compiled(place), runtime.places[place].driver)
+        (runtime.code(place), runtime.places[place].driver)
     });
-    let Some(compiled) = compiled else {
+    let Some((compiled, entry)) = compiled else {
         let greens = with(|runtime| runtime.places[place].greens.clone());
         return Entered::Continue(Continue { greens, reds: reds.to_vec() });
     };
     // SAFETY: the context lives as long as the thread; nothing else uses it now.
     unsafe { (&mut (*context()).slots)[..reds.len()].copy_from_slice(reds) };
-    let code = compiled.execute();
+    let code = compiled.execute(entry);
     follow(place, driver, compiled, code)
 }
 
@@ -775,6 +819,7 @@ fn run(place: PlaceId, reds: &[u64]) -> Entered {
 fn follow(mut place: PlaceId, driver: &'static Driver, mut compiled: Rc<Compiled>, mut code: u64) -> Entered {
     let context = context();
     loop {
+        let mut entry = 0;
         match code {
             FINISH => {
                 // SAFETY: the context lives as long as the thread, and no reference to it is held across a run.
@@ -784,20 +829,22 @@ fn follow(mut place: PlaceId, driver: &'static Driver, mut compiled: Rc<Compiled
             PANICKED => resume_panic(),
             exit => match exit::leave(place, driver, &compiled, exit) {
                 Outcome::Return(words) => return Entered::Return(words),
+                Outcome::Interpret(next) => return Entered::Continue(next),
+                Outcome::Record(place, next) => return record(place, driver, &next.greens, &next.reds, false),
                 Outcome::Link(cell, next) => (place, compiled) = (cell.place(), next),
                 Outcome::Continue(next) => {
                     let other = with(|runtime| {
                         let place = runtime.find(driver, &next.greens)?;
-                        Some((place, runtime.compiled(place)?))
+                        Some((place, runtime.code(place)?))
                     });
                     let Some(other) = other else { return Entered::Continue(next) };
-                    (place, compiled) = other;
+                    (place, (compiled, entry)) = other;
                     // SAFETY: as above.
                     unsafe { (&mut (*context).slots)[..next.reds.len()].copy_from_slice(&next.reds) };
                 }
             },
         }
-        code = compiled.execute();
+        code = compiled.execute(entry);
     }
 }
 
@@ -817,10 +864,11 @@ fn resume_panic() -> ! {
 
 impl Compiled {
     /// Runs it once: the reds are in the context's slots.
-    fn execute(&self) -> u64 {
+    fn execute(&self, entry: u32) -> u64 {
         // SAFETY: the context lives as long as the thread; the code reaches it only through this pointer, and no reference to
         // it is held across a run. The code is kept alive by whoever holds `self`.
         unsafe {
+            (*context()).entry = u64::from(entry);
             match &self.machine {
                 Some(machine) => (machine.entry())(context()),
                 None => crate::ir::eval::run(&self.code, context(), &self.validity),

@@ -48,6 +48,16 @@ pub struct Statistics {
     /// Most thread time, in nanoseconds, that the program waited at a stretch for the recorder and the driver (and, with
     /// `sync`, for the compiler): a recording with what is run in its course, or a publication.
     pub pause_max_ns: u64,
+    /// Pieces of threaded code.
+    pub threaded_units: u64,
+    /// Merge points that they stand for.
+    pub threaded_merge_points: u64,
+    /// Their instructions.
+    pub threaded_ops: u64,
+    /// Nanoseconds of thread time spent running twins for threaded code.
+    pub shallow_ns: u64,
+    /// Nanoseconds of thread time spent compiling threaded code.
+    pub threaded_backend_ns: u64,
     /// Times compiled code was entered.
     pub entries: u64,
     /// Times compiled code was left by an exit.
@@ -81,6 +91,11 @@ impl Statistics {
             ("optimize_ns", self.optimize_ns),
             ("backend_ns", self.backend_ns),
             ("pause_max_ns", self.pause_max_ns),
+            ("threaded_units", self.threaded_units),
+            ("threaded_merge_points", self.threaded_merge_points),
+            ("threaded_ops", self.threaded_ops),
+            ("shallow_ns", self.shallow_ns),
+            ("threaded_backend_ns", self.threaded_backend_ns),
             ("entries", self.entries),
             ("exits", self.exits),
             ("exits_at_end", self.exits_at_end),

@@ -1,7 +1,7 @@
 //! Code: what the optimizer makes of a tree, and what the evaluator runs and the backend compiles.
 //!
 //! A [`Code`] is a graph of [`Block`]s in single-assignment form: a value may be used in every block that its
-//! definition dominates. Block 0 is the entry; its parameters are the reds. A guard names an [`Exit`]: either a
+//! definition dominates. Block 0 is the entry; its parameters are the reds. Code with several entries chooses one there. A guard names an [`Exit`]: either a
 //! *recipe* (which values to hand over and how the driver rebuilds reds, results, virtual objects and pending stores from
 //! them) or, once a bridge is attached, the block where the bridge begins. No exit is taken half: all its stores are
 //! done by whoever takes it.
@@ -37,6 +37,8 @@ pub enum End {
     Finish(Vec<Arg>),
     /// Leaves through an exit.
     Exit(ExitId),
+    /// Goes to the block that the context's `entry` chooses, which takes what this block took. Ends the first block only.
+    Enter(Vec<BlockId>),
 }
 
 /// How the driver makes one word at an exit.

@@ -148,7 +148,8 @@ impl<'a> Evaluator<'a> {
             let inst = code.inst(op);
             match inst.op.info().class {
                 Class::Guard => {
-                    if !self.holds(inst) {
+                    // SAFETY: the caller's contract.
+                    if !unsafe { self.holds(inst, context) } {
                         // SAFETY: the caller's contract.
                         return unsafe { self.exit(ExitId(inst.index()), context) };
                     }
@@ -216,11 +217,32 @@ impl<'a> Evaluator<'a> {
             }
             // SAFETY: the caller's contract.
             End::Exit(exit) => unsafe { self.exit(*exit, context) },
+            End::Enter(entries) => {
+                // SAFETY: the caller's contract.
+                let entry = unsafe { std::mem::take(&mut (*context).entry) } as usize;
+                let values: Vec<u64> = block.params.iter().map(|&param| self.arg(Arg::Op(param))).collect();
+                let to = entries[entry];
+                for (&param, bits) in code.blocks[to.0 as usize].params.iter().zip(values) {
+                    self.set(param, bits);
+                }
+                Next::Block(to)
+            }
         }
     }
 
-    fn holds(&self, inst: &Inst) -> bool {
+    /// Whether a guard holds.
+    ///
+    /// # Safety
+    /// As [`run`].
+    unsafe fn holds(&self, inst: &Inst, context: *mut Context) -> bool {
         match inst.op {
+            Op::GuardCount => {
+                // SAFETY: the caller's contract.
+                let counters = unsafe { &mut (*context).counters };
+                let counter = &mut counters[self.arg(inst.args[0]) as usize];
+                *counter = counter.wrapping_sub(1);
+                *counter != 0
+            }
             Op::GuardTrue => self.arg(inst.args[0]) != 0,
             Op::GuardFalse => self.arg(inst.args[0]) == 0,
             Op::GuardValue => self.arg(inst.args[0]) == self.arg(inst.args[1]),

@@ -56,6 +56,10 @@ impl Parser<'_> {
         if self.eat_word("finish") {
             return self.rest(Self::arg).map(End::Finish).map(Some);
         }
+        if self.eat_word("enter") {
+            let block = |parser: &mut Self| Ok(BlockId(parser.numbered(Sort::Block)?));
+            return self.rest(block).map(End::Enter).map(Some);
+        }
         if self.eat_word("exit") {
             return Ok(Some(End::Exit(ExitId(self.numbered(Sort::Exit)?))));
         }

@@ -648,6 +648,9 @@ impl<'a> CodePrinter<'a> {
                 End::Jump(to, args) => format!("jump {to}({})", self.jump_args(*to, args)),
                 End::Finish(words) => format!("finish {}", self.common.args(words)),
                 End::Exit(exit) => format!("exit {exit}"),
+                End::Enter(entries) => {
+                    format!("enter {}", entries.iter().map(BlockId::to_string).collect::<Vec<_>>().join(", "))
+                }
             };
             let _ = writeln!(out, "    {}", end.trim_end());
         }

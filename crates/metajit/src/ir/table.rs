@@ -136,6 +136,7 @@ ops! {
     GuardTrue "guard_true" (Int), Guard, "Goes on if the operand is not 0.";
     GuardFalse "guard_false" (Int), Guard, "Goes on if the operand is 0.";
     GuardValue "guard_value" (Int, Int), Guard, "Goes on if the first operand equals the second, a constant.";
+    GuardCount "guard_count" (Int), Guard, "Counts down the context's counter with this number, a constant; goes on if it has not got to 0.";
     GuardValid "guard_valid" (), Guard, "Goes on if the code has not been invalidated.";
 
     Merge "merge" (), Mark, "A merge point was passed; names its log node (trees only).";

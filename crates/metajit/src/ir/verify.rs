@@ -166,6 +166,12 @@ impl Scope<'_> {
             (Op::GuardValue, Aux::Index(_)) => {
                 ensure(inst.args[1].as_const().is_some(), || "operand 2 must be a constant".to_string())
             }
+            (Op::GuardCount, Aux::Index(_)) => {
+                let counter = inst.args[0].as_const();
+                ensure(counter.is_some_and(|counter| counter < crate::context::COUNTERS as u64), || {
+                    "operand 1 must be the number of a counter".to_string()
+                })
+            }
             (Op::Param | Op::FParam | Op::Merge, Aux::Index(_)) => Ok(()),
             (_, Aux::Index(_)) if info.class == Class::Guard => Ok(()),
             (_, Aux::None) if info.class == Class::Pure && inst.op != Op::ResultWord => Ok(()),
@@ -530,13 +536,14 @@ impl CodeVerifier<'_> {
     fn successors(&self, block: &Block) -> Vec<(BlockId, &'static str)> {
         let guards = block.insts.iter().filter_map(|&op| self.code.insts.get(op.0 as usize));
         let mut targets: Vec<_> = guards.filter_map(|inst| Some((self.bridge(inst)?, "a guard's bridge"))).collect();
-        match block.end {
-            End::Jump(to, _) => targets.push((to, "its end")),
+        match &block.end {
+            End::Jump(to, _) => targets.push((*to, "its end")),
             End::Exit(exit) => {
                 let exit = self.code.exits.get(exit.0 as usize);
                 targets.extend(exit.and_then(|exit| Some((exit.bridge?, "its exit's bridge"))));
             }
             End::Finish(_) => {}
+            End::Enter(entries) => targets.extend(entries.iter().map(|&entry| (entry, "an entry"))),
         }
         targets
     }
@@ -567,14 +574,15 @@ impl CodeVerifier<'_> {
                 }
                 known.add(op);
             }
-            match block.end {
-                End::Jump(to, _) => reach(to, &known),
+            match &block.end {
+                End::Jump(to, _) => reach(*to, &known),
                 End::Exit(exit) => {
                     if let Some(bridge) = code.exits.get(exit.0 as usize).and_then(|exit| exit.bridge) {
                         reach(bridge, &known);
                     }
                 }
                 End::Finish(_) => {}
+                End::Enter(targets) => targets.iter().for_each(|&target| reach(target, &known)),
             }
         }
         entries
@@ -628,6 +636,21 @@ impl CodeVerifier<'_> {
                 scope.words(words)
             }
             End::Exit(exit) => self.leaves(*exit, &scope),
+            End::Enter(entries) => {
+                ensure(std::ptr::eq(block, &raw const self.code.blocks[0]), || {
+                    "only the first block chooses an entry".to_string()
+                })?;
+                ensure(!entries.is_empty(), || "there is no entry".to_string())?;
+                let types = |block: &Block| -> Vec<_> {
+                    block.params.iter().map(|&param| self.code.inst(param).result()).collect()
+                };
+                for to in entries {
+                    ensure(types(&self.code.blocks[to.0 as usize]) == types(block), || {
+                        format!("the entry {to} does not take what the first block takes")
+                    })?;
+                }
+                Ok(())
+            }
         }
     }
 

@@ -53,10 +53,11 @@ fn ways_out(code: &Code, block: BlockId) -> Vec<BlockId> {
     let mut ways = Vec::new();
     let bridge = |exit: ExitId| code.exits[exit.0 as usize].bridge;
     ways.extend(block.insts.iter().filter_map(|&op| bridge(exit_of(code.inst(op))?)));
-    match block.end {
-        End::Jump(to, _) => ways.push(to),
-        End::Exit(exit) => ways.extend(bridge(exit)),
+    match &block.end {
+        End::Jump(to, _) => ways.push(*to),
+        End::Exit(exit) => ways.extend(bridge(*exit)),
         End::Finish(_) => {}
+        End::Enter(entries) => ways.extend(entries),
     }
     ways
 }
@@ -97,7 +98,7 @@ fn substitute(code: &mut Code, by: &HashMap<OpRef, Arg>) {
     for block in &mut code.blocks {
         match &mut block.end {
             End::Jump(_, args) | End::Finish(args) => args.iter_mut().for_each(|arg| *arg = last(*arg)),
-            End::Exit(_) => {}
+            End::Exit(_) | End::Enter(_) => {}
         }
     }
     for exit in &mut code.exits {

@@ -33,6 +33,9 @@ impl Meta {
     /// Begins a call that is looked into, or answers it if it was completed before.
     #[inline(never)]
     pub fn enter_call<R: Flat>(&mut self) -> Result<CallMark, R::Twin> {
+        if let Some(shallow) = self.makes_code() {
+            return Ok(CallMark(Some(shallow.enter_call())));
+        }
         if self.replays() {
             let replay = self.replay.as_mut().expect("a replay in replay mode");
             if let Some(words) = replay.take_collapsed() {
@@ -55,6 +58,14 @@ impl Meta {
     /// Ends a call that was looked into: what it logged becomes its result.
     #[inline(never)]
     pub fn leave_call<R: Flat>(&mut self, mark: CallMark, result: R::Twin) -> R::Twin {
+        if let (CallMark(Some(start)), Some(shallow)) = (mark, self.makes_code()) {
+            if shallow.logged_since(start) {
+                let mut words = Vec::with_capacity(R::WORDS);
+                R::flatten_twin(&result, &mut words);
+                shallow.collapse(start, &words);
+            }
+            return result;
+        }
         if let (CallMark(Some(start)), Mode::Record) = (mark, self.mode) {
             let recorder = self.recorder.as_mut().expect("a recorder in record mode");
             if recorder.position().0 != start.0 {
@@ -74,6 +85,46 @@ impl Meta {
         words
     }
 
+    /// Begins a call of a handler: in threaded code it may become a call, unless the condition says that it is looked into.
+    #[inline(never)]
+    pub fn enter_handler<R: Flat>(
+        &mut self,
+        callee: &'static Callee,
+        args: &[Raw],
+        look_inside: bool,
+    ) -> Result<CallMark, R::Twin> {
+        let Some(shallow) = self.makes_code() else {
+            return self.enter_call::<R>();
+        };
+        if let Some(mark) = shallow.enter_handler(callee, look_inside) {
+            return Ok(CallMark(Some(mark)));
+        }
+        let words = shallow.call_handler(callee, args);
+        let words: Vec<Raw> = words.iter().map(|&arg| Raw { bits: 0, arg }).collect();
+        shallow.set_silent(true);
+        let result = R::unflatten_twin(self, &mut Reader::new(&words), true);
+        if let Some(shallow) = self.makes_code() {
+            shallow.set_silent(false);
+        }
+        Err(result)
+    }
+
+    /// Ends a call of a handler that was looked into.
+    pub fn leave_handler<R: Flat>(&mut self, mark: CallMark, result: R::Twin) -> R::Twin {
+        if let Some(shallow) = self.makes_code() {
+            shallow.leave_handler();
+        }
+        self.leave_call::<R>(mark, result)
+    }
+
+    /// A call that threaded code makes, and its result.
+    fn shallow_call<R: Flat>(&mut self, callee: &'static Callee, args: &[Raw]) -> R::Twin {
+        let shallow = self.makes_code().expect("a shallow recorder in shallow mode");
+        let words = shallow.call(callee, args);
+        let words: Vec<Raw> = words.iter().map(|&arg| Raw { bits: 0, arg }).collect();
+        R::unflatten_twin(self, &mut Reader::new(&words), true)
+    }
+
     fn replayed_words<R: Flat>(&mut self, from_call: bool) -> R::Twin {
         let replay = self.replay.as_mut().expect("a replay in replay mode");
         let words = copied(replay.take_words());
@@ -83,6 +134,9 @@ impl Meta {
     /// A call that is not looked into.
     #[inline(never)]
     pub fn call<R: Flat>(&mut self, callee: &'static Callee, args: &[Raw], native: impl FnOnce() -> R) -> R::Twin {
+        if self.mode == Mode::Shallow {
+            return self.shallow_call::<R>(callee, args);
+        }
         if self.replays() {
             return self.replayed_words::<R>(true);
         }
@@ -116,10 +170,17 @@ impl Meta {
     /// A call of a pure function that is not looked into: folds if all arguments are constants.
     #[inline(never)]
     pub fn elidable<R: Flat>(&mut self, callee: &'static Callee, args: &[Raw], native: impl FnOnce() -> R) -> R::Twin {
+        if self.mode == Mode::Shallow && args.iter().any(|arg| arg.arg.as_const().is_none()) {
+            return self.shallow_call::<R>(callee, args);
+        }
         if self.replays() {
             return self.replayed_words::<R>(true);
         }
         let words = self.native_words(native());
+        if let Some(shallow) = self.makes_code() {
+            shallow.log_constants(&words);
+            return self.constants_of_call::<R>(words);
+        }
         if self.mode == Mode::Record && args.iter().all(|arg| arg.arg.as_const().is_some()) {
             let constants = words.iter().map(|&bits| Arg::Const(bits));
             self.recorder.as_mut().expect("a recorder in record mode").log_words(constants);
@@ -133,6 +194,11 @@ impl Meta {
         if args.iter().all(|arg| arg.as_const().is_some()) {
             return Traced::constant(val);
         }
+        if let Some(shallow) = self.makes_code() {
+            let words = shallow.call_pure(callee, args);
+            let arg = shallow.pure(crate::ir::Op::BitsFloat, &words);
+            return Traced::new(val, arg);
+        }
         let Some(recorder) = self.writes() else {
             return Traced::constant(val);
         };
@@ -141,9 +207,23 @@ impl Meta {
         Traced::new(val, arg)
     }
 
-    /// A portal call, after its prologue: greens are constants.
+    /// A portal call, after its prologue: greens are constants, except in threaded code.
     #[inline(never)]
-    pub fn enter_loop<R: Flat>(&mut self, driver: &'static Driver, greens: &[u64], reds: &[Raw]) -> Enter<R::Twin> {
+    pub fn enter_loop<R: Flat>(&mut self, driver: &'static Driver, greens: &[Raw], reds: &[Raw]) -> Enter<R::Twin> {
+        if self.mode == Mode::Shallow {
+            let constants: Option<Vec<u64>> = greens.iter().map(|green| green.arg.as_const()).collect();
+            let (callee, first) = match constants {
+                Some(greens) => {
+                    let cell = Raw::constant(crate::driver::call_cell(driver, &greens).bits());
+                    (&driver.entry, vec![cell])
+                }
+                None => (&driver.general, greens.to_vec()),
+            };
+            let args: Vec<Raw> = first.into_iter().chain(reds.iter().copied()).collect();
+            return Enter::Done(self.shallow_call::<R>(callee, &args));
+        }
+        let greens: Vec<u64> = greens.iter().map(|green| green.bits).collect();
+        let greens = &greens[..];
         if self.replays() {
             let replay = self.replay.as_mut().expect("a replay in replay mode");
             if let Some(words) = replay.take_collapsed() {

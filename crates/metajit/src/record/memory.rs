@@ -58,6 +58,9 @@ impl Meta {
     #[inline(never)]
     pub fn load<H: Object, T: Item>(&mut self, object: Traced<H>, field: &'static Field) -> Traced<T> {
         let constant = field.mutability == Mutability::Immutable;
+        if self.mode == Mode::Shallow && !(constant && object.arg().as_const().is_some()) {
+            return self.shallow_load(object, field, None);
+        }
         if !constant && self.replays() {
             return self.replayed();
         }
@@ -89,6 +92,9 @@ impl Meta {
     /// Writes a scalar field.
     #[inline(never)]
     pub fn store<H: Object, T: Item>(&mut self, object: Traced<H>, field: &'static Field, value: Traced<T>) {
+        if self.mode == Mode::Shallow {
+            return self.shallow_store(object, field, value);
+        }
         if self.replays() {
             return self.replay_tick();
         }
@@ -121,6 +127,9 @@ impl Meta {
     /// The length of the array.
     #[inline(never)]
     pub fn len<H: Object>(&mut self, object: Traced<H>, field: &'static Field) -> Traced<i64> {
+        if let (Some(shallow), arg @ Arg::Op(_)) = (self.makes_code(), object.arg()) {
+            return Traced { val: 0, op: shallow.len(arg, field).0 };
+        }
         // SAFETY: a handle names a live object with this array.
         let val = unsafe { access::read_word(header(object), field.offset - 8) } as i64;
         match (self.writes(), object.arg()) {
@@ -134,10 +143,18 @@ impl Meta {
 
     /// Branches on the bounds check; whether the index is in bounds.
     fn in_bounds<H: Object>(&mut self, object: Traced<H>, field: &'static Field, index: Traced<i64>) -> bool {
+        if let (Some(shallow), Some(index)) = (self.makes_code(), index.arg().as_const())
+            && shallow.is_in_frame(object.arg(), index)
+        {
+            return true;
+        }
         let place = (object.arg(), index.arg());
         if let (Arg::Const(_), Arg::Const(_)) = place {
             // SAFETY: a handle names a live object with this array.
             let len = unsafe { access::read_word(header(object), field.offset - 8) };
+            if index.val as u64 >= len {
+                self.panics();
+            }
             self.tick();
             return (index.val as u64) < len;
         }
@@ -151,6 +168,10 @@ impl Meta {
         let len = self.len(object, field);
         let inside = (index.val as u64) < len.val as u64;
         let condition = self.pure_word(Op::Ult, &[index.arg(), len.arg()], inside);
+        if let Some(shallow) = self.makes_code() {
+            shallow.leaves_unless(condition.arg());
+            return true;
+        }
         let inside = self.branch(condition);
         if let (true, true, (object, Arg::Const(index)), Some(recorder)) =
             (recording, inside, place, &mut self.recorder)
@@ -173,6 +194,12 @@ impl Meta {
             return Traced::constant(unsafe { access::read_item(header(object), field.offset, index.val) });
         }
         let constant = field.mutability == Mutability::Immutable;
+        if self.mode == Mode::Shallow {
+            let known = constant && object.arg().as_const().is_some() && index.arg().as_const().is_some();
+            if !known {
+                return self.shallow_load(object, field, Some(index.arg()));
+            }
+        }
         if !constant && self.replays() {
             return self.replayed();
         }
@@ -207,6 +234,10 @@ impl Meta {
             // SAFETY: a handle names a live object with this array; this panics.
             return unsafe { access::write_item(header(object), field.offset, index.val, value.val) };
         }
+        if let Some(shallow) = self.makes_code() {
+            shallow.store(object.arg(), field, Some(index.arg()), value.arg());
+            return shallow.tick();
+        }
         if self.replays() {
             return self.replay_tick();
         }
@@ -223,7 +254,7 @@ impl Meta {
     #[inline(never)]
     pub fn check_len(&mut self, len: Traced<i64>) {
         let negative = self.lt(len, Traced::constant(0));
-        if self.branch(negative) {
+        if self.fails(negative) {
             crate::access::checked_len(len.val);
         }
     }
@@ -231,6 +262,10 @@ impl Meta {
     /// Makes an object: `native` makes it for real, fields and all.
     #[inline(never)]
     pub fn allocate<H: Object + Item>(&mut self, len: Arg, fill: Arg, native: impl FnOnce() -> H) -> Allocation<H> {
+        if let Some(shallow) = self.makes_code() {
+            let object = shallow.allocate(H::SHAPE, len, fill);
+            return Allocation::New(Traced { val: H::from_bits(0), op: object.0 });
+        }
         if self.replays() {
             return Allocation::Done(self.replayed());
         }
@@ -245,8 +280,43 @@ impl Meta {
 
     /// Records what a field of a new object begins with.
     pub fn initialize<H: Object, T: Item>(&mut self, object: Traced<H>, field: &'static Field, value: Traced<T>) {
+        if let Some(shallow) = self.makes_code() {
+            return shallow.store(object.arg(), field, None, value.arg());
+        }
         let recorder = self.recorder.as_mut().expect("a recorder in record mode");
         recorder.store(object.arg(), field, None, value.arg());
+    }
+
+    /// Reads a field or an item in threaded code.
+    fn shallow_load<H: Object, T: Item>(
+        &mut self,
+        object: Traced<H>,
+        field: &'static Field,
+        index: Option<Arg>,
+    ) -> Traced<T> {
+        let shallow = self.makes_code().expect("a shallow recorder in shallow mode");
+        match shallow.load(object.arg(), field, index) {
+            Arg::Const(bits) => Traced::constant(T::from_bits(bits)),
+            arg => Traced::new(T::from_bits(0), arg),
+        }
+    }
+
+    /// Writes a field in threaded code.
+    fn shallow_store<H: Object, T: Item>(&mut self, object: Traced<H>, field: &'static Field, value: Traced<T>) {
+        let quasi = field.mutability == Mutability::QuasiImmutable;
+        let word = if quasi && T::TYPE == crate::word::Type::Float {
+            self.bits_of_float(value.arg())
+        } else {
+            value.arg()
+        };
+        let shallow = self.makes_code().expect("a shallow recorder in shallow mode");
+        if quasi {
+            let offset = Arg::Const(u64::from(field.offset));
+            shallow.call_unlogged(&WRITE_QUASI_IMMUTABLE, &[object.arg(), offset, word]);
+        } else {
+            shallow.store(object.arg(), field, None, word);
+        }
+        shallow.tick();
     }
 
     /// What the items of a new array begin with, as an integer word.
@@ -263,6 +333,10 @@ impl Meta {
     /// Whether the object has the handle's own shape.
     #[inline(never)]
     pub fn is_shape<H: Object>(&mut self, object: Traced<H>) -> Traced<bool> {
+        if let (Some(shallow), arg @ Arg::Op(_)) = (self.makes_code(), object.arg()) {
+            let shape = shallow.pure(Op::ShapeOf, &[arg]);
+            return self.pure_word(Op::Eq, &[shape, Arg::Const(u64::from(H::SHAPE.id()))], false);
+        }
         // SAFETY: a handle names a live object.
         let val = unsafe { access::has_shape(header(object), H::SHAPE) };
         match (self.writes(), object.arg()) {

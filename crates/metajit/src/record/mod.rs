@@ -39,6 +39,7 @@ pub use replay::Replay;
 pub(crate) use replay::StepKind;
 
 use crate::driver::Driver;
+use crate::shallow::Shallow;
 use crate::ir::tree::TreeEnd;
 use crate::ir::{Arg, Op};
 use crate::twin::{Flat, Raw, Reader, Traced};
@@ -53,6 +54,8 @@ pub enum Mode {
     Record,
     /// Going over what was done already.
     Replay,
+    /// Nothing is run: code is made of what could be.
+    Shallow,
 }
 
 /// How a run of the outermost twin ended when it did not return.
@@ -82,6 +85,10 @@ pub struct Meta {
     /// Buffers for a result's words, native and traced.
     words: Vec<u64>,
     raws: Vec<Raw>,
+    /// Present in shallow mode.
+    shallow: Option<Box<Shallow>>,
+    /// The run stands for threaded code: it makes it, or comes from it.
+    threaded: bool,
 }
 
 impl Meta {
@@ -106,7 +113,30 @@ impl Meta {
             outcome: None,
             words: Vec::new(),
             raws: Vec::new(),
+            shallow: None,
+            threaded: false,
         }
+    }
+
+    /// Goes through one iteration of the interpreter in shallow mode.
+    pub(crate) fn shallow(shallow: Box<Shallow>) -> Meta {
+        Meta { mode: Mode::Shallow, shallow: Some(shallow), threaded: true, ..Meta::live() }
+    }
+
+    /// The shallow recorder, handed back.
+    pub(crate) fn into_shallow(self) -> Option<Box<Shallow>> {
+        self.shallow
+    }
+
+    /// Says that the log to replay was written by threaded code.
+    pub(crate) fn from_threaded_code(self) -> Meta {
+        Meta { threaded: true, ..self }
+    }
+
+    /// The shallow recorder, in shallow mode.
+    #[inline(always)]
+    fn makes_code(&mut self) -> Option<&mut Shallow> {
+        if self.mode == Mode::Shallow { self.shallow.as_deref_mut() } else { None }
     }
 
     /// What it hands back when the outermost twin is done.
@@ -122,7 +152,7 @@ impl Meta {
 
     /// Whether this run stands for compiled code: the twin of [`crate::we_are_jitted`].
     pub fn we_are_jitted(&self) -> Traced<bool> {
-        Traced::constant(true)
+        Traced::constant(!self.threaded)
     }
 
     /// Goes on natively, whatever was being recorded.
@@ -158,6 +188,9 @@ impl Meta {
     /// Records a pure operation; in modes that record nothing, the result is not to be looked at.
     #[inline(never)]
     pub fn pure(&mut self, op: Op, args: &[Arg]) -> Arg {
+        if let Some(shallow) = self.makes_code() {
+            return shallow.pure(op, args);
+        }
         match self.writes() {
             Some(recorder) => recorder.pure(op, args),
             None => Arg::Const(0),
@@ -169,6 +202,10 @@ impl Meta {
     pub fn pure_word<T: Word>(&mut self, op: Op, args: &[Arg], val: T) -> Traced<T> {
         if args.iter().all(|arg| arg.as_const().is_some()) {
             return Traced::constant(val);
+        }
+        if let Some(shallow) = self.makes_code() {
+            let arg = shallow.pure(op, args);
+            return Traced::new(val, arg);
         }
         match self.writes() {
             Some(recorder) => {
@@ -198,6 +235,9 @@ impl Meta {
     /// Counts a tick where nothing is to be guarded: an operand is constant.
     #[inline]
     fn tick(&mut self) {
+        if let Some(shallow) = self.makes_code() {
+            return shallow.tick();
+        }
         if self.replays() {
             self.replay_tick();
         } else if let (Mode::Record, Some(recorder)) = (self.mode, &mut self.recorder) {
@@ -209,15 +249,17 @@ impl Meta {
     #[inline]
     pub fn branch(&mut self, condition: Traced<bool>) -> bool {
         if condition.op == crate::twin::CONSTANT {
-            self.tick()
-        } else {
-            self.branch_on_unknown(condition)
+            self.tick();
+            return condition.val;
         }
-        condition.val
+        self.branch_on_unknown(condition)
     }
 
     #[inline(never)]
-    fn branch_on_unknown(&mut self, condition: Traced<bool>) {
+    fn branch_on_unknown(&mut self, condition: Traced<bool>) -> bool {
+        if let Some(shallow) = self.makes_code() {
+            return shallow.branch(condition.arg(), true);
+        }
         if self.replays() {
             self.replay_tick();
         } else if let (Mode::Record, Some(recorder)) = (self.mode, &mut self.recorder)
@@ -225,12 +267,52 @@ impl Meta {
         {
             self.abort(Abort::TooLong);
         }
+        condition.val
     }
 
-    /// The twin of a condition that is any word: whether it is not 0.
-    pub fn branch_on_word(&mut self, word: Raw) -> bool {
-        let condition = self.pure_word(Op::Ne, &[word.arg, Arg::Const(0)], word.bits != 0);
+    /// The twin of a condition under which Rust panics: whether it does. Threaded code doesn't hold that way; it leaves.
+    pub fn fails(&mut self, condition: Traced<bool>) -> bool {
+        if let Some(shallow) = self.makes_code() {
+            shallow.leaves_if(condition.arg());
+            return false;
+        }
         self.branch(condition)
+    }
+
+    /// Said where the twin is about to panic: threaded code leaves here.
+    pub fn panics(&mut self) {
+        if let Some(shallow) = self.makes_code() {
+            shallow.panics();
+        }
+    }
+
+    /// The twin of a condition that is any word: whether it is not 0. `likely` is what code is laid out for.
+    pub fn branch_on_word(&mut self, word: Raw, likely: bool) -> bool {
+        let condition = self.pure_word(Op::Ne, &[word.arg, Arg::Const(0)], word.bits != 0);
+        if let Some(shallow) = self.makes_code() {
+            return shallow.branch_on_tag(word.arg, condition.arg(), likely);
+        }
+        self.branch(condition)
+    }
+
+    /// The twin of [`crate::seen`].
+    pub fn seen<T: Word>(&mut self, word: Traced<T>) -> Traced<T> {
+        match (self.makes_code(), word.arg()) {
+            (Some(shallow), Arg::Op(op)) => match shallow.seen(op) {
+                Some(bits) => Traced::constant(T::from_bits(bits)),
+                None => word,
+            },
+            _ => word,
+        }
+    }
+
+    /// Makes a green of a call of a portal a constant of the trace.
+    pub fn green<T: Word>(&mut self, word: Traced<T>) -> Traced<T> {
+        if let Some(shallow) = self.makes_code() {
+            shallow.tick();
+            return word;
+        }
+        self.promote(word)
     }
 
     /// Makes a word a constant of the trace.
@@ -251,6 +333,9 @@ impl Meta {
 
     #[inline(never)]
     fn promote_unknown(&mut self, arg: Arg, bits: u64) {
+        if let Some(shallow) = self.makes_code() {
+            return shallow.promote(arg);
+        }
         if self.replays() {
             self.replay_tick();
         } else if let (Mode::Record, Some(recorder)) = (self.mode, &mut self.recorder)
@@ -290,6 +375,11 @@ impl Meta {
         let back_edge = std::mem::take(&mut self.back_edge);
         if std::mem::take(&mut self.fresh_merge) {
             return None;
+        }
+        if let Some(shallow) = self.makes_code() {
+            shallow.arrive(greens, reds, back_edge);
+            let zeros = [Raw::constant(0); crate::context::MAX_RESULTS];
+            return Some(R::unflatten_twin(self, &mut Reader::new(&zeros), false));
         }
         if self.replays() {
             unreachable!("a merge point was passed in a replay: the log of {} is out of step", driver.portal.name);

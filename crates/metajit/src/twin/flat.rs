@@ -95,8 +95,8 @@ impl Flat for () {
     fn unflatten_twin(_: &mut Meta, _: &mut Reader<'_, Raw>, _: bool) {}
 }
 
-fn tag_is_set(m: &mut Meta, tag: Raw, from_call: bool) -> bool {
-    if from_call { m.branch_on_word(tag) } else { tag.bits != 0 }
+fn tag_is_set(m: &mut Meta, tag: Raw, from_call: bool, likely: bool) -> bool {
+    if from_call { m.branch_on_word(tag, likely) } else { tag.bits != 0 }
 }
 
 const fn max(a: usize, b: usize) -> usize {
@@ -149,7 +149,7 @@ impl<A: Flat, B: Flat> Flat for Result<A, B> {
     }
     fn unflatten_twin(m: &mut Meta, words: &mut Reader<'_, Raw>, from_call: bool) -> Self::Twin {
         let tag = words.next();
-        let (result, used) = if tag_is_set(m, tag, from_call) {
+        let (result, used) = if tag_is_set(m, tag, from_call, false) {
             (Err(B::unflatten_twin(m, words, from_call)), B::WORDS)
         } else {
             (Ok(A::unflatten_twin(m, words, from_call)), A::WORDS)
@@ -189,7 +189,7 @@ impl<A: Flat> Flat for Option<A> {
     }
     fn unflatten_twin(m: &mut Meta, words: &mut Reader<'_, Raw>, from_call: bool) -> Self::Twin {
         let tag = words.next();
-        if tag_is_set(m, tag, from_call) {
+        if tag_is_set(m, tag, from_call, true) {
             Some(A::unflatten_twin(m, words, from_call))
         } else {
             words.skip(A::WORDS);

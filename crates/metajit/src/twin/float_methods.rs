@@ -144,6 +144,7 @@ macro_rules! float_twins {
             fn jit_twin_of_clamp(self, op: u32, m: &mut Meta, min: Traced<f64>, max: Traced<f64>) -> Traced<f64> {
                 let ordered = m.le(min, max);
                 if !m.branch(ordered) {
+                    m.panics();
                     return Traced::constant(self.clamp(min.val, max.val));
                 }
                 let this = Traced { val: self, op };

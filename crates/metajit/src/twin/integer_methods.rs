@@ -86,12 +86,12 @@ macro_rules! more_int_twins {
         #[inline(never)]
         fn jit_twin_of_checked_div(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Option<Traced<Self>> {
             let a = Traced { val: self, op };
-            (!guard_division(m, a, b)).then(|| m.pure_word(Op::$div, &[a.arg(), b.arg()], self / b.val))
+            (!guard_division(m, a, b)).then(|| m.pure_word(Op::$div, &[a.arg(), b.arg()], self.checked_div(b.val).unwrap_or(0)))
         }
         #[inline(never)]
         fn jit_twin_of_checked_rem(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Option<Traced<Self>> {
             let a = Traced { val: self, op };
-            (!guard_division(m, a, b)).then(|| m.pure_word(Op::$rem, &[a.arg(), b.arg()], self % b.val))
+            (!guard_division(m, a, b)).then(|| m.pure_word(Op::$rem, &[a.arg(), b.arg()], self.checked_rem(b.val).unwrap_or(0)))
         }
         #[inline(never)]
         fn jit_twin_of_checked_neg(self, op: u32, m: &mut Meta) -> Option<Traced<Self>> {
@@ -196,7 +196,7 @@ macro_rules! more_int_twins {
             let a = Traced { val: self, op };
             let (result, overflow) =
                 called!(m, concat!(stringify!($t), "::pow"), |a: $t, power: u32| -> ($t, bool) { a.overflowing_pow(power) });
-            if cfg!(debug_assertions) && m.branch(overflow) {
+            if cfg!(debug_assertions) && m.fails(overflow) {
                 panic!("attempt to multiply with overflow");
             }
             result
@@ -223,6 +223,7 @@ macro_rules! more_int_twins {
         fn jit_twin_of_clamp(self, op: u32, m: &mut Meta, min: Traced<Self>, max: Traced<Self>) -> Traced<Self> {
             let ordered = m.le(min, max);
             if !m.branch(ordered) {
+                m.panics();
                 return Traced::constant(self.clamp(min.val, max.val));
             }
             let this = Traced { val: self, op };

@@ -116,12 +116,12 @@ macro_rules! int_twins {
         #[inline(never)]
         fn jit_twin_of_saturating_add(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Traced<Self> {
             checked(m, Arith::Add, Traced { val: self, op }, b, self.overflowing_add(b.val))
-                .unwrap_or_else(|| saturated(m, b, self.saturating_add(b.val), <$t>::MIN, <$t>::MAX))
+                .unwrap_or_else(|| saturated(m, b, <$t>::MIN, <$t>::MAX))
         }
         #[inline(never)]
         fn jit_twin_of_saturating_sub(self, op: u32, m: &mut Meta, b: Traced<Self>) -> Traced<Self> {
             checked(m, Arith::Sub, Traced { val: self, op }, b, self.overflowing_sub(b.val))
-                .unwrap_or_else(|| saturated(m, b, self.saturating_sub(b.val), <$t>::MAX, <$t>::MIN))
+                .unwrap_or_else(|| saturated(m, b, <$t>::MAX, <$t>::MIN))
         }
         #[inline(never)]
         fn jit_twin_of_wrapping_shl(self, op: u32, m: &mut Meta, b: Traced<u32>) -> Traced<Self> {
@@ -171,8 +171,7 @@ macro_rules! int_twins {
 int_twins!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
 
 /// The bound that a saturating operation stops at: which one depends on the second operand's sign.
-fn saturated<T: Integer>(m: &mut Meta, b: Traced<T>, native: T, if_negative: T, otherwise: T) -> Traced<T> {
-    debug_assert!(native == if_negative || native == otherwise);
+fn saturated<T: Integer>(m: &mut Meta, b: Traced<T>, if_negative: T, otherwise: T) -> Traced<T> {
     let zero = T::from_bits(0);
     let negative = m.lt(b, Traced::constant(zero));
     if m.branch(negative) { Traced::constant(if_negative) } else { Traced::constant(otherwise) }
@@ -222,11 +221,17 @@ impl<T> OptionTwin<T> for Option<T> {
         Traced::constant(self.is_none())
     }
     #[track_caller]
-    fn jit_twin_of_unwrap(self, _: (), _: &mut Meta) -> T {
+    fn jit_twin_of_unwrap(self, _: (), m: &mut Meta) -> T {
+        if self.is_none() {
+            m.panics();
+        }
         self.unwrap()
     }
     #[track_caller]
-    fn jit_twin_of_expect(self, _: (), _: &mut Meta, text: &str) -> T {
+    fn jit_twin_of_expect(self, _: (), m: &mut Meta, text: &str) -> T {
+        if self.is_none() {
+            m.panics();
+        }
         self.expect(text)
     }
     fn jit_twin_of_and<U>(self, _: (), _: &mut Meta, other: Option<U>) -> Option<U> {
@@ -328,15 +333,24 @@ pub trait FailingTwin<T, E>: Sized {
 }
 impl<T: std::fmt::Debug, E: std::fmt::Debug> FailingTwin<T, E> for Result<T, E> {
     #[track_caller]
-    fn jit_twin_of_unwrap(self, _: (), _: &mut Meta) -> T {
+    fn jit_twin_of_unwrap(self, _: (), m: &mut Meta) -> T {
+        if self.is_err() {
+            m.panics();
+        }
         self.unwrap()
     }
     #[track_caller]
-    fn jit_twin_of_expect(self, _: (), _: &mut Meta, text: &str) -> T {
+    fn jit_twin_of_expect(self, _: (), m: &mut Meta, text: &str) -> T {
+        if self.is_err() {
+            m.panics();
+        }
         self.expect(text)
     }
     #[track_caller]
-    fn jit_twin_of_unwrap_err(self, _: (), _: &mut Meta) -> E {
+    fn jit_twin_of_unwrap_err(self, _: (), m: &mut Meta) -> E {
+        if self.is_ok() {
+            m.panics();
+        }
         self.unwrap_err()
     }
 }

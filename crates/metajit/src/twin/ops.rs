@@ -145,7 +145,7 @@ fn operator<T: Integer>(
 ) -> Traced<T> {
     if checked {
         let overflow = overflows(m, arith, a, b, native.1);
-        if m.branch(overflow) {
+        if m.fails(overflow) {
             match arith {
                 Arith::Add => panic!("attempt to add with overflow"),
                 Arith::Sub => panic!("attempt to subtract with overflow"),
@@ -180,16 +180,18 @@ macro_rules! integers {
             #[inline(never)]
             fn div(m: &mut Meta, a: Traced<Self>, b: Traced<Self>) -> Traced<Self> {
                 if guard_division(m, a, b) {
+                    m.panics();
                     return Traced::constant(a.val / b.val);
                 }
-                m.pure_word(Op::$div, &[a.arg(), b.arg()], a.val / b.val)
+                m.pure_word(Op::$div, &[a.arg(), b.arg()], a.val.checked_div(b.val).unwrap_or(0))
             }
             #[inline(never)]
             fn rem(m: &mut Meta, a: Traced<Self>, b: Traced<Self>) -> Traced<Self> {
                 if guard_division(m, a, b) {
+                    m.panics();
                     return Traced::constant(a.val % b.val);
                 }
-                m.pure_word(Op::$rem, &[a.arg(), b.arg()], a.val % b.val)
+                m.pure_word(Op::$rem, &[a.arg(), b.arg()], a.val.checked_rem(b.val).unwrap_or(0))
             }
             #[inline(never)]
             fn neg(m: &mut Meta, a: Traced<Self>, checked: bool) -> Traced<Self> {
@@ -197,7 +199,7 @@ macro_rules! integers {
                 let (val, overflow) = a.val.overflowing_neg();
                 if checked {
                     let overflow = overflows(m, Arith::Sub, zero, a, overflow);
-                    if m.branch(overflow) {
+                    if m.fails(overflow) {
                         panic!("attempt to negate with overflow");
                     }
                 }
@@ -317,9 +319,9 @@ macro_rules! other_casts {
                 let less = if signed { Op::Lt } else { Op::Ult };
                 let is = |x: u64, y: u64| if signed { (x as i64) < (y as i64) } else { x < y };
                 let below = m.pure_word(less, &[wide, Arg::Const(low)], is(native, low));
-                if m.branch(below) { return Traced::constant(val) }
+                if m.branch(below) { return Traced::constant(<$t>::MIN) }
                 let above = m.pure_word(less, &[Arg::Const(high), wide], is(high, native));
-                if m.branch(above) { return Traced::constant(val) }
+                if m.branch(above) { return Traced::constant(<$t>::MAX) }
                 Traced::new(val, wide)
             }
         }
@@ -462,7 +464,7 @@ impl Meta {
             let too_far = b.val.to_bits() >= u64::from(T::BITS);
             let limit = Arg::Const(u64::from(T::BITS) - 1);
             let too_far = self.pure_word(Op::Ult, &[limit, b.arg()], too_far);
-            if self.branch(too_far) {
+            if self.fails(too_far) {
                 panic!("{message}");
             }
             return b.raw();

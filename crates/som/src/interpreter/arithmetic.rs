@@ -3,14 +3,15 @@
 //! Integers are 51 bits wide, so sums and differences never overflow a machine integer, and one test of the result
 //! finds what is too wide. Doubles compare as they do in the library's methods; where those disagree (with NaN), the message is sent.
 
-use crate::objects::{Class, SString};
+use super::sends::send;
+use crate::objects::{Class, Frame, Method, SString, Unwind};
 use crate::primitives::string::same_bytes;
 use crate::universe::universe;
 use crate::value::{Value, fits, from_double, from_integer};
 use metajit::prelude::*;
 
 /// `+`
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn fast_add(left: Value, right: Value) -> Option<Value> {
     if left.is_integer() && right.is_integer() {
@@ -34,7 +35,7 @@ pub fn fast_add(left: Value, right: Value) -> Option<Value> {
 }
 
 /// `-`
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn fast_subtract(left: Value, right: Value) -> Option<Value> {
     if left.is_integer() && right.is_integer() {
@@ -58,7 +59,7 @@ pub fn fast_subtract(left: Value, right: Value) -> Option<Value> {
 }
 
 /// `*`
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn fast_multiply(left: Value, right: Value) -> Option<Value> {
     if left.is_integer() && right.is_integer() {
@@ -86,8 +87,38 @@ pub fn fast_multiply(left: Value, right: Value) -> Option<Value> {
     None
 }
 
+/// `+` of two slots: the message, where it is nothing simpler.
+#[enable_threaded_code]
+#[inline(always)]
+pub fn add_slots(method: Method, frame: Frame, base: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
+    match fast_add(frame.slots(base), frame.slots(base + 1)) {
+        Some(answer) => Ok(answer),
+        None => send(method, frame, base, 1, site, literal),
+    }
+}
+
+/// `-` of two slots: the message, where it is nothing simpler.
+#[enable_threaded_code]
+#[inline(always)]
+pub fn subtract_slots(method: Method, frame: Frame, base: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
+    match fast_subtract(frame.slots(base), frame.slots(base + 1)) {
+        Some(answer) => Ok(answer),
+        None => send(method, frame, base, 1, site, literal),
+    }
+}
+
+/// `*` of two slots: the message, where it is nothing simpler.
+#[enable_threaded_code]
+#[inline(always)]
+pub fn multiply_slots(method: Method, frame: Frame, base: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
+    match fast_multiply(frame.slots(base), frame.slots(base + 1)) {
+        Some(answer) => Ok(answer),
+        None => send(method, frame, base, 1, site, literal),
+    }
+}
+
 /// `<`
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn fast_less(left: Value, right: Value) -> Option<bool> {
     if left.is_integer() && right.is_integer() {
@@ -101,7 +132,7 @@ pub fn fast_less(left: Value, right: Value) -> Option<bool> {
 }
 
 /// `<=`
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn fast_less_or_equal(left: Value, right: Value) -> Option<bool> {
     if left.is_integer() && right.is_integer() {
@@ -114,7 +145,7 @@ pub fn fast_less_or_equal(left: Value, right: Value) -> Option<bool> {
 }
 
 /// `>`
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn fast_greater(left: Value, right: Value) -> Option<bool> {
     if left.is_integer() && right.is_integer() {
@@ -132,7 +163,7 @@ pub fn fast_greater(left: Value, right: Value) -> Option<bool> {
 }
 
 /// `>=`
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn fast_greater_or_equal(left: Value, right: Value) -> Option<bool> {
     if left.is_integer() && right.is_integer() {
@@ -150,7 +181,7 @@ pub fn fast_greater_or_equal(left: Value, right: Value) -> Option<bool> {
 }
 
 /// `=`
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn fast_equal(left: Value, right: Value) -> Option<bool> {
     if left.is_integer() && right.is_integer() {
@@ -166,7 +197,7 @@ pub fn fast_equal(left: Value, right: Value) -> Option<bool> {
 }
 
 /// `=` of strings and symbols, which `String` understands by its primitive.
-#[jit]
+#[enable_threaded_code]
 #[inline(never)]
 fn equal_strings(left: Value, right: Value) -> Option<bool> {
     if !is_string(left.as_object().class()) || !is_string(right.as_object().class()) {
@@ -190,7 +221,7 @@ fn is_string(class: Class) -> bool {
 }
 
 /// `<>` and `~=`, which differ for doubles.
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn fast_not_equal(left: Value, right: Value) -> Option<bool> {
     if left.is_integer() && right.is_integer() {
@@ -200,7 +231,7 @@ pub fn fast_not_equal(left: Value, right: Value) -> Option<bool> {
 }
 
 /// `==`: integers are identical when they are equal, whatever their size.
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn fast_identical(left: Value, right: Value) -> Option<bool> {
     if left.is_object() {

@@ -54,7 +54,7 @@ pub fn fatal(message: &str) -> Unwind {
 }
 
 /// What an activation does when something leaves it other than by its own return.
-#[jit]
+#[enable_threaded_code(called)]
 #[inline(never)]
 pub fn leave(method: Method, frame: Frame, pc: i64, unwind: Unwind) -> Result<Value, Unwind> {
     if method.home_slot() != 0 && !method.is_block() {
@@ -86,7 +86,7 @@ fn note(method: Method, pc: i64) {
 }
 
 /// `^` in a block: ends the home, or sends `escapedBlock:` if it has ended.
-#[jit]
+#[enable_threaded_code(called)]
 pub fn return_non_local(method: Method, frame: Frame, answer: Value) -> Result<Value, Unwind> {
     let block_value = frame.slots(method.home_slot());
     // SAFETY: a block's home slot holds the block, and the compiler gives a home to each block that returns.
@@ -107,7 +107,7 @@ pub fn branch(jump: u64, truth: bool, pc: i64) -> i64 {
 }
 
 /// Whether a loop goes on whose condition is no Boolean: what the library's `whileTrue:` does with it.
-#[jit]
+#[enable_threaded_code(called)]
 #[inline(never)]
 pub fn loop_condition(condition: Value, negated: bool) -> Result<bool, Unwind> {
     let mut condition = condition;
@@ -149,7 +149,7 @@ fn loop_exit_block(home: Home) -> Value {
 }
 
 /// Puts the operands of a counting loop from the stack into its slots; whether it is a loop over numbers at all.
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn init_loop(frame: Frame, kind: u64, slot: i64, operands: i64) -> bool {
     let receiver = frame.slots(operands);
@@ -178,7 +178,7 @@ pub fn init_loop(frame: Frame, kind: u64, slot: i64, operands: i64) -> bool {
 }
 
 /// Whether a counting loop is over.
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn is_loop_over(frame: Frame, slot: i64, down: bool) -> Result<bool, Unwind> {
     let counter = frame.slots(slot);
@@ -189,7 +189,7 @@ pub fn is_loop_over(frame: Frame, slot: i64, down: bool) -> Result<bool, Unwind>
     is_loop_over_slow(counter, limit, down)
 }
 
-#[jit]
+#[enable_threaded_code(called)]
 #[inline(never)]
 fn is_loop_over_slow(counter: Value, limit: Value, down: bool) -> Result<bool, Unwind> {
     let selector = if down { universe().greater_or_equal() } else { universe().less_or_equal() };
@@ -205,7 +205,7 @@ fn is_loop_over_slow(counter: Value, limit: Value, down: bool) -> Result<bool, U
 }
 
 /// Steps a counting loop; whether it is over.
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn step_loop(frame: Frame, slot: i64, down: bool) -> Result<bool, Unwind> {
     let counter = frame.slots(slot);

@@ -12,10 +12,11 @@ pub mod control;
 pub mod sends;
 
 use crate::bytecode::*;
-use crate::objects::{Block, Cell, Context, Frame, GlobalCell, Home, Instance, Method, Unwind};
+use crate::objects::{Cell, Context, Frame, GlobalCell, Home, Instance, Method, Unwind};
 use crate::universe::{class_of, universe};
 use crate::value::{self, FALSE, NIL, TRUE, UNDEFINED, Value};
 use arithmetic::{
+    add_slots, multiply_slots, subtract_slots,
     fast_add, fast_equal, fast_greater, fast_greater_or_equal, fast_identical, fast_less, fast_less_or_equal,
     fast_multiply, fast_not_equal, fast_subtract,
 };
@@ -23,7 +24,9 @@ use control::{
     branch, enter_generic, init_loop, is_loop_over, leave, loop_condition, return_non_local, stack_overflow, step_loop,
 };
 use metajit::prelude::*;
-use sends::{array_at, array_at_put, call, context_at, lookup, make_block, send, super_lookup, unknown_global};
+use sends::{
+    array_at, array_at_put, call, context_at, load_cells, lookup, make_block, send, super_lookup, unknown_global,
+};
 
 /// Runs an activation to its end.
 #[jit_driver(
@@ -176,13 +179,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 pc += 1;
             }
             LOAD_CELLS => {
-                // SAFETY: only blocks made real have this instruction, and their slot holds the block.
-                let block = unsafe { Block::from_bits(frame.slots(method.home_slot()).bits()) };
-                let mut index = 0;
-                while index < block.cells_len() {
-                    frame.set_slots(b + index, Value::from_bits(block.cells(index).bits()));
-                    index += 1;
-                }
+                load_cells(method, frame, b);
                 pc += 1;
             }
             NEW_CONTEXT => {
@@ -374,34 +371,25 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 Err(unwind) => return leave(method, frame, pc, unwind),
             },
             ADD => {
-                match fast_add(frame.slots(sp - 2), frame.slots(sp - 1)) {
-                    Some(sum) => frame.set_slots(sp - 2, sum),
-                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
-                        Ok(answer) => frame.set_slots(sp - 2, answer),
-                        Err(unwind) => return leave(method, frame, pc, unwind),
-                    },
+                match add_slots(method, frame, sp - 2, b, c & 0xFFFF) {
+                    Ok(answer) => frame.set_slots(sp - 2, answer),
+                    Err(unwind) => return leave(method, frame, pc, unwind),
                 }
                 sp -= 1;
                 pc += 1;
             }
             SUB => {
-                match fast_subtract(frame.slots(sp - 2), frame.slots(sp - 1)) {
-                    Some(difference) => frame.set_slots(sp - 2, difference),
-                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
-                        Ok(answer) => frame.set_slots(sp - 2, answer),
-                        Err(unwind) => return leave(method, frame, pc, unwind),
-                    },
+                match subtract_slots(method, frame, sp - 2, b, c & 0xFFFF) {
+                    Ok(answer) => frame.set_slots(sp - 2, answer),
+                    Err(unwind) => return leave(method, frame, pc, unwind),
                 }
                 sp -= 1;
                 pc += 1;
             }
             MUL => {
-                match fast_multiply(frame.slots(sp - 2), frame.slots(sp - 1)) {
-                    Some(product) => frame.set_slots(sp - 2, product),
-                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
-                        Ok(answer) => frame.set_slots(sp - 2, answer),
-                        Err(unwind) => return leave(method, frame, pc, unwind),
-                    },
+                match multiply_slots(method, frame, sp - 2, b, c & 0xFFFF) {
+                    Ok(answer) => frame.set_slots(sp - 2, answer),
+                    Err(unwind) => return leave(method, frame, pc, unwind),
                 }
                 sp -= 1;
                 pc += 1;

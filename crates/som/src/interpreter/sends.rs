@@ -41,13 +41,21 @@ pub fn lookup(class: Class, method: Method, site: i64, literal: i64) -> Method {
     }
     let caches = method.caches();
     let at = site * 4;
-    if caches.entries(at) == class.bits() {
+    if seen(caches.entries(at)) == class.bits() {
         // SAFETY: entries come in pairs of a class and its method.
-        return unsafe { Method::from_bits(caches.entries(at + 1)) };
+        return unsafe { Method::from_bits(seen(caches.entries(at + 1))) };
     }
-    if caches.entries(at + 2) == class.bits() {
-        // SAFETY: as above.
-        return unsafe { Method::from_bits(caches.entries(at + 3)) };
+    lookup_further(class, method, at, literal)
+}
+
+/// The method for a send that the class seen last does not make.
+#[enable_threaded_code]
+#[inline(always)]
+fn lookup_further(class: Class, method: Method, at: i64, literal: i64) -> Method {
+    let caches = method.caches();
+    if seen(caches.entries(at + 2)) == class.bits() {
+        // SAFETY: as in `lookup`.
+        return unsafe { Method::from_bits(seen(caches.entries(at + 3))) };
     }
     fill_cache(class, method, at, literal)
 }
@@ -79,7 +87,7 @@ pub fn super_lookup(method: Method, site: i64, literal: i64) -> Method {
 }
 
 /// Calls a method whose receiver and arguments are in a frame from `base` on.
-#[jit]
+#[enable_threaded_code(when_constant = callee)]
 #[inline(always)]
 pub fn call(callee: Method, frame: Frame, base: i64, arguments: i64) -> Result<Value, Unwind> {
     if callee.kind() == kind::CODE {
@@ -100,7 +108,7 @@ pub fn call(callee: Method, frame: Frame, base: i64, arguments: i64) -> Result<V
 }
 
 /// A call of what has no code of its own.
-#[jit]
+#[enable_threaded_code(when_constant = callee)]
 #[inline(never)]
 pub fn call_special(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwind> {
     match callee.kind() {
@@ -131,7 +139,7 @@ pub fn call_special(callee: Method, frame: Frame, base: i64) -> Result<Value, Un
 }
 
 /// A send that has no fast path of its own, or left it.
-#[jit]
+#[enable_threaded_code(called)]
 #[inline(never)]
 pub fn send(method: Method, frame: Frame, base: i64, arguments: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
     let callee = lookup(class_of(frame.slots(base)), method, site, literal);
@@ -139,13 +147,13 @@ pub fn send(method: Method, frame: Frame, base: i64, arguments: i64, site: i64, 
 }
 
 /// A call with a frame of its own for receiver and arguments.
-#[jit]
+#[enable_threaded_code]
 pub fn call_frame(callee: Method, frame: Frame, arguments: i64) -> Result<Value, Unwind> {
     call(callee, frame, 0, arguments)
 }
 
 /// Sends a message that the VM itself sends, without arguments.
-#[jit]
+#[enable_threaded_code]
 pub fn send_zero(receiver: Value, selector: SString) -> Result<Value, Unwind> {
     let frame = Frame::alloc(1, NIL);
     frame.set_slots(0, receiver);
@@ -153,7 +161,7 @@ pub fn send_zero(receiver: Value, selector: SString) -> Result<Value, Unwind> {
 }
 
 /// The same with an argument.
-#[jit]
+#[enable_threaded_code]
 pub fn send_one(receiver: Value, selector: SString, argument: Value) -> Result<Value, Unwind> {
     let frame = Frame::alloc(2, NIL);
     frame.set_slots(0, receiver);
@@ -162,7 +170,7 @@ pub fn send_one(receiver: Value, selector: SString, argument: Value) -> Result<V
 }
 
 /// The same with two.
-#[jit]
+#[enable_threaded_code]
 pub fn send_two(receiver: Value, selector: SString, first: Value, second: Value) -> Result<Value, Unwind> {
     let frame = Frame::alloc(3, NIL);
     frame.set_slots(0, receiver);
@@ -172,7 +180,7 @@ pub fn send_two(receiver: Value, selector: SString, first: Value, second: Value)
 }
 
 /// Sends `doesNotUnderstand:arguments:`.
-#[jit]
+#[enable_threaded_code(called)]
 pub fn not_understood(receiver: Value, selector: SString, arguments: SArray) -> Result<Value, Unwind> {
     if selector == universe().does_not_understand() {
         return Err(no_handler(receiver));
@@ -193,7 +201,7 @@ fn no_handler(receiver: Value) -> Unwind {
 }
 
 /// An array of some slots.
-#[jit]
+#[enable_threaded_code]
 pub fn arguments_array(frame: Frame, from: i64, count: i64) -> SArray {
     let array = SArray::alloc(universe().array_class(), count, NIL);
     let mut index = 0;
@@ -205,10 +213,22 @@ pub fn arguments_array(frame: Frame, from: i64, count: i64) -> SArray {
 }
 
 /// A read of a global that nobody has set.
-#[jit]
+#[enable_threaded_code(called)]
 #[inline(never)]
 pub fn unknown_global(receiver: Value, cell: GlobalCell) -> Result<Value, Unwind> {
     send_one(receiver, universe().unknown_global(), Value::from_bits(cell.name().bits()))
+}
+
+/// Puts the cells that a block holds into slots.
+#[enable_threaded_code(called)]
+pub fn load_cells(method: Method, frame: Frame, first: i64) {
+    // SAFETY: only blocks made real call this, and their slot holds the block.
+    let block = unsafe { Block::from_bits(frame.slots(method.home_slot()).bits()) };
+    let mut index = 0;
+    while index < block.cells_len() {
+        frame.set_slots(first + index, Value::from_bits(block.cells(index).bits()));
+        index += 1;
+    }
 }
 
 /// The context so many steps out from the one in a slot.
@@ -227,7 +247,7 @@ pub fn context_at(frame: Frame, slot: i64, steps: i64) -> Context {
 }
 
 /// A new block.
-#[jit]
+#[enable_threaded_code]
 pub fn make_block(
     method: Method,
     frame: Frame,
@@ -282,7 +302,7 @@ fn block_class(arguments: i64) -> Class {
 }
 
 /// Runs a block with the arguments after it in a frame; missing ones are nil.
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn call_block(block: Block, frame: Frame, base: i64, given: i64) -> Result<Value, Unwind> {
     let method = promote(block.method());
@@ -300,7 +320,7 @@ pub fn call_block(block: Block, frame: Frame, base: i64, given: i64) -> Result<V
 }
 
 /// An element of an array, if it is one and has it.
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn array_at(receiver: Value, index: Value) -> Option<Value> {
     if receiver.is_object() && index.is_integer() && receiver.as_object().class() == universe().array_class() {
@@ -315,7 +335,7 @@ pub fn array_at(receiver: Value, index: Value) -> Option<Value> {
 }
 
 /// Stores an element of an array, if it is one and has it.
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 pub fn array_at_put(receiver: Value, index: Value, element: Value) -> bool {
     if receiver.is_object() && index.is_integer() && receiver.as_object().class() == universe().array_class() {

@@ -147,7 +147,7 @@ pub fn number(class: &str, class_side: bool, selector: &str) -> i64 {
 }
 
 /// Calls a primitive whose receiver and arguments are in a frame from `base` on.
-#[jit]
+#[enable_threaded_code(when_constant = callee)]
 pub fn primitive(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwind> {
     let receiver = frame.slots(base);
     let result = match callee.kind() {
@@ -221,7 +221,7 @@ pub fn primitive(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwin
 }
 
 /// Sends `error:` because a primitive failed.
-#[jit]
+#[enable_threaded_code(called)]
 #[inline(never)]
 fn failed(callee: Method, receiver: Value) -> Result<Value, Unwind> {
     let message = failure_message(callee);
@@ -279,7 +279,7 @@ fn run_any(primitive: i64, receiver: Value, first: Value, second: Value) -> Valu
 }
 
 /// Runs a block with arguments from a frame.
-#[jit]
+#[enable_threaded_code]
 #[inline(always)]
 fn block_value(receiver: Value, frame: Frame, base: i64, arguments: i64) -> Result<Value, Unwind> {
     if receiver.is_object() {
@@ -292,7 +292,7 @@ fn block_value(receiver: Value, frame: Frame, base: i64, arguments: i64) -> Resu
     not_a_block(receiver)
 }
 
-#[jit]
+#[enable_threaded_code(called)]
 #[inline(never)]
 fn not_a_block(receiver: Value) -> Result<Value, Unwind> {
     send_one(receiver, universe().error(), not_a_block_message())
@@ -304,7 +304,7 @@ fn not_a_block_message() -> Value {
 }
 
 /// A new instance of a class.
-#[jit]
+#[enable_threaded_code]
 fn new_instance(receiver: Value) -> Value {
     if receiver.is_object() {
         // SAFETY: the value names an object; its header tells whether it is a class.
@@ -320,7 +320,7 @@ fn new_instance(receiver: Value) -> Value {
     class::new_special(receiver)
 }
 
-#[jit]
+#[enable_threaded_code]
 fn array_at(receiver: Value, index: Value) -> Value {
     if receiver.is_object() && index.is_integer() {
         // SAFETY: the value names an object; its header tells whether it is an array.
@@ -333,7 +333,7 @@ fn array_at(receiver: Value, index: Value) -> Value {
     array::bad_index(receiver, index)
 }
 
-#[jit]
+#[enable_threaded_code]
 fn array_at_put(receiver: Value, index: Value, element: Value) -> Value {
     if receiver.is_object() && index.is_integer() {
         // SAFETY: the value names an object; its header tells whether it is an array.
@@ -347,7 +347,7 @@ fn array_at_put(receiver: Value, index: Value, element: Value) -> Value {
     array::bad_index(receiver, index)
 }
 
-#[jit]
+#[enable_threaded_code]
 fn array_length(receiver: Value) -> Value {
     if receiver.is_object() {
         // SAFETY: the value names an object; its header tells whether it is an array.
@@ -359,7 +359,7 @@ fn array_length(receiver: Value) -> Value {
     array::no_array(receiver)
 }
 
-#[jit]
+#[enable_threaded_code]
 fn string_length(receiver: Value) -> Value {
     if receiver.is_object() {
         // SAFETY: the value names an object; its header tells whether it is a string.
@@ -372,7 +372,7 @@ fn string_length(receiver: Value) -> Value {
 }
 
 /// Sends a message whose selector is known only now. `form` says which operands there are: 1 arguments, 2 a superclass.
-#[jit]
+#[enable_threaded_code(called)]
 fn perform(receiver: Value, selector: Value, arguments: Value, superclass: Value, form: i64) -> Result<Value, Unwind> {
     let array = if form == 1 || form == 3 { arguments } else { method::no_arguments() };
     let problem = method::check_perform(receiver, selector, array, superclass, form >= 2);
@@ -395,7 +395,7 @@ fn perform(receiver: Value, selector: Value, arguments: Value, superclass: Value
 }
 
 /// Calls a method object.
-#[jit]
+#[enable_threaded_code(called)]
 fn invoke(callee: Value, receiver: Value, arguments: Value) -> Result<Value, Unwind> {
     let problem = method::check_invoke(callee, receiver, arguments);
     if problem != NIL {
@@ -407,7 +407,7 @@ fn invoke(callee: Value, receiver: Value, arguments: Value) -> Result<Value, Unw
 }
 
 /// Calls a method with the arguments in an array, if there are as many as it takes.
-#[jit]
+#[enable_threaded_code(called)]
 fn apply(callee: Method, receiver: Value, array: SArray) -> Result<Value, Unwind> {
     let count = callee.arguments();
     if array.items_len() != count {

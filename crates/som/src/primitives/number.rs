@@ -9,7 +9,7 @@ use crate::vm::{as_string, string, text, with_vm};
 use metajit::prelude::*;
 
 /// Operations of integers.
-#[jit]
+#[enable_threaded_code]
 pub(super) fn integer_operation(primitive: i64, receiver: Value, argument: Value) -> Value {
     if receiver.is_integer() && argument.is_integer() {
         let left = receiver.as_integer();
@@ -50,7 +50,7 @@ pub(super) fn integer_operation(primitive: i64, receiver: Value, argument: Value
 }
 
 /// Operations of doubles.
-#[jit]
+#[enable_threaded_code]
 pub(super) fn double_operation(primitive: i64, receiver: Value, argument: Value) -> Value {
     if receiver.is_double() {
         let left = receiver.as_double();

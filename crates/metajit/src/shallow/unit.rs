@@ -1,0 +1,393 @@
+//! From one merge point to the code of everything that can be reached from it without leaving the activation.
+
+use super::Bounds;
+use super::path::{Arrival, Shallow, Way, frame_array};
+use super::state::State;
+use crate::driver::Driver;
+use crate::ir::code::{BlockId, Code, End};
+use crate::ir::{Arg, Aux, Op};
+use crate::record::{FastMap, Meta};
+use crate::twin::Raw;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Threaded code and its ways in.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    /// The code; its first block chooses an entry.
+    pub(crate) code: Code,
+    /// The greens of each entry; the first is where the unit begins.
+    pub(crate) entries: Vec<Vec<u64>>,
+    /// Merge points that the code stands for.
+    pub(crate) merge_points: usize,
+}
+
+/// Why there is no threaded code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Failure {
+    /// More merge points than allowed.
+    TooLong,
+    /// A panic passed through a twin.
+    Panic,
+}
+
+/// The instance of an exit that says: the frame is not one that this code can run on.
+pub(crate) const UNFIT: u32 = u32::MAX - 1;
+
+/// The instance of an exit that says: a count is used up.
+pub(crate) const COUNTED: u32 = u32::MAX - 2;
+
+/// What the survey finds out.
+#[derive(Default)]
+struct Survey {
+    /// How often a merge point is come to, from different ones.
+    sources: FastMap<Vec<u64>, u32>,
+    /// Where jumps backwards go, in the order they were found.
+    headers: Vec<Vec<u64>>,
+    merge_points: usize,
+}
+
+impl Survey {
+    fn is_label(&self, greens: &[u64]) -> bool {
+        self.sources.get(greens) != Some(&1)
+    }
+}
+
+/// Makes threaded code from a merge point on. `counter` numbers the counter of a place.
+pub(crate) fn make(
+    driver: &'static Driver,
+    greens: &[u64],
+    bounds: Bounds,
+    counter: &mut dyn FnMut(&[u64]) -> u32,
+) -> Result<Unit, Failure> {
+    let mut maker = Maker { shallow: Some(Box::new(Shallow::new(driver, bounds))), driver, labels: FastMap::default() };
+    let survey = maker.survey(greens)?;
+    maker.unit(greens, &survey, counter)
+}
+
+struct Maker {
+    shallow: Option<Box<Shallow>>,
+    driver: &'static Driver,
+    labels: FastMap<Vec<u64>, BlockId>,
+}
+
+/// Where a chain of iterations goes on.
+struct Chain {
+    state: State,
+    block: BlockId,
+}
+
+impl Maker {
+    fn at(&mut self) -> &mut Shallow {
+        self.shallow.as_mut().expect("the recorder is back between runs")
+    }
+
+    /// Goes all ways through the iteration at the state's merge point: where they get to.
+    fn iteration(&mut self, start: &State, block: BlockId) -> Result<Vec<Arrival>, Failure> {
+        let position = self.at().builder.position(block);
+        loop {
+            let shallow = self.at();
+            shallow.ways.clear();
+            shallow.ways_seen = 0;
+            shallow.arrivals.clear();
+            shallow.restart = false;
+            shallow.ways.push(Way { script: Vec::new(), state: start.clone(), block, insts: shallow.builder.code.insts.len() });
+            while let Some(way) = self.at().ways.pop() {
+                self.run(way)?;
+                if self.at().restart {
+                    break;
+                }
+            }
+            let shallow = self.at();
+            if !shallow.restart {
+                return Ok(std::mem::take(&mut shallow.arrivals));
+            }
+            shallow.builder.roll_back(position);
+            if std::mem::take(&mut shallow.hopeless) {
+                (shallow.state, shallow.block) = (start.clone(), block);
+                let exit = shallow.exit(0);
+                shallow.builder.end(block, End::Exit(exit));
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    /// Runs the twin once.
+    fn run(&mut self, way: Way) -> Result<(), Failure> {
+        let driver = self.driver;
+        let mut way = way;
+        let mut shallow = self.shallow.take().expect("the recorder is back between runs");
+        // What was emitted on other ways meanwhile does not count.
+        let meanwhile = shallow.builder.code.insts.len() - way.insts;
+        way.state.calls.iter_mut().for_each(|open| open.insts += meanwhile);
+        let greens = way.state.greens.clone();
+        let raw = |&arg: &Arg| Raw { bits: arg.as_const().unwrap_or(0), arg };
+        let reds: Vec<Raw> = way.state.reds.iter().map(raw).collect();
+        (shallow.script, shallow.given, shallow.arrived) = (way.script, 0, false);
+        (shallow.state, shallow.block) = (way.state, way.block);
+        shallow.set_silent(false);
+        shallow.forks = 0;
+        let mut meta = Meta::shallow(shallow);
+        let result = catch_unwind(AssertUnwindSafe(|| (driver.twin)(&mut meta, &greens, &reds)));
+        let mut shallow = meta.into_shallow().expect("the recorder of a shallow run");
+        let outcome = match result {
+            Ok(words) => {
+                if !shallow.arrived {
+                    shallow.finish(&words);
+                }
+                Ok(())
+            }
+            Err(payload) if Shallow::is_left(&*payload) => Ok(()),
+            Err(_) => Err(Failure::Panic),
+        };
+        self.shallow = Some(shallow);
+        outcome
+    }
+
+    /// The state at a merge point where nothing is known but the reds.
+    fn fresh(&mut self, greens: &[u64], block: BlockId) -> State {
+        let driver = self.driver;
+        let builder = &mut self.at().builder;
+        let reds = driver.portal.reds.iter().map(|&ty| Arg::Op(builder.param(block, ty))).collect();
+        let mut state = State::default();
+        state.pass(greens, reds, u32::MAX);
+        state
+    }
+
+    /// Finds the merge points and which of them are labels.
+    fn survey(&mut self, greens: &[u64]) -> Result<Survey, Failure> {
+        let mut survey = Survey::default();
+        self.at().surveys = true;
+        // From outside: the start is a label if anything else comes to it.
+        survey.sources.insert(greens.to_vec(), 1);
+        let mut to_do = vec![greens.to_vec()];
+        let first = self.at().builder.block();
+        let position = self.at().builder.position(first);
+        let most = self.at().bounds.merge_points;
+        while let Some(greens) = to_do.pop() {
+            survey.merge_points += 1;
+            if survey.merge_points > most {
+                return Err(Failure::TooLong);
+            }
+            let start = self.fresh(&greens, first);
+            let arrivals = self.iteration(&start, first)?;
+            let mut reached: Vec<Vec<u64>> = Vec::new();
+            for arrival in arrivals {
+                if arrival.back_edge {
+                    // Counted twice, so that it is a label whatever else comes there.
+                    *survey.sources.entry(arrival.greens.clone()).or_insert(0) += 1;
+                    if !survey.headers.contains(&arrival.greens) {
+                        survey.headers.push(arrival.greens.clone());
+                        if survey.sources[&arrival.greens] == 1 {
+                            to_do.push(arrival.greens.clone());
+                        }
+                    }
+                }
+                if !reached.contains(&arrival.greens) {
+                    reached.push(arrival.greens);
+                }
+            }
+            for target in reached {
+                let sources = survey.sources.entry(target.clone()).or_insert(0);
+                *sources += 1;
+                if *sources == 1 {
+                    to_do.push(target);
+                }
+            }
+            let builder = &mut self.at().builder;
+            builder.roll_back(position);
+            builder.code.blocks[0].params.clear();
+        }
+        self.at().builder.code.blocks.clear();
+        self.at().frame_items = 0;
+        self.at().surveys = false;
+        Ok(survey)
+    }
+
+    /// The block of a label; the first time, the label is to be done.
+    fn label(&mut self, greens: &[u64], to_do: &mut Vec<Chain>) -> BlockId {
+        if let Some(&block) = self.labels.get(greens) {
+            return block;
+        }
+        let block = self.at().builder.block();
+        self.labels.insert(greens.to_vec(), block);
+        let state = self.fresh(greens, block);
+        to_do.push(Chain { state, block });
+        block
+    }
+
+    fn unit(
+        mut self,
+        greens: &[u64],
+        survey: &Survey,
+        counter: &mut dyn FnMut(&[u64]) -> u32,
+    ) -> Result<Unit, Failure> {
+        let driver = self.driver;
+        let first = self.at().builder.block();
+        for &ty in driver.portal.reds {
+            self.at().builder.param(first, ty);
+        }
+        let mut to_do = Vec::new();
+        self.label(greens, &mut to_do);
+        while let Some(Chain { state, block }) = to_do.pop() {
+            if self.at().builder.code.insts.len() > self.at().bounds.insts {
+                return Err(Failure::TooLong);
+            }
+            let arrivals = self.iteration(&state, block)?;
+            let mut groups: Vec<Vec<Arrival>> = Vec::new();
+            for mut arrival in arrivals {
+                let live = (driver.live)(&arrival.greens);
+                let reds = std::mem::take(&mut arrival.reds);
+                arrival.state.pass(&arrival.greens, reds, live);
+                match groups.iter_mut().find(|group| group[0].greens == arrival.greens) {
+                    Some(group) => group.push(arrival),
+                    None => groups.push(vec![arrival]),
+                }
+            }
+            for group in groups {
+                if group[0].back_edge || survey.is_label(&group[0].greens) {
+                    for arrival in group {
+                        self.go_to_label(arrival, &mut to_do, counter);
+                    }
+                } else {
+                    let chain = self.join(group);
+                    to_do.push(chain);
+                }
+            }
+        }
+        let mut entries = vec![greens.to_vec()];
+        let reached = |header: &&Vec<u64>| *header != greens && self.labels.contains_key(*header);
+        entries.extend(survey.headers.iter().filter(reached).cloned());
+        let blocks = entries.iter().enumerate().map(|(index, greens)| self.entry(greens, index == 0, counter)).collect();
+        let builder = &mut self.at().builder;
+        builder.end(first, End::Enter(blocks));
+        builder.join_returns();
+        builder.sweep();
+        let shallow = self.shallow.take().expect("the recorder is back between runs");
+        Ok(Unit { code: shallow.builder.code, entries, merge_points: survey.merge_points })
+    }
+
+    /// Ends a way at a label.
+    fn go_to_label(
+        &mut self,
+        arrival: Arrival,
+        to_do: &mut Vec<Chain>,
+        counter: &mut dyn FnMut(&[u64]) -> u32,
+    ) {
+        let target = self.label(&arrival.greens, to_do);
+        let number = arrival.back_edge.then(|| counter(&arrival.greens));
+        let shallow = self.at();
+        (shallow.state, shallow.block) = (arrival.state, arrival.block);
+        if let Some(number) = number {
+            count(shallow, number);
+        }
+        shallow.flush();
+        let reds = std::mem::take(&mut shallow.state.reds);
+        shallow.builder.end(arrival.block, End::Jump(target, reds));
+    }
+
+    /// An entry: tests that the frame has all items, counts calls, and goes to the label.
+    fn entry(&mut self, greens: &[u64], counts: bool, counter: &mut dyn FnMut(&[u64]) -> u32) -> BlockId {
+        let (driver, target) = (self.driver, self.labels[greens]);
+        let block = self.at().builder.block();
+        let state = self.fresh(greens, block);
+        let number = counts.then(|| counter(greens));
+        let shallow = self.at();
+        (shallow.state, shallow.block) = (state, block);
+        if let (Some(array), Some((position, _))) = (frame_array(driver), driver.portal.virtualizable)
+            && shallow.frame_items > 0
+        {
+            let exit = shallow.exit(UNFIT);
+            let frame = shallow.state.reds[position];
+            let items = shallow.frame_items;
+            let emit = |shallow: &mut Shallow, op, a, b, aux| {
+                Arg::Op(shallow.builder.emit(block, op, [a, b, Arg::Const(0)], aux))
+            };
+            let len = emit(shallow, Op::Len, frame, Arg::Const(0), Aux::Field(array));
+            let enough = emit(shallow, Op::Ule, Arg::Const(items), len, Aux::None);
+            emit(shallow, Op::GuardTrue, enough, Arg::Const(0), Aux::Index(exit.0));
+        }
+        if let Some(number) = number {
+            count(shallow, number);
+        }
+        let reds = std::mem::take(&mut shallow.state.reds);
+        shallow.builder.end(block, End::Jump(target, reds));
+        block
+    }
+
+    /// Goes on where several ways of one iteration meet.
+    fn join(&mut self, mut group: Vec<Arrival>) -> Chain {
+        if group.len() == 1 {
+            let arrival = group.remove(0);
+            return Chain { state: arrival.state, block: arrival.block };
+        }
+        let block = self.at().builder.block();
+        let mut state = group[0].state.clone();
+        for arrival in &group[1..] {
+            state.keep_common(&arrival.state);
+        }
+        let mut passed: Vec<Vec<Arg>> = vec![Vec::new(); group.len()];
+        for position in 0..state.reds.len() {
+            let values: Vec<Arg> = group.iter().map(|arrival| arrival.state.reds[position]).collect();
+            let ty = self.driver.portal.reds[position];
+            state.reds[position] = self.phi(block, &values, ty, &mut passed);
+        }
+        // Words of the frame: what any way has changed is brought along by all; what some way does not have in a register, and none
+        // has changed, is loaded again when it is wanted.
+        let mut words: Vec<(&'static crate::object::Field, u64)> = Vec::new();
+        for held in group.iter().flat_map(|arrival| &arrival.state.held) {
+            if !words.iter().any(|word| (word.0.offset, word.1) == (held.field.offset, held.index)) {
+                words.push((held.field, held.index));
+            }
+        }
+        state.held.clear();
+        for (field, index) in words {
+            let dirty = group.iter().flat_map(|arrival| &arrival.state.held).any(|held| {
+                held.dirty && (held.field.offset, held.index) == (field.offset, index)
+            });
+            let mut values = Vec::new();
+            for arrival in &group {
+                match arrival.state.held(field, index) {
+                    Some(value) => values.push(value),
+                    None if dirty => {
+                        let shallow = self.at();
+                        (shallow.state, shallow.block) = (arrival.state.clone(), arrival.block);
+                        values.push(shallow.reload(field, index));
+                    }
+                    None => break,
+                }
+            }
+            if values.len() == group.len() {
+                let value = self.phi(block, &values, field.ty(), &mut passed);
+                state.hold(field, index, value, dirty);
+            }
+        }
+        for (arrival, args) in group.iter().zip(passed) {
+            self.at().builder.end(arrival.block, End::Jump(block, args));
+        }
+        Chain { state, block }
+    }
+
+    /// One value for what several ways bring: a parameter, unless they agree.
+    fn phi(
+        &mut self,
+        block: BlockId,
+        values: &[Arg],
+        ty: crate::word::Type,
+        passed: &mut [Vec<Arg>],
+    ) -> Arg {
+        if values.iter().all(|value| *value == values[0]) {
+            return values[0];
+        }
+        for (args, &value) in passed.iter_mut().zip(values) {
+            args.push(value);
+        }
+        Arg::Op(self.at().builder.param(block, ty))
+    }
+}
+
+/// Counts down, and leaves when the count is used up.
+fn count(shallow: &mut Shallow, number: u32) {
+    let exit = shallow.exit(COUNTED);
+    let args = [Arg::Const(u64::from(number)), Arg::Const(0), Arg::Const(0)];
+    shallow.builder.emit(shallow.block, Op::GuardCount, args, Aux::Index(exit.0));
+}
