@@ -21,11 +21,30 @@ pub(crate) enum Tracing {
     /// Looked into.
     Inside,
     /// Looked into; threaded code may call it.
-    Handler(Inlining),
+    Handler(Handling),
     /// Called, with any effect.
     Residual,
     /// Called, pure.
     Elidable,
+}
+
+/// What `#[enable_threaded_code]` says.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(crate) struct Handling {
+    inlining: Inlining,
+    frame: FrameUse,
+}
+
+/// What a handler that is called does with the items of the virtualizable.
+#[derive(Clone, PartialEq, Eq, Default)]
+enum FrameUse {
+    /// Reads and writes.
+    #[default]
+    Any,
+    /// Reads.
+    Reads,
+    /// Reads those from this one on.
+    ReadsFrom(Ident),
 }
 
 /// When threaded code looks into a handler.
@@ -137,8 +156,8 @@ fn twin_of(tracing: Tracing, sig: &Signature, block: Option<&Block>, writer: &mu
     let body = match (tracing, block) {
         (Tracing::Inside, Some(block)) => inside(writer, receiver, &result, &output, block),
         (Tracing::Inside | Tracing::Handler(_), None) => quote!(),
-        (Tracing::Handler(inlining), Some(block)) => {
-            let handler = Handler { sig, receiver, parameters: &parameters, inlining };
+        (Tracing::Handler(handling), Some(block)) => {
+            let handler = Handler { sig, receiver, parameters: &parameters, handling };
             handler.inside(writer, &result, &output, block)
         }
         (tracing, _) => residual(&tracing, sig, receiver, &parameters, &result, writer),
@@ -185,30 +204,43 @@ struct Handler<'a> {
     sig: &'a Signature,
     receiver: bool,
     parameters: &'a [Parameter],
-    inlining: Inlining,
+    handling: Handling,
 }
 
 impl Handler<'_> {
     fn inside(&self, writer: &mut Writer, result: &Type, output: &TokenStream, block: &Block) -> TokenStream {
         let Native { wrapper, arguments, .. } =
             native(self.sig, self.receiver, self.parameters, result, writer, &quote!(Any));
-        let inside = match &self.inlining {
+        let frame_use = match &self.handling.frame {
+            FrameUse::Any => quote!(Any),
+            FrameUse::Reads => quote!(Reads),
+            FrameUse::ReadsFrom(name) => {
+                self.named(name, writer);
+                quote!(ReadsFrom(#name.arg()))
+            }
+        };
+        let inside = match &self.handling.inlining {
             Inlining::Budget => quote!(true),
             Inlining::Never => quote!(false),
-            Inlining::WhenConstant(name) if self.parameters.iter().any(|parameter| parameter.name == *name) => {
-                quote!(#name.arg().as_const().is_some())
-            }
             Inlining::WhenConstant(name) => {
-                writer.mistakes.add(name, "`when_constant` names a parameter of the function");
-                quote!(true)
+                self.named(name, writer);
+                quote!(#name.arg().as_const().is_some())
             }
         };
         let result_type = writer.without_self(result);
         let enter = quote! { {
             #wrapper
-            __m.enter_handler::<#result_type>(&__CALLEE, &[#(::metajit::rt::Traced::raw(#arguments)),*], #inside)
+            let __use = ::metajit::rt::FrameUse::#frame_use;
+            __m.enter_handler::<#result_type>(&__CALLEE, &[#(::metajit::rt::Traced::raw(#arguments)),*], #inside, __use)
         } };
         body(writer, self.receiver, result, output, block, &enter, &quote!(leave_handler))
+    }
+
+    /// Refuses a name that is no parameter's.
+    fn named(&self, name: &Ident, writer: &mut Writer) {
+        if !self.parameters.iter().any(|parameter| parameter.name == *name) {
+            writer.mistakes.add(name, "an argument of #[enable_threaded_code] names a parameter of the function");
+        }
     }
 }
 
@@ -312,7 +344,7 @@ fn residual(
 pub(crate) fn item(tracing: Tracing, args: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let mut mistakes = Mistakes::default();
     let tracing = match tracing {
-        Tracing::Handler(_) => Tracing::Handler(inlining(args, &mut mistakes)),
+        Tracing::Handler(_) => Tracing::Handler(handling(args, &mut mistakes)),
         other => {
             if !args.is_empty() {
                 mistakes.add(&args, "this attribute takes no arguments");
@@ -341,30 +373,35 @@ pub(crate) fn item(tracing: Tracing, args: TokenStream, item: TokenStream) -> Re
     Ok(tokens)
 }
 
-/// The argument of `#[enable_threaded_code]`.
-fn inlining(args: TokenStream, mistakes: &mut Mistakes) -> Inlining {
-    if args.is_empty() {
-        return Inlining::Budget;
-    }
+/// The arguments of `#[enable_threaded_code]`.
+fn handling(args: TokenStream, mistakes: &mut Mistakes) -> Handling {
     let parse = |input: syn::parse::ParseStream<'_>| {
-        let key: Ident = input.parse()?;
-        let inlining = if key == "called" {
-            Inlining::Never
-        } else if key == "when_constant" {
-            input.parse::<syn::Token![=]>()?;
-            Inlining::WhenConstant(input.parse()?)
-        } else {
-            return Err(syn::Error::new(key.span(), "unknown"));
-        };
-        input.parse::<Option<syn::Token![,]>>()?;
-        Ok(inlining)
+        let mut handling = Handling::default();
+        while !input.is_empty() {
+            let key: Ident = input.parse()?;
+            let name: Option<Ident> = if input.peek(syn::Token![=]) {
+                input.parse::<syn::Token![=]>()?;
+                Some(input.parse()?)
+            } else {
+                None
+            };
+            match (key.to_string().as_str(), name) {
+                ("called", None) => handling.inlining = Inlining::Never,
+                ("when_constant", Some(name)) => handling.inlining = Inlining::WhenConstant(name),
+                ("reads", None) => handling.frame = FrameUse::Reads,
+                ("reads_from", Some(name)) => handling.frame = FrameUse::ReadsFrom(name),
+                _ => return Err(syn::Error::new(key.span(), "unknown")),
+            }
+            input.parse::<Option<syn::Token![,]>>()?;
+        }
+        Ok(handling)
     };
     syn::parse::Parser::parse2(parse, args.clone()).unwrap_or_else(|_| {
         mistakes.add(
             &args,
-            "#[enable_threaded_code] knows `called` (never inlined) and `when_constant = parameter` (called where that is no constant)",
+            "#[enable_threaded_code] knows `called` (never inlined), `when_constant = parameter` (called where that is no constant), `reads` (the frame's items are not written) and `reads_from = parameter` (nor are those before it read)",
         );
-        Inlining::Budget
+        Handling::default()
     })
 }
 
@@ -430,7 +467,7 @@ fn method_tracing(attrs: &mut Vec<Attribute>, mistakes: &mut Mistakes) -> Tracin
                     syn::Meta::List(list) => list.tokens.clone(),
                     _ => TokenStream::new(),
                 };
-                tracing = Tracing::Handler(inlining(args, mistakes));
+                tracing = Tracing::Handler(handling(args, mistakes));
             }
             _ => return true,
         }

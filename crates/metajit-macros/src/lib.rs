@@ -197,6 +197,10 @@ pub fn elidable(args: TokenStream, item: TokenStream) -> TokenStream {
 /// that has grown long. Without the attribute it would have to leave there. With `when_constant = parameter` the function is called
 /// wherever that parameter is no constant, with `called` everywhere. The parameters are words.
 ///
+/// A handler that is given the virtualizable frame may read and write all of it, so threaded code, which keeps the frame's items in
+/// registers, brings them back to memory first and reads them again afterwards. `reads` promises that the function writes no item,
+/// `reads_from = parameter` that it does not read those before the one with that number, either.
+///
 /// ```
 /// use metajit::prelude::*;
 ///
@@ -217,7 +221,10 @@ pub fn elidable(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn enable_threaded_code(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand(functions::item(functions::Tracing::Handler(functions::Inlining::Budget), args.into(), item.clone().into()), TokenStream::new())
+    expand(
+        functions::item(functions::Tracing::Handler(functions::Handling::default()), args.into(), item.clone().into()),
+        TokenStream::new(),
+    )
 }
 
 /// Makes a `Copy` enum or struct of words structural: it can be a local, a parameter and a result of traced functions.

@@ -544,7 +544,8 @@ impl Writer {
                 quote_spanned!(at(&arm)=> #pat #guard => { #lift #body })
             })
             .collect();
-        let otherwise = conditional.then(|| quote!(_ => { __m.panics(); ::core::unreachable!("a pattern of a traced match") }));
+        let otherwise =
+            conditional.then(|| quote!(_ => { __m.panics(); ::core::unreachable!("a pattern of a traced match") }));
         quote_spanned! { at(&expr)=>
             match { let __s = #scrutinee; ::metajit::rt::Scrutinee::scrutinee(__s, __m) } { #(#arms)* #otherwise }
         }

@@ -20,10 +20,10 @@ pub mod object;
 pub mod opt;
 #[cfg(feature = "jit")]
 pub mod record;
-mod stack;
-pub mod testing;
 #[cfg(feature = "jit")]
 mod shallow;
+mod stack;
+pub mod testing;
 #[cfg(feature = "jit")]
 pub mod twin;
 pub mod word;
@@ -73,7 +73,7 @@ pub mod rt {
         driver::{Driver, Entered, enter, finish_call, hot, residual},
         ir::tree::Portal,
         ir::{Arg, Callee, Effect},
-        record::{Allocation, Enter, Meta},
+        record::{Allocation, Enter, FrameUse, Meta},
         twin::{
             AsciiTwin, BoolTwin, CharTwin, DefaultTwin, FailingTwin, Flat, FloatAssociated, FloatTwin, IntTwin, Joined,
             MoreIntTwin, NestedOptionTwin, OptionTwin, Raw, Reader, Receiver, ResultTwin, Retrace, Scrutinee,

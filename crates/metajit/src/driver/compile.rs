@@ -552,8 +552,7 @@ impl Runtime {
     /// After how many visits a place that has no code yet shall be visited again, if code of it is being made.
     pub(super) fn awaits(&mut self, place: PlaceId) -> Option<u32> {
         let at = self.at(place);
-        let under_way =
-            at.live.as_ref().is_some_and(|live| live.under_way) || matches!(at.threaded, Threaded::Busy);
+        let under_way = at.live.as_ref().is_some_and(|live| live.under_way) || matches!(at.threaded, Threaded::Busy);
         under_way.then_some(POLL_VISITS)
     }
 

@@ -230,7 +230,8 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
         gc::without_collection(|| rebuild(exit, slots))
     };
     if let (true, Some(ResumeStep::Merge { greens, reds, .. })) = (compiled.threaded, exit.resume.first()) {
-        let next = || Continue { greens: greens.clone(), reds: reds.iter().map(|&recipe| values.get(recipe)).collect() };
+        let next =
+            || Continue { greens: greens.clone(), reds: reds.iter().map(|&recipe| values.get(recipe)).collect() };
         if let Some(outcome) = threaded::leave(driver, exit, next) {
             return outcome;
         }
@@ -353,7 +354,7 @@ fn resume(
     let kept = Kept::new(replay.words());
     let mut meta = Meta::replaying(replay, recorder);
     if threaded {
-        meta = meta.from_threaded_code();
+        meta = meta.of_threaded_code();
     }
     let words = (driver.twin)(&mut meta, &greens, &reds);
     let (outcome, recorder, replay) = meta.finish();

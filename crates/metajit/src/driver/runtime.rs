@@ -141,6 +141,9 @@ impl Place {
     }
 }
 
+/// Places that are found without looking into the index.
+const RECENT: usize = 512;
+
 /// Index of a place.
 pub(super) type PlaceId = usize;
 
@@ -154,6 +157,8 @@ pub(super) struct Runtime {
     next_number: u32,
     /// Places by the hash of driver and greens.
     index: FastMap<u64, Vec<PlaceId>>,
+    /// Places found lately, by some bits of the hash.
+    recent: Box<[Cell<PlaceId>; RECENT]>,
     /// Replays not in use, for their buffers.
     pub(super) replays: Vec<Replay>,
     pub(super) compilations: Compilations,
@@ -432,6 +437,7 @@ impl Runtime {
             codes: FastMap::default(),
             next_number: 0,
             index: FastMap::default(),
+            recent: Box::new([const { Cell::new(PlaceId::MAX) }; RECENT]),
             replays: Vec::new(),
             compilations: Compilations::default(),
             panic: None,
@@ -457,12 +463,18 @@ impl Runtime {
     }
 
     pub(super) fn find(&self, driver: &'static Driver, greens: &[u64]) -> Option<PlaceId> {
-        let places = self.index.get(&hash(driver, greens))?;
-        let same = |place: &&PlaceId| {
-            let place = &self.places[**place];
-            std::ptr::eq(place.driver, driver) && place.greens == greens
+        let hash = hash(driver, greens);
+        let recent = &self.recent[(hash >> 40) as usize % RECENT];
+        let same = |place: PlaceId| {
+            let at = self.places.get(place)?;
+            (std::ptr::eq(at.driver, driver) && at.greens == greens).then_some(place)
         };
-        places.iter().find(same).copied()
+        if let Some(place) = same(recent.get()) {
+            return Some(place);
+        }
+        let place = self.index.get(&hash)?.iter().copied().find_map(same)?;
+        recent.set(place);
+        Some(place)
     }
 
     pub(super) fn place(&mut self, driver: &'static Driver, greens: &[u64]) -> PlaceId {
@@ -660,8 +672,7 @@ pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bo
             }
             // Each visit of this kind stands for as many as make threaded code.
             at.visits += 1;
-            let threshold =
-                if function { runtime.parameters.function_threshold } else { runtime.parameters.threshold };
+            let threshold = if function { runtime.parameters.function_threshold } else { runtime.parameters.threshold };
             if u64::from(at.visits) * u64::from(runtime.parameters.tier1_threshold) < u64::from(threshold) {
                 reset_counter(greens, function);
                 return Todo::Nothing;

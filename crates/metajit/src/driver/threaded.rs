@@ -5,8 +5,8 @@
 //! backwards. When a count is used up the code is left at that merge point, and a trace is recorded from there; once it is compiled, the
 //! same exit leads into it. A place without a chance of a trace gets a count that is never used up.
 
-use super::runtime::{Compiled, Outcome, PlaceId, Runtime, thread_time, with};
 use super::Driver;
+use super::runtime::{Compiled, Outcome, PlaceId, Runtime, thread_time, with};
 use crate::context::COUNTERS;
 use crate::ir::code::Exit;
 use crate::record::{Abort, Continue};

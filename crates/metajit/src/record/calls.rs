@@ -22,6 +22,17 @@ pub enum Enter<T> {
     Resume(Vec<u64>, Vec<Raw>),
 }
 
+/// What a handler that is called does with the items of the virtualizable.
+#[derive(Clone, Copy, Debug)]
+pub enum FrameUse {
+    /// Reads and writes.
+    Any,
+    /// Reads.
+    Reads,
+    /// Reads those from this one on.
+    ReadsFrom(Arg),
+}
+
 /// A result's words, out of the way of the tracer.
 fn copied(words: &[Raw]) -> [Raw; MAX_RESULTS] {
     let mut copy = [Raw::constant(0); MAX_RESULTS];
@@ -92,6 +103,7 @@ impl Meta {
         callee: &'static Callee,
         args: &[Raw],
         look_inside: bool,
+        frame: FrameUse,
     ) -> Result<CallMark, R::Twin> {
         let Some(shallow) = self.makes_code() else {
             return self.enter_call::<R>();
@@ -99,7 +111,7 @@ impl Meta {
         if let Some(mark) = shallow.enter_handler(callee, look_inside) {
             return Ok(CallMark(Some(mark)));
         }
-        let words = shallow.call_handler(callee, args);
+        let words = shallow.call_handler(callee, args, frame);
         let words: Vec<Raw> = words.iter().map(|&arg| Raw { bits: 0, arg }).collect();
         shallow.set_silent(true);
         let result = R::unflatten_twin(self, &mut Reader::new(&words), true);

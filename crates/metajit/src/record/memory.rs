@@ -304,11 +304,8 @@ impl Meta {
     /// Writes a field in threaded code.
     fn shallow_store<H: Object, T: Item>(&mut self, object: Traced<H>, field: &'static Field, value: Traced<T>) {
         let quasi = field.mutability == Mutability::QuasiImmutable;
-        let word = if quasi && T::TYPE == crate::word::Type::Float {
-            self.bits_of_float(value.arg())
-        } else {
-            value.arg()
-        };
+        let word =
+            if quasi && T::TYPE == crate::word::Type::Float { self.bits_of_float(value.arg()) } else { value.arg() };
         let shallow = self.makes_code().expect("a shallow recorder in shallow mode");
         if quasi {
             let offset = Arg::Const(u64::from(field.offset));

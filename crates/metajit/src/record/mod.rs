@@ -31,7 +31,7 @@ mod memory;
 mod recorder;
 mod replay;
 
-pub use calls::{CallMark, Enter};
+pub use calls::{CallMark, Enter, FrameUse};
 pub use memory::Allocation;
 pub(crate) use recorder::FastMap;
 pub use recorder::{Abort, Limits, Recorder, Tracer};
@@ -39,9 +39,9 @@ pub use replay::Replay;
 pub(crate) use replay::StepKind;
 
 use crate::driver::Driver;
-use crate::shallow::Shallow;
 use crate::ir::tree::TreeEnd;
 use crate::ir::{Arg, Op};
+use crate::shallow::Shallow;
 use crate::twin::{Flat, Raw, Reader, Traced};
 use crate::word::Word;
 
@@ -129,7 +129,7 @@ impl Meta {
     }
 
     /// Says that the log to replay was written by threaded code.
-    pub(crate) fn from_threaded_code(self) -> Meta {
+    pub(crate) fn of_threaded_code(self) -> Meta {
         Meta { threaded: true, ..self }
     }
 

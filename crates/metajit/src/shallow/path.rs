@@ -12,7 +12,7 @@ use crate::ir::code::{BlockId, End, Exit, ExitId, PendingStore, Place, Recipe, R
 use crate::ir::tree::LogId;
 use crate::ir::{Arg, ArgRange, Aux, Callee, Effect, Op, OpRef};
 use crate::object::{Field, Header, Mutability, Shape};
-use crate::record::FastMap;
+use crate::record::{FastMap, FrameUse};
 use crate::twin::Raw;
 use crate::word::Type;
 use std::cell::RefCell;
@@ -22,7 +22,7 @@ const NEAR: u64 = 8;
 /// Branches on unknown words in one run: more are a loop.
 const MOST_FORKS: usize = 40;
 /// Words of the frame that memory does not have yet: each exit has to store them.
-const MOST_DIRTY: usize = 12;
+const MOST_DIRTY: usize = 10;
 /// Words of the frame in registers: more than any machine has.
 const MOST_HELD: usize = 32;
 
@@ -99,6 +99,8 @@ pub(crate) struct Shallow {
     pub(super) forks: usize,
     /// The iteration is one that no code can be made of.
     pub(super) hopeless: bool,
+    /// The next branch is on a key of an inline cache.
+    pub(super) seen_lately: bool,
     /// Only where ways lead is wanted.
     pub(super) surveys: bool,
     silent: bool,
@@ -127,6 +129,7 @@ impl Shallow {
             frame_items: 0,
             forks: 0,
             hopeless: false,
+            seen_lately: false,
             surveys: false,
             silent: false,
         }
@@ -268,7 +271,9 @@ impl Shallow {
         if self.forks > MOST_FORKS {
             self.give_up();
         }
-        let exit = match self.outermost_pure() {
+        // A class that an inline cache has not met last may be the one it met before.
+        let both = std::mem::take(&mut self.seen_lately);
+        let exit = match self.outermost_pure().filter(|_| !both) {
             Some(open) => {
                 let slow = self.call_instead(open);
                 self.builder.bridge(slow)
@@ -427,19 +432,16 @@ impl Shallow {
     /// An operand as an integer word: floats as their pattern.
     fn integer(&mut self, arg: Arg) -> Arg {
         match self.builder.ty(arg) {
-            Type::Float => Arg::Op(self.builder.emit(
-                self.block,
-                Op::FloatBits,
-                [arg, Arg::Const(0), Arg::Const(0)],
-                Aux::None,
-            )),
+            Type::Float => {
+                Arg::Op(self.builder.emit(self.block, Op::FloatBits, [arg, Arg::Const(0), Arg::Const(0)], Aux::None))
+            }
             Type::Int => arg,
         }
     }
 
     pub(crate) fn len(&mut self, object: Arg, field: &'static Field) -> OpRef {
         let offset = Arg::Const(u64::from(field.offset));
-        let number = match self.word_again() {
+        match self.word_again() {
             Some(Arg::Op(number)) => number,
             _ => {
                 let number = match self.state.merged(Op::Len, object, offset) {
@@ -453,8 +455,7 @@ impl Shallow {
                 self.give(Answer::Word(Arg::Op(number)));
                 number
             }
-        };
-        number
+        }
     }
 
     /// Whether this is an item of the frame, which has it: the entries see to that.
@@ -540,6 +541,7 @@ impl Shallow {
                 *last = Step::Words(words);
             }
         }
+        self.seen_lately = bits.is_some();
         self.give(Answer::Seen(bits));
         bits
     }
@@ -611,18 +613,20 @@ impl Shallow {
     /// A word of the frame, from memory.
     pub(super) fn reload(&mut self, field: &'static Field, index: u64) -> Arg {
         let frame = self.frame().expect("a frame with words in registers");
-        let (op, second) = if index == SCALAR {
-            (Op::Load, Arg::Const(0))
-        } else {
-            (Op::LoadItem, Arg::Const(index))
-        };
+        let (op, second) = if index == SCALAR { (Op::Load, Arg::Const(0)) } else { (Op::LoadItem, Arg::Const(index)) };
         Arg::Op(self.builder.emit(self.block, op, [frame, second, Arg::Const(0)], Aux::Field(field)))
     }
 
     /// Writes what the frame's memory does not have yet.
     pub(super) fn flush(&mut self) {
+        self.flush_from(0);
+    }
+
+    /// The same, from an item on.
+    fn flush_from(&mut self, first: u64) {
         let Some(frame) = self.frame() else { return };
-        let mut dirty: Vec<Held> = self.state.held.iter().copied().filter(|held| held.dirty).collect();
+        let wanted = |held: &Held| held.dirty && held.index >= first;
+        let mut dirty: Vec<Held> = self.state.held.iter().copied().filter(wanted).collect();
         dirty.sort_unstable_by_key(|held| held.index);
         for held in dirty {
             let (op, args) = if held.index == SCALAR {
@@ -632,7 +636,7 @@ impl Shallow {
             };
             self.builder.emit(self.block, op, args, Aux::Field(held.field));
         }
-        self.state.held.iter_mut().for_each(|held| held.dirty = false);
+        self.state.held.iter_mut().filter(|held| held.index >= first).for_each(|held| held.dirty = false);
     }
 
     // ---- calls
@@ -693,9 +697,9 @@ impl Shallow {
     }
 
     /// Calls a handler: its result words.
-    pub(crate) fn call_handler(&mut self, callee: &'static Callee, args: &[Raw]) -> Vec<Arg> {
+    pub(crate) fn call_handler(&mut self, callee: &'static Callee, args: &[Raw], frame: FrameUse) -> Vec<Arg> {
         let ticks = self.state.ticks;
-        self.call_and(callee, args, |this, words| {
+        self.call_and(callee, args, frame, |this, words| {
             let words = this.builder.pool(words.iter().copied());
             this.state.log.push(Step::Collapsed(ticks, words));
             this.state.ticks = 0;
@@ -704,17 +708,23 @@ impl Shallow {
 
     /// A call that is not looked into: its result words.
     pub(crate) fn call(&mut self, callee: &'static Callee, args: &[Raw]) -> Vec<Arg> {
-        self.call_and(callee, args, |this, words| this.log(words))
+        self.call_and(callee, args, FrameUse::Any, |this, words| this.log(words))
     }
 
-    fn call_and(&mut self, callee: &'static Callee, args: &[Raw], log: impl FnOnce(&mut Self, &[Arg])) -> Vec<Arg> {
+    fn call_and(
+        &mut self,
+        callee: &'static Callee,
+        args: &[Raw],
+        frame: FrameUse,
+        log: impl FnOnce(&mut Self, &[Arg]),
+    ) -> Vec<Arg> {
         match self.given_again() {
             Some(Answer::Words(range)) => return self.builder.code.args(range).to_vec(),
             Some(other) => panic!("a twin did not do again what it did: a call was expected, not {other:?}"),
             None => {}
         }
         let args: Vec<Arg> = args.iter().map(|arg| arg.arg).collect();
-        let words = self.call_unlogged(callee, &args);
+        let words = self.call_using(callee, &args, frame);
         log(self, &words);
         let range = self.builder.pool(words.iter().copied());
         self.give(Answer::Words(range));
@@ -733,12 +743,16 @@ impl Shallow {
 
     /// A call without result words that the log knows of.
     pub(crate) fn call_unlogged(&mut self, callee: &'static Callee, args: &[Arg]) -> Vec<Arg> {
-        if self.goes_over() {
-            return Vec::new();
-        }
+        if self.goes_over() { Vec::new() } else { self.call_using(callee, args, FrameUse::Any) }
+    }
+
+    fn call_using(&mut self, callee: &'static Callee, args: &[Arg], frame: FrameUse) -> Vec<Arg> {
         let takes_frame = args.iter().any(|&arg| self.is_frame(arg));
         if takes_frame {
-            self.flush();
+            self.flush_from(match frame {
+                FrameUse::ReadsFrom(Arg::Const(first)) => first,
+                _ => 0,
+            });
         }
         if callee.effect != Effect::Elidable {
             self.effect();
@@ -752,7 +766,7 @@ impl Shallow {
             words.push(Arg::Op(self.builder.emit(self.block, Op::ResultWord, [Arg::Const(0); 3], Aux::Index(word))));
         }
         words.truncate(usize::from(callee.results));
-        if takes_frame {
+        if takes_frame && matches!(frame, FrameUse::Any) {
             self.state.held.clear();
         }
         words

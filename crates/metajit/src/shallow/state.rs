@@ -89,10 +89,7 @@ impl State {
     }
 
     pub(super) fn held(&self, field: &Field, index: u64) -> Option<Arg> {
-        self.held
-            .iter()
-            .find(|held| (held.field.offset, held.index) == (field.offset, index))
-            .map(|held| held.value)
+        self.held.iter().find(|held| (held.field.offset, held.index) == (field.offset, index)).map(|held| held.value)
     }
 
     /// Takes a word of the frame into a register.

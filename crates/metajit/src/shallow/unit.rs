@@ -90,7 +90,12 @@ impl Maker {
             shallow.ways_seen = 0;
             shallow.arrivals.clear();
             shallow.restart = false;
-            shallow.ways.push(Way { script: Vec::new(), state: start.clone(), block, insts: shallow.builder.code.insts.len() });
+            shallow.ways.push(Way {
+                script: Vec::new(),
+                state: start.clone(),
+                block,
+                insts: shallow.builder.code.insts.len(),
+            });
             while let Some(way) = self.at().ways.pop() {
                 self.run(way)?;
                 if self.at().restart {
@@ -126,6 +131,7 @@ impl Maker {
         (shallow.state, shallow.block) = (way.state, way.block);
         shallow.set_silent(false);
         shallow.forks = 0;
+        shallow.seen_lately = false;
         let mut meta = Meta::shallow(shallow);
         let result = catch_unwind(AssertUnwindSafe(|| (driver.twin)(&mut meta, &greens, &reds)));
         let mut shallow = meta.into_shallow().expect("the recorder of a shallow run");
@@ -257,7 +263,8 @@ impl Maker {
         let mut entries = vec![greens.to_vec()];
         let reached = |header: &&Vec<u64>| *header != greens && self.labels.contains_key(*header);
         entries.extend(survey.headers.iter().filter(reached).cloned());
-        let blocks = entries.iter().enumerate().map(|(index, greens)| self.entry(greens, index == 0, counter)).collect();
+        let blocks =
+            entries.iter().enumerate().map(|(index, greens)| self.entry(greens, index == 0, counter)).collect();
         let builder = &mut self.at().builder;
         builder.end(first, End::Enter(blocks));
         builder.join_returns();
@@ -267,12 +274,7 @@ impl Maker {
     }
 
     /// Ends a way at a label.
-    fn go_to_label(
-        &mut self,
-        arrival: Arrival,
-        to_do: &mut Vec<Chain>,
-        counter: &mut dyn FnMut(&[u64]) -> u32,
-    ) {
+    fn go_to_label(&mut self, arrival: Arrival, to_do: &mut Vec<Chain>, counter: &mut dyn FnMut(&[u64]) -> u32) {
         let target = self.label(&arrival.greens, to_do);
         let number = arrival.back_edge.then(|| counter(&arrival.greens));
         let shallow = self.at();
@@ -341,9 +343,10 @@ impl Maker {
         }
         state.held.clear();
         for (field, index) in words {
-            let dirty = group.iter().flat_map(|arrival| &arrival.state.held).any(|held| {
-                held.dirty && (held.field.offset, held.index) == (field.offset, index)
-            });
+            let dirty = group
+                .iter()
+                .flat_map(|arrival| &arrival.state.held)
+                .any(|held| held.dirty && (held.field.offset, held.index) == (field.offset, index));
             let mut values = Vec::new();
             for arrival in &group {
                 match arrival.state.held(field, index) {
@@ -368,13 +371,7 @@ impl Maker {
     }
 
     /// One value for what several ways bring: a parameter, unless they agree.
-    fn phi(
-        &mut self,
-        block: BlockId,
-        values: &[Arg],
-        ty: crate::word::Type,
-        passed: &mut [Vec<Arg>],
-    ) -> Arg {
+    fn phi(&mut self, block: BlockId, values: &[Arg], ty: crate::word::Type, passed: &mut [Vec<Arg>]) -> Arg {
         if values.iter().all(|value| *value == values[0]) {
             return values[0];
         }

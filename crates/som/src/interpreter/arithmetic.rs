@@ -3,7 +3,7 @@
 //! Integers are 51 bits wide, so sums and differences never overflow a machine integer, and one test of the result
 //! finds what is too wide. Doubles compare as they do in the library's methods; where those disagree (with NaN), the message is sent.
 
-use super::sends::send;
+use super::sends::send_after_all;
 use crate::objects::{Class, Frame, Method, SString, Unwind};
 use crate::primitives::string::same_bytes;
 use crate::universe::universe;
@@ -88,32 +88,32 @@ pub fn fast_multiply(left: Value, right: Value) -> Option<Value> {
 }
 
 /// `+` of two slots: the message, where it is nothing simpler.
-#[enable_threaded_code]
+#[enable_threaded_code(reads_from = base)]
 #[inline(always)]
 pub fn add_slots(method: Method, frame: Frame, base: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
     match fast_add(frame.slots(base), frame.slots(base + 1)) {
         Some(answer) => Ok(answer),
-        None => send(method, frame, base, 1, site, literal),
+        None => send_after_all(method, frame, base, 1, site, literal),
     }
 }
 
 /// `-` of two slots: the message, where it is nothing simpler.
-#[enable_threaded_code]
+#[enable_threaded_code(reads_from = base)]
 #[inline(always)]
 pub fn subtract_slots(method: Method, frame: Frame, base: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
     match fast_subtract(frame.slots(base), frame.slots(base + 1)) {
         Some(answer) => Ok(answer),
-        None => send(method, frame, base, 1, site, literal),
+        None => send_after_all(method, frame, base, 1, site, literal),
     }
 }
 
 /// `*` of two slots: the message, where it is nothing simpler.
-#[enable_threaded_code]
+#[enable_threaded_code(reads_from = base)]
 #[inline(always)]
 pub fn multiply_slots(method: Method, frame: Frame, base: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
     match fast_multiply(frame.slots(base), frame.slots(base + 1)) {
         Some(answer) => Ok(answer),
-        None => send(method, frame, base, 1, site, literal),
+        None => send_after_all(method, frame, base, 1, site, literal),
     }
 }
 

@@ -54,12 +54,20 @@ pub fn fatal(message: &str) -> Unwind {
 }
 
 /// What an activation does when something leaves it other than by its own return.
+#[jit]
+#[inline(always)]
+pub fn leave(method: Method, frame: Frame, pc: i64, unwind: Unwind) -> Result<Value, Unwind> {
+    let home = if method.home_slot() != 0 && !method.is_block() { frame.slots(method.home_slot()) } else { NIL };
+    pass_through(method, home, pc, unwind)
+}
+
+/// What passes through an activation whose home, if it is one, is this.
 #[enable_threaded_code(called)]
 #[inline(never)]
-pub fn leave(method: Method, frame: Frame, pc: i64, unwind: Unwind) -> Result<Value, Unwind> {
-    if method.home_slot() != 0 && !method.is_block() {
+fn pass_through(method: Method, home: Value, pc: i64, unwind: Unwind) -> Result<Value, Unwind> {
+    if home != NIL {
         // SAFETY: a method with this slot begins with NEW_HOME.
-        let home = unsafe { Home::from_bits(frame.slots(method.home_slot()).bits()) };
+        let home = unsafe { Home::from_bits(home.bits()) };
         home.set_alive(false);
         if unwind.kind() == NON_LOCAL && unwind.home() == Maybe::some(home) {
             return Ok(unwind.value());

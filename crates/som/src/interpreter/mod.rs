@@ -16,16 +16,16 @@ use crate::objects::{Cell, Context, Frame, GlobalCell, Home, Instance, Method, U
 use crate::universe::{class_of, universe};
 use crate::value::{self, FALSE, NIL, TRUE, UNDEFINED, Value};
 use arithmetic::{
-    add_slots, multiply_slots, subtract_slots,
-    fast_add, fast_equal, fast_greater, fast_greater_or_equal, fast_identical, fast_less, fast_less_or_equal,
-    fast_multiply, fast_not_equal, fast_subtract,
+    add_slots, fast_add, fast_equal, fast_greater, fast_greater_or_equal, fast_identical, fast_less,
+    fast_less_or_equal, fast_multiply, fast_not_equal, fast_subtract, multiply_slots, subtract_slots,
 };
 use control::{
     branch, enter_generic, init_loop, is_loop_over, leave, loop_condition, return_non_local, stack_overflow, step_loop,
 };
 use metajit::prelude::*;
 use sends::{
-    array_at, array_at_put, call, context_at, load_cells, lookup, make_block, send, super_lookup, unknown_global,
+    array_at, array_at_put, call, context_at, load_cells, lookup, make_block, send, send_after_all, super_send,
+    unknown_global,
 };
 
 /// Runs an activation to its end.
@@ -201,8 +201,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             SEND => {
                 let arguments = ((word >> 8) & 0xFF) as i64;
                 let base = sp - arguments - 1;
-                let callee = lookup(class_of(frame.slots(base)), method, b, c);
-                match call(callee, frame, base, arguments) {
+                match send(method, frame, base, arguments, b, c) {
                     Ok(answer) => frame.set_slots(base, answer),
                     Err(unwind) => return leave(method, frame, pc, unwind),
                 }
@@ -212,8 +211,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             SUPER_SEND => {
                 let arguments = ((word >> 8) & 0xFF) as i64;
                 let base = sp - arguments - 1;
-                let callee = super_lookup(method, b, c);
-                match call(callee, frame, base, arguments) {
+                match super_send(method, frame, base, arguments, b, c) {
                     Ok(answer) => frame.set_slots(base, answer),
                     Err(unwind) => return leave(method, frame, pc, unwind),
                 }
@@ -397,7 +395,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             LT => {
                 match fast_less(frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
-                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     },
@@ -408,7 +406,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             LE => {
                 match fast_less_or_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
-                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     },
@@ -419,7 +417,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             GT => {
                 match fast_greater(frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
-                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     },
@@ -430,7 +428,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             GE => {
                 match fast_greater_or_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
-                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     },
@@ -441,7 +439,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             EQ => {
                 match fast_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
-                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     },
@@ -452,7 +450,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             NE => {
                 match fast_not_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
-                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     },
@@ -463,7 +461,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             IDENTICAL => {
                 match fast_identical(frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
-                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     },
@@ -477,7 +475,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     Some(sum) => frame.set_slots(sp - 1, sum),
                     None => {
                         frame.set_slots(sp, immediate);
-                        match send(method, frame, sp - 1, 1, b, c & 0xFFFF) {
+                        match send_after_all(method, frame, sp - 1, 1, b, c & 0xFFFF) {
                             Ok(answer) => frame.set_slots(sp - 1, answer),
                             Err(unwind) => return leave(method, frame, pc, unwind),
                         }
@@ -491,7 +489,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     Some(difference) => frame.set_slots(sp - 1, difference),
                     None => {
                         frame.set_slots(sp, immediate);
-                        match send(method, frame, sp - 1, 1, b, c & 0xFFFF) {
+                        match send_after_all(method, frame, sp - 1, 1, b, c & 0xFFFF) {
                             Ok(answer) => frame.set_slots(sp - 1, answer),
                             Err(unwind) => return leave(method, frame, pc, unwind),
                         }
@@ -510,7 +508,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     }
                 }
                 None => {
-                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -529,7 +527,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     }
                 }
                 None => {
-                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -548,7 +546,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     }
                 }
                 None => {
-                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -567,7 +565,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     }
                 }
                 None => {
-                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -586,7 +584,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     }
                 }
                 None => {
-                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -605,7 +603,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     }
                 }
                 None => {
-                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -624,7 +622,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     }
                 }
                 None => {
-                    match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -635,7 +633,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             AT => {
                 match array_at(frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(element) => frame.set_slots(sp - 2, element),
-                    None => match send(method, frame, sp - 2, 1, b, c & 0xFFFF) {
+                    None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     },
@@ -645,7 +643,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             }
             AT_PUT => {
                 if !array_at_put(frame.slots(sp - 3), frame.slots(sp - 2), frame.slots(sp - 1)) {
-                    match send(method, frame, sp - 3, 2, b, c & 0xFFFF) {
+                    match send_after_all(method, frame, sp - 3, 2, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 3, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -660,7 +658,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 } else if truth == FALSE {
                     frame.set_slots(sp - 1, TRUE);
                 } else {
-                    match send(method, frame, sp - 1, 0, b, c & 0xFFFF) {
+                    match send_after_all(method, frame, sp - 1, 0, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 1, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -773,7 +771,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     pc += 2;
                     sp -= 3;
                 } else {
-                    match send(method, frame, sp - 3, 2, b, c & 0xFFFF) {
+                    match send_after_all(method, frame, sp - 3, 2, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 3, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -794,8 +792,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 let arguments = ((next >> 8) & 0xFF) as i64;
                 let base = sp - arguments;
                 let site = ((next >> 16) & 0xFFFF) as i64;
-                let callee = lookup(class_of(frame.slots(base)), method, site, (next >> 32) as i64);
-                match call(callee, frame, base, arguments) {
+                match send(method, frame, base, arguments, site, (next >> 32) as i64) {
                     Ok(answer) => frame.set_slots(base, answer),
                     Err(unwind) => return leave(method, frame, pc + 1, unwind),
                 }
@@ -810,8 +807,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 let arguments = ((next >> 8) & 0xFF) as i64;
                 let base = sp - arguments;
                 let site = ((next >> 16) & 0xFFFF) as i64;
-                let callee = lookup(class_of(frame.slots(base)), method, site, (next >> 32) as i64);
-                match call(callee, frame, base, arguments) {
+                match send(method, frame, base, arguments, site, (next >> 32) as i64) {
                     Ok(answer) => frame.set_slots(base, answer),
                     Err(unwind) => return leave(method, frame, pc + 1, unwind),
                 }
@@ -821,8 +817,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             SEND_POP => {
                 let arguments = ((word >> 8) & 0xFF) as i64;
                 let base = sp - arguments - 1;
-                let callee = lookup(class_of(frame.slots(base)), method, b, c);
-                match call(callee, frame, base, arguments) {
+                match send(method, frame, base, arguments, b, c) {
                     Ok(_) => {}
                     Err(unwind) => return leave(method, frame, pc, unwind),
                 }
@@ -832,8 +827,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             SEND_RETURN => {
                 let arguments = ((word >> 8) & 0xFF) as i64;
                 let base = sp - arguments - 1;
-                let callee = lookup(class_of(frame.slots(base)), method, b, c);
-                match call(callee, frame, base, arguments) {
+                match send(method, frame, base, arguments, b, c) {
                     Ok(answer) => return Ok(answer),
                     Err(unwind) => return leave(method, frame, pc, unwind),
                 }

@@ -45,16 +45,8 @@ pub fn lookup(class: Class, method: Method, site: i64, literal: i64) -> Method {
         // SAFETY: entries come in pairs of a class and its method.
         return unsafe { Method::from_bits(seen(caches.entries(at + 1))) };
     }
-    lookup_further(class, method, at, literal)
-}
-
-/// The method for a send that the class seen last does not make.
-#[enable_threaded_code]
-#[inline(always)]
-fn lookup_further(class: Class, method: Method, at: i64, literal: i64) -> Method {
-    let caches = method.caches();
     if seen(caches.entries(at + 2)) == class.bits() {
-        // SAFETY: as in `lookup`.
+        // SAFETY: as above.
         return unsafe { Method::from_bits(seen(caches.entries(at + 3))) };
     }
     fill_cache(class, method, at, literal)
@@ -77,7 +69,7 @@ fn fill_cache(class: Class, method: Method, at: i64, literal: i64) -> Method {
 /// The method for a send to `super`.
 #[jit]
 #[inline(always)]
-pub fn super_lookup(method: Method, site: i64, literal: i64) -> Method {
+fn super_lookup(method: Method, site: i64, literal: i64) -> Method {
     // SAFETY: the compiler lets the literal after the selector be a class or nil, which is 0.
     let class: Maybe<Class> = unsafe { Maybe::from_bits(method.literals().items(literal + 1).bits()) };
     match class.get() {
@@ -87,7 +79,7 @@ pub fn super_lookup(method: Method, site: i64, literal: i64) -> Method {
 }
 
 /// Calls a method whose receiver and arguments are in a frame from `base` on.
-#[enable_threaded_code(when_constant = callee)]
+#[enable_threaded_code(when_constant = callee, reads_from = base)]
 #[inline(always)]
 pub fn call(callee: Method, frame: Frame, base: i64, arguments: i64) -> Result<Value, Unwind> {
     if callee.kind() == kind::CODE {
@@ -108,7 +100,7 @@ pub fn call(callee: Method, frame: Frame, base: i64, arguments: i64) -> Result<V
 }
 
 /// A call of what has no code of its own.
-#[enable_threaded_code(when_constant = callee)]
+#[enable_threaded_code(when_constant = callee, reads_from = base)]
 #[inline(never)]
 pub fn call_special(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwind> {
     match callee.kind() {
@@ -138,12 +130,40 @@ pub fn call_special(callee: Method, frame: Frame, base: i64) -> Result<Value, Un
     }
 }
 
-/// A send that has no fast path of its own, or left it.
-#[enable_threaded_code(called)]
-#[inline(never)]
+/// Sends a message whose receiver and arguments are in a frame from `base` on.
+#[enable_threaded_code(reads_from = base)]
+#[inline(always)]
 pub fn send(method: Method, frame: Frame, base: i64, arguments: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
     let callee = lookup(class_of(frame.slots(base)), method, site, literal);
     call(callee, frame, base, arguments)
+}
+
+/// The same where something simpler was tried first.
+#[enable_threaded_code(called, reads_from = base)]
+#[inline(never)]
+pub fn send_after_all(
+    method: Method,
+    frame: Frame,
+    base: i64,
+    arguments: i64,
+    site: i64,
+    literal: i64,
+) -> Result<Value, Unwind> {
+    send(method, frame, base, arguments, site, literal)
+}
+
+/// A send to `super`.
+#[enable_threaded_code(reads_from = base)]
+#[inline(always)]
+pub fn super_send(
+    method: Method,
+    frame: Frame,
+    base: i64,
+    arguments: i64,
+    site: i64,
+    literal: i64,
+) -> Result<Value, Unwind> {
+    call(super_lookup(method, site, literal), frame, base, arguments)
 }
 
 /// A call with a frame of its own for receiver and arguments.
@@ -201,7 +221,7 @@ fn no_handler(receiver: Value) -> Unwind {
 }
 
 /// An array of some slots.
-#[enable_threaded_code]
+#[enable_threaded_code(reads_from = from)]
 pub fn arguments_array(frame: Frame, from: i64, count: i64) -> SArray {
     let array = SArray::alloc(universe().array_class(), count, NIL);
     let mut index = 0;
@@ -247,7 +267,7 @@ pub fn context_at(frame: Frame, slot: i64, steps: i64) -> Context {
 }
 
 /// A new block.
-#[enable_threaded_code]
+#[enable_threaded_code(reads)]
 pub fn make_block(
     method: Method,
     frame: Frame,
@@ -302,7 +322,7 @@ fn block_class(arguments: i64) -> Class {
 }
 
 /// Runs a block with the arguments after it in a frame; missing ones are nil.
-#[enable_threaded_code]
+#[enable_threaded_code(reads_from = base)]
 #[inline(always)]
 pub fn call_block(block: Block, frame: Frame, base: i64, given: i64) -> Result<Value, Unwind> {
     let method = promote(block.method());

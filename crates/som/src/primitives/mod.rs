@@ -147,7 +147,7 @@ pub fn number(class: &str, class_side: bool, selector: &str) -> i64 {
 }
 
 /// Calls a primitive whose receiver and arguments are in a frame from `base` on.
-#[enable_threaded_code(when_constant = callee)]
+#[enable_threaded_code(when_constant = callee, reads_from = base)]
 pub fn primitive(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwind> {
     let receiver = frame.slots(base);
     let result = match callee.kind() {
@@ -279,7 +279,7 @@ fn run_any(primitive: i64, receiver: Value, first: Value, second: Value) -> Valu
 }
 
 /// Runs a block with arguments from a frame.
-#[enable_threaded_code]
+#[enable_threaded_code(reads_from = base)]
 #[inline(always)]
 fn block_value(receiver: Value, frame: Frame, base: i64, arguments: i64) -> Result<Value, Unwind> {
     if receiver.is_object() {
