@@ -36,8 +36,13 @@ Runs a SOM program; without a class, an interactive shell.
 /// Exit status of a wrong command line.
 pub const WRONG_USAGE: i32 = 2;
 
-/// The tiers by name.
-const TIERS: &[&str] = &["interp", "threaded", "tracing", "two-level"];
+/// The tiers by name, with the parameters that make them.
+const TIERS: &[(&str, &str)] = &[
+    ("interp", "off"),
+    ("threaded", "threaded=1,tracing=0"),
+    ("tracing", "threaded=0,tracing=1"),
+    ("two-level", "threaded=1,tracing=1"),
+];
 
 /// Reads the arguments after the program's name.
 ///
@@ -72,10 +77,11 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
             }
             "--tier" => {
                 let tier = value("a tier")?;
-                if !TIERS.contains(&tier.as_str()) {
-                    return Err(format!("there is no tier '{tier}': there are {}", TIERS.join(", ")));
-                }
-                options.interpret_only = tier == "interp";
+                let Some((_, parameters)) = TIERS.iter().find(|(name, _)| *name == tier) else {
+                    let names: Vec<&str> = TIERS.iter().map(|(name, _)| *name).collect();
+                    return Err(format!("there is no tier '{tier}': there are {}", names.join(", ")));
+                };
+                options.tier = parameters;
             }
             "--jit" => {
                 let list = value("parameters")?;

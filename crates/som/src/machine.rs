@@ -25,8 +25,8 @@ pub struct Options {
     pub disassemble: bool,
     /// The most bytes of objects; 0 is no limit.
     pub heap_limit: usize,
-    /// Whether only the interpreter runs.
-    pub interpret_only: bool,
+    /// Parameters that make the tier which was asked for; none for the default.
+    pub tier: &'static str,
     /// Parameters of the JIT compiler: `NAME=VALUE,...`, or `off`.
     pub jit: String,
     /// Where the JIT compiler writes what it does, if anywhere: JSON lines.
@@ -57,7 +57,7 @@ impl Default for Options {
             arguments: Vec::new(),
             disassemble: false,
             heap_limit: 0,
-            interpret_only: false,
+            tier: "",
             jit: String::new(),
             jit_log: None,
             stats: None,
@@ -117,7 +117,7 @@ fn run_here(options: Options) -> i32 {
     if options.heap_limit > 0 {
         metajit::gc::configure(metajit::gc::Config { limit: options.heap_limit, ..metajit::gc::Config::default() });
     }
-    let jit = set_jit(options.interpret_only, &options.jit).and_then(|()| log_jit(options.jit_log.as_deref()));
+    let jit = set_jit(options.tier, &options.jit).and_then(|()| log_jit(options.jit_log.as_deref()));
     let stats = options.stats;
     let mut vm = Vm::new(Output::new(options.out, options.err, options.line_by_line));
     vm.class_path = options.class_path;
@@ -160,11 +160,9 @@ fn run_here(options: Options) -> i32 {
 }
 
 #[cfg(feature = "jit")]
-fn set_jit(interpret_only: bool, list: &str) -> Result<(), String> {
+fn set_jit(tier: &str, list: &str) -> Result<(), String> {
     let mut parameters = metajit::driver::parameters();
-    if interpret_only {
-        parameters.set("off").map_err(|error| error.to_string())?;
-    }
+    parameters.set(tier).map_err(|error| error.to_string())?;
     parameters.set(list).map_err(|error| error.to_string())?;
     metajit::driver::set_parameters(parameters);
     Ok(())
@@ -182,7 +180,7 @@ fn log_jit(path: Option<&Path>) -> Result<(), String> {
 }
 
 #[cfg(not(feature = "jit"))]
-fn set_jit(_interpret_only: bool, _list: &str) -> Result<(), String> {
+fn set_jit(_tier: &str, _list: &str) -> Result<(), String> {
     Ok(())
 }
 
