@@ -305,7 +305,13 @@ impl Runtime {
         let quality = if self.parameters.threaded_quick { Quality::Quick } else { Quality::Full };
         let (name, number) = (self.location(place), self.new_number());
         let backend = backend::Options { name, number, ..backend::Options::new(quality) };
-        let token = Token { place, number, validity: new_validity(), product: Product::Threaded { entries }, submitted: Instant::now() };
+        let token = Token {
+            place,
+            number,
+            validity: new_validity(),
+            product: Product::Threaded { entries },
+            submitted: Instant::now(),
+        };
         self.submit(token, Source::Code(code), backend);
     }
 

@@ -381,7 +381,7 @@ impl Maker<'_, '_> {
     fn repetition(&mut self, depth: u32, out: &mut String) {
         let kind = self.genes.below(10);
         let count = if kind >= 7 { 6 } else { self.genes.pick(&[60, 20, 8, 200]) };
-        if self.times * count > 2000 || self.cost > LIMIT / 3 {
+        if depth == 0 || self.times * count > 2000 || self.cost > LIMIT / 3 {
             return;
         }
         let counter = self.name("c");
