@@ -68,7 +68,7 @@ pub fn jit_word(args: TokenStream, item: TokenStream) -> TokenStream {
 ///     frame.set_depth(frame.depth() + 1);
 ///     frame.set_slots(3, 7);
 ///     assert_eq!((frame.method().arity(), frame.depth(), frame.slots(3), frame.slots_len()), (2, 2, 7, 4));
-///     assert!(frame.is_shape() && !frame.is_null());
+///     assert!(frame.is_shape());
 /// }
 /// ```
 #[proc_macro_attribute]

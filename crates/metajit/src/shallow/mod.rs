@@ -13,7 +13,7 @@
 //!   explored by running the twin again from the merge point, with the answers that it was given the first time ([`path`]).
 //! * Where the ways of one iteration meet again, at the same greens, they are joined by block parameters for the words
 //!   that differ. Where ways of several iterations meet, and at jumps backwards, stands a *label*: all state is in the reds and
-//!   the frame's memory there. A first pass (the *survey*) finds the labels ([`unit`]).
+//!   the frame's memory there. A first pass (the *survey*) finds the labels ([`mod@unit`]).
 //! * Between labels the slots of the virtualizable frame are kept in registers, and stores to slots that die are never done.
 //! * A function marked `#[enable_threaded_code]` is inlined, too; but what its plain form can do as well is left to it: when it
 //!   decides something before it has had any effect, the way not taken calls the function itself; when it decides by an unknown
