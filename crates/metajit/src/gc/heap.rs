@@ -128,7 +128,7 @@ pub(super) struct Heap {
     pub(super) remembered: Vec<Noted>,
     mark_stack: Vec<usize>,
     epoch: u32,
-    /// Bytes handed out since the last collection, counted by whole runs.
+    /// Bytes handed out since the last collection; the whole of a run that is being allocated into.
     young_bytes: usize,
     nursery: usize,
     /// Bytes in use beyond which the next collection is a major one.
@@ -251,7 +251,7 @@ impl Heap {
             if bytes > MEDIUM_BYTES && left > worth_keeping {
                 return self.take_overflow(bytes, may_collect);
             }
-            self.next_run(cursor, may_collect)?;
+            self.next_run(cursor, bytes, may_collect)?;
         }
     }
 
@@ -301,8 +301,8 @@ impl Heap {
         if may_collect && self.young_bytes.saturating_add(more) >= self.nursery { Err(Stop::Nursery) } else { Ok(()) }
     }
 
-    /// Leaves the current run and begins the next.
-    fn next_run(&mut self, cursor: usize, may_collect: bool) -> Result<(), Stop> {
+    /// Leaves the current run and begins the next, for an object of so many bytes; it need not fit.
+    fn next_run(&mut self, cursor: usize, bytes: usize, may_collect: bool) -> Result<(), Stop> {
         self.check_nursery(may_collect)?;
         if self.run.block != 0 {
             let number = self.run.block - 1;
@@ -314,7 +314,7 @@ impl Heap {
                 return Ok(());
             }
         }
-        let (number, fresh, whole) = self.next_block()?;
+        let (number, fresh, whole) = self.next_block(bytes)?;
         if self.run.block != 0 {
             let old = std::mem::take(&mut self.run);
             self.close(&old, cursor);
@@ -326,8 +326,8 @@ impl Heap {
         Ok(())
     }
 
-    /// A block to allocate into, whether it is zero, and whether it is free.
-    fn next_block(&mut self) -> Result<(usize, bool, bool), Stop> {
+    /// A block to allocate an object of so many bytes into, whether it is zero, and whether it is free.
+    fn next_block(&mut self, bytes: usize) -> Result<(usize, bool, bool), Stop> {
         let (short, long) = self.recyclable.split_at_mut(LONG_RUNS);
         if let Some(number) = long.iter_mut().rev().find_map(Vec::pop) {
             return Ok((number as usize, false, false));
@@ -335,8 +335,10 @@ impl Heap {
         // Up to the size at which the next major collection is due anyway, memory is cheaper than time.
         let mut number = None;
         if self.blocks_in_use * BLOCK_BYTES + self.large.bytes >= self.major_threshold {
-            number = short.iter_mut().rev().find_map(Vec::pop);
-            self.fragmented |= number.is_some();
+            // Runs that are too short on average are looked at for nothing, all of them, before a free block is.
+            let least = (bytes >> LINE_SHIFT).max(1).ilog2() as usize;
+            number = short.iter_mut().skip(least).rev().find_map(Vec::pop);
+            self.fragmented = true;
         }
         if number.is_none() {
             match self.free_block() {
@@ -376,6 +378,8 @@ impl Heap {
     /// Sees to it that a run that is left ends as a walk expects (H4).
     fn close(&mut self, run: &Run, cursor: usize) {
         self.statistics.allocated += (cursor - run.start) as u64;
+        // What is left of a run has not been used: a heap full of holes that are too small must not look like a full nursery.
+        self.young_bytes -= run.end - cursor;
         if cursor == run.cleared && cursor < run.end {
             // SAFETY: H2; the memory is free.
             unsafe { *(cursor as *mut u64) = 0 };

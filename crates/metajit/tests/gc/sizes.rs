@@ -1,6 +1,6 @@
 //! Sizes and limits: long lists, large arrays, memory that is used again, and the end of memory.
 
-use crate::{Bytes, List, Pair, Random, Table, checked, clear_stack, on_a_thread};
+use crate::{Bytes, List, Pair, Random, Table, Value, Values, checked, clear_stack, on_a_thread};
 use metajit::Maybe;
 use metajit::gc::{self, Config, OutOfMemory, Root};
 
@@ -68,6 +68,35 @@ fn a_large_array_holds_references_and_is_freed() {
         gc::collect();
         let used = gc::statistics().used;
         assert!(used < 100_000, "{used} bytes are still in use");
+    });
+}
+
+#[test]
+fn holes_that_are_too_small_do_not_make_collections_more_frequent() {
+    const NURSERY: usize = 64 << 10;
+    let config = Config { nursery: NURSERY, nursery_max: NURSERY, growth_min: 0, ..Config::default() };
+    on_a_thread(config, || {
+        // Every other object dies, and a few more: the heap has holes of 32 bytes, and far between ones of 96.
+        const COUNT: i64 = 100_000;
+        let kept = Root::new(Table::alloc(0, COUNT, Maybe::none()));
+        for id in 0..COUNT {
+            let pair = Pair::alloc(id, Maybe::none(), Maybe::none());
+            // SAFETY: a pair begins with the fields of `Any`.
+            kept.get().set_items(id, unsafe { Maybe::from_bits(pair.bits()) });
+        }
+        for id in (0..COUNT).filter(|id| id % 2 == 1 || id % 2_500 == 0) {
+            kept.get().set_items(id, Maybe::none());
+        }
+        gc::collect();
+        let before = gc::statistics();
+        for id in 0..1_000 {
+            let zero = Value::from_bits(0);
+            std::hint::black_box(Values::alloc(id, zero, 0.5, 2, zero));
+        }
+        let after = gc::statistics();
+        let nurseries = (after.allocated - before.allocated) / NURSERY as u64;
+        let collections = after.minor + after.major - before.minor - before.major;
+        assert!(collections <= 2 * nurseries + 3, "{collections} collections for {nurseries} nurseries");
     });
 }
 
