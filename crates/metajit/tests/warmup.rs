@@ -55,6 +55,27 @@ fn code_is_used_soon_after_it_is_there() {
 }
 
 #[test]
+fn threaded_code_does_not_ask_again_for_a_trace_that_is_being_made() {
+    for late in [1, 5, 40] {
+        std::thread::spawn(move || {
+            set(&format!(
+                "sync=1,threaded=1,tier1_threshold=1,threshold=3,function_threshold=3,trace_eagerness=1,late={late}"
+            ));
+            for seed in 0..30 {
+                let text = program(seed, 12);
+                assert_eq!(run(text, 900), expected(text, 900), "{text:x}");
+            }
+            let statistics = statistics();
+            assert!(statistics.threaded_units >= 30 && statistics.loops_recorded >= 30, "{statistics:?}");
+            let places = explain("").len() as u64;
+            assert!(statistics.loops_recorded <= places, "{places} places, {statistics:?}");
+        })
+        .join()
+        .unwrap();
+    }
+}
+
+#[test]
 fn what_is_published_late_is_recorded_once() {
     for late in [1, 2, 5, 40] {
         std::thread::spawn(move || {

@@ -6,6 +6,7 @@
 //! same exit leads into it. A place without a chance of a trace gets a count that is never used up.
 
 use super::Driver;
+use super::compile::POLL_VISITS;
 use super::runtime::{Compiled, Outcome, PlaceId, Runtime, thread_time, with};
 use crate::context::COUNTERS;
 use crate::ir::code::Exit;
@@ -117,6 +118,12 @@ fn counted(driver: &'static Driver, next: Continue) -> Outcome {
         if runtime.compiled(place).is_some() {
             // From now on each visit leads there.
             set_counter(place, 1);
+            return Outcome::Continue(next);
+        }
+        runtime.poll();
+        if runtime.at(place).live.is_some() {
+            // Its code is being made.
+            set_counter(place, POLL_VISITS);
             return Outcome::Continue(next);
         }
         if !runtime.parameters.tracing || !runtime.parameters.enabled || !runtime.can_record(place) {
