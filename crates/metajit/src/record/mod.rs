@@ -3,7 +3,8 @@
 //! **Problem.** One body of generated code (the twins) must record traces, resume the interpreter at any guard, and do so
 //! again while recording a bridge.
 //!
-//! **Approach.** `Meta` has three modes. *Live*: every operation is done natively and nothing is remembered. *Record*: it
+//! **Approach.** `Meta` has four modes; of the fourth, *shallow*, in which nothing runs, `crate::shallow` tells. *Live*: every
+//! operation is done natively and nothing is remembered. *Record*: it
 //! is done natively and also written to a [`Tree`](crate::ir::tree::Tree). *Replay*: the twin is called again from the last merge point;
 //! events (loads, calls, allocations) are not done but answered from the log that an exit hands over, stores are
 //! skipped, and pure operations and branches just run again. When the log is used up and the ticks since its last node
