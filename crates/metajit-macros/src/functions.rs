@@ -211,6 +211,7 @@ impl Handler<'_> {
     fn inside(&self, writer: &mut Writer, result: &Type, output: &TokenStream, block: &Block) -> TokenStream {
         let Native { wrapper, arguments, .. } =
             native(self.sig, self.receiver, self.parameters, result, writer, &quote!(Any));
+        let stub = self.stub(result, writer);
         let frame_use = match &self.handling.frame {
             FrameUse::Any => quote!(Any),
             FrameUse::Reads => quote!(Reads),
@@ -230,10 +231,40 @@ impl Handler<'_> {
         let result_type = writer.without_self(result);
         let enter = quote! { {
             #wrapper
+            #stub
             let __use = ::metajit::rt::FrameUse::#frame_use;
-            __m.enter_handler::<#result_type>(&__CALLEE, &[#(::metajit::rt::Traced::raw(#arguments)),*], #inside, __use)
+            __m.enter_handler::<#result_type>(&__HANDLER, &[#(::metajit::rt::Traced::raw(#arguments)),*], #inside, __use)
         } };
         body(writer, self.receiver, result, output, block, &enter, &quote!(leave_handler))
+    }
+
+    /// The papers' stub of the function (for measurements), and both together.
+    fn stub(&self, result: &Type, writer: &mut Writer) -> TokenStream {
+        let result = writer.without_self(result);
+        let words: Vec<_> = (0..self.parameters.len() + usize::from(self.receiver))
+            .map(|index| format_ident!("__a{}", index))
+            .collect();
+        let name = self.sig.ident.to_string();
+        quote! {
+            unsafe extern "C" fn __stub(#(#words: u64,)* __dummy: u64, __out: *mut u64) -> u64 {
+                if __dummy != 0 {
+                    // SAFETY: as for the function itself.
+                    return unsafe { ::metajit::rt::no_result::<#result>(__out) };
+                }
+                // SAFETY: as for the function itself.
+                unsafe { __native(#(#words,)* __out) }
+            }
+            static __HANDLER: ::metajit::rt::Handler = ::metajit::rt::Handler {
+                function: &__CALLEE,
+                stub: ::metajit::rt::Callee {
+                    name: ::core::concat!(::core::module_path!(), "::stub_", #name),
+                    address: __stub as *const (),
+                    params: __CALLEE.params + 1,
+                    results: __CALLEE.results,
+                    effect: ::metajit::rt::Effect::Any,
+                },
+            };
+        }
     }
 
     /// Refuses a name that is no parameter's.

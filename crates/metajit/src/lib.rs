@@ -73,7 +73,7 @@ pub mod rt {
         driver::{Driver, Entered, enter, finish_call, hot, residual},
         ir::tree::Portal,
         ir::{Arg, Callee, Effect},
-        record::{Allocation, Enter, FrameUse, Meta},
+        record::{Allocation, Enter, FrameUse, Handler, Meta, no_result},
         twin::{
             AsciiTwin, BoolTwin, CharTwin, DefaultTwin, FailingTwin, Flat, FloatAssociated, FloatTwin, IntTwin, Joined,
             MoreIntTwin, NestedOptionTwin, OptionTwin, Raw, Reader, Receiver, ResultTwin, Retrace, Scrutinee,

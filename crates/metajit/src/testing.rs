@@ -81,6 +81,7 @@ impl Modes {
             .with("threaded, evaluated", "evaluate=1,threaded=1,tracing=0,tier1_threshold=1")
             .with("threaded", "threaded=1,tracing=0,tier1_threshold=2")
             .with("threaded, handlers called", "threaded=1,tracing=0,tier1_threshold=1,max_handler_ops=0")
+            .with("threaded, without inline caches, by stubs", "threaded=1,tracing=0,tier1_threshold=1,inline_caching=0,handler_optimization=0")
             .with("two-level", "threaded=1,tier1_threshold=1,threshold=4,function_threshold=6,trace_eagerness=1")
             .with("two-level, late", "late=2,threaded=1,tier1_threshold=2,threshold=5,function_threshold=3,trace_eagerness=2")
             .with("default", "sync=0")

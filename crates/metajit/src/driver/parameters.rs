@@ -29,7 +29,7 @@ pub struct Parameters {
     pub tracing: bool,
     /// Visits of a loop or a function until threaded code is made.
     pub tier1_threshold: u32,
-    /// Instructions that threaded code may inline of one handler; 0 calls all.
+    /// Instructions that threaded code may inline of one handler; 0 calls all: threaded code in the strict sense.
     pub max_handler_ops: u32,
     /// Merge points of one piece of threaded code.
     pub max_threaded_merge_points: u32,
@@ -37,6 +37,12 @@ pub struct Parameters {
     pub max_threaded_ops: u32,
     /// Compile threaded code quickly.
     pub threaded_quick: bool,
+    /// To see what it brings: whether threaded code looks into inline caches when it is made, for direct calls. Without, each send
+    /// is left to its handler.
+    pub inline_caching: bool,
+    /// To see what it brings: whether threaded code calls handlers themselves. Without, it calls a stub that tests a flag
+    /// first, as the papers' does before it is optimized.
+    pub handler_optimization: bool,
     /// Entries of a function's code until it is compiled again at full quality.
     pub upgrade_threshold: u32,
     /// Aborted recordings of one place until it is given up for good.
@@ -109,6 +115,8 @@ impl Default for Parameters {
             max_threaded_merge_points: 1000,
             max_threaded_ops: 20_000,
             threaded_quick: true,
+            inline_caching: true,
+            handler_optimization: true,
             max_aborts: 4,
             max_invalidations: 20,
             decay: 20,
@@ -164,6 +172,8 @@ impl Parameters {
         "max_threaded_merge_points",
         "max_threaded_ops",
         "threaded_quick",
+        "inline_caching",
+        "handler_optimization",
         "upgrade_threshold",
         "max_aborts",
         "compile_patience",
@@ -229,6 +239,8 @@ impl Parameters {
                 "max_threaded_merge_points" => self.max_threaded_merge_points = small,
                 "max_threaded_ops" => self.max_threaded_ops = small,
                 "threaded_quick" => self.threaded_quick = number != 0,
+                "inline_caching" => self.inline_caching = number != 0,
+                "handler_optimization" => self.handler_optimization = number != 0,
                 "upgrade_threshold" => self.upgrade_threshold = small,
                 "max_inline_ops" => self.max_inline_ops = small,
                 "max_aborts" => self.max_aborts = small,

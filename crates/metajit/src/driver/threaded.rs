@@ -55,6 +55,8 @@ pub(super) fn make(place: PlaceId, driver: &'static Driver, greens: &[u64]) -> b
             handler_ops: runtime.parameters.max_handler_ops as usize,
             merge_points: runtime.parameters.max_threaded_merge_points as usize,
             insts: runtime.parameters.max_threaded_ops as usize,
+            inline_caches: runtime.parameters.inline_caching,
+            stubs: !runtime.parameters.handler_optimization,
         }
     });
     let start = thread_time();

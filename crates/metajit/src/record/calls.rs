@@ -22,6 +22,28 @@ pub enum Enter<T> {
     Resume(Vec<u64>, Vec<Raw>),
 }
 
+/// A function marked `#[enable_threaded_code]`, as threaded code calls it.
+#[derive(Debug)]
+pub struct Handler {
+    /// The function.
+    pub function: &'static Callee,
+    /// The same behind a flag, which is the last argument: if it is set, nothing is done. So the papers' shallow tracing keeps
+    /// handlers from having effects; here it is only there to be measured against.
+    pub stub: Callee,
+}
+
+/// What a stub returns that does nothing: zeros.
+///
+/// # Safety
+/// `out` must have room for the result words after the first.
+pub unsafe fn no_result<R: Flat>(out: *mut u64) -> u64 {
+    for index in 1..R::WORDS {
+        // SAFETY: the caller's contract.
+        unsafe { *out.add(index - 1) = 0 };
+    }
+    0
+}
+
 /// What a handler that is called does with the items of the virtualizable.
 #[derive(Clone, Copy, Debug)]
 pub enum FrameUse {
@@ -100,7 +122,7 @@ impl Meta {
     #[inline(never)]
     pub fn enter_handler<R: Flat>(
         &mut self,
-        callee: &'static Callee,
+        handler: &'static Handler,
         args: &[Raw],
         look_inside: bool,
         frame: FrameUse,
@@ -108,10 +130,10 @@ impl Meta {
         let Some(shallow) = self.makes_code() else {
             return self.enter_call::<R>();
         };
-        if let Some(mark) = shallow.enter_handler(callee, look_inside) {
+        if let Some(mark) = shallow.enter_handler(handler.function, look_inside) {
             return Ok(CallMark(Some(mark)));
         }
-        let words = shallow.call_handler(callee, args, frame);
+        let words = shallow.call_handler(handler, args, frame);
         let words: Vec<Raw> = words.iter().map(|&arg| Raw { bits: 0, arg }).collect();
         shallow.set_silent(true);
         let result = R::unflatten_twin(self, &mut Reader::new(&words), true);

@@ -32,7 +32,7 @@ mod memory;
 mod recorder;
 mod replay;
 
-pub use calls::{CallMark, Enter, FrameUse};
+pub use calls::{CallMark, Enter, FrameUse, Handler, no_result};
 pub use memory::Allocation;
 pub(crate) use recorder::FastMap;
 pub use recorder::{Abort, Limits, Recorder, Tracer};

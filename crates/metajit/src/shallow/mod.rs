@@ -32,7 +32,9 @@
 //! [`Meta::panics`](crate::record::Meta::panics) first.
 //!
 //! **Rejected.** *Stubs only* (a call per handler): slower than a lean interpreter. *A flag tested in the handler at run
-//! time* (the papers' dummy flag): here one body makes both. *Joining everywhere*: block parameters for all slots at each merge
+//! time* (the papers' dummy flag): here nothing is executed while code is made, so the code may name the handler itself from the
+//! beginning, which is what the papers' handler optimization comes to. With `handler_optimization=0` it calls the papers' stub
+//! instead: the same function behind a flag, which is passed and tested at run time. *Joining everywhere*: block parameters for all slots at each merge
 //! point cost more registers than the reloads they save.
 
 mod builder;
@@ -43,7 +45,7 @@ mod unit;
 pub(crate) use path::Shallow;
 pub(crate) use unit::{COUNTED, Failure, UNFIT, make};
 
-/// Bounds of threaded code.
+/// Bounds of threaded code, and what of it can be left out to see what it brings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     /// Instructions that a handler may have inlined, before it is called instead.
@@ -52,4 +54,8 @@ pub(crate) struct Bounds {
     pub(crate) merge_points: usize,
     /// Instructions of one unit.
     pub(crate) insts: usize,
+    /// Whether inline caches are read when the code is made.
+    pub(crate) inline_caches: bool,
+    /// Whether stubs are called instead of handlers.
+    pub(crate) stubs: bool,
 }

@@ -12,7 +12,7 @@ use crate::ir::code::{BlockId, End, Exit, ExitId, PendingStore, Place, Recipe, R
 use crate::ir::tree::LogId;
 use crate::ir::{Arg, ArgRange, Aux, Callee, Effect, Op, OpRef};
 use crate::object::{Field, Header, Mutability, Shape};
-use crate::record::{FastMap, FrameUse};
+use crate::record::{FastMap, FrameUse, Handler};
 use crate::twin::Raw;
 use crate::word::Type;
 use std::cell::RefCell;
@@ -530,7 +530,7 @@ impl Shallow {
                 other => panic!("a twin did not do again what it did: a cache was expected, not {other:?}"),
             };
         }
-        let bits = self.peek(op).filter(|&bits| bits != 0);
+        let bits = self.peek(op).filter(|&bits| bits != 0 && self.bounds.inline_caches);
         if bits.is_none() && self.state.calls.last().is_some_and(|open| open.pure) {
             // There is nothing to specialize on yet.
             self.refuse();
@@ -697,8 +697,15 @@ impl Shallow {
     }
 
     /// Calls a handler: its result words.
-    pub(crate) fn call_handler(&mut self, callee: &'static Callee, args: &[Raw], frame: FrameUse) -> Vec<Arg> {
+    pub(crate) fn call_handler(&mut self, handler: &'static Handler, args: &[Raw], frame: FrameUse) -> Vec<Arg> {
         let ticks = self.state.ticks;
+        let flagged: Vec<Raw>;
+        let (callee, args) = if self.bounds.stubs {
+            flagged = args.iter().copied().chain([Raw::constant(0)]).collect();
+            (&handler.stub, &flagged[..])
+        } else {
+            (handler.function, args)
+        };
         self.call_and(callee, args, frame, |this, words| {
             let words = this.builder.pool(words.iter().copied());
             this.state.log.push(Step::Collapsed(ticks, words));
