@@ -262,40 +262,55 @@ impl Sketch {
     ) -> TokenStream {
         let (loop_name, driver) = (self.loop_name(function), self.driver_name(function));
         let call_name = self.call_name(function);
+        let enter_name = format_ident!("jit_enter_of_{}", function.sig.ident);
         let (names, types): (Vec<_>, Vec<_>) = self.all().map(|variable| (&variable.name, &variable.ty)).unzip();
         let (greens, reds): (Vec<_>, Vec<_>) =
             (self.greens.iter().map(|green| &green.name).collect(), self.reds.iter().map(|red| &red.name).collect());
         let (result, label) = (&self.result, &self.label);
+        let bits = |names: &[&Ident]| quote!([#(::metajit::rt::Word::to_bits(#names)),*]);
+        let (green_bits, red_bits) = (bits(&greens), bits(&reds));
+        let set = |names: &[&Ident], from: TokenStream| {
+            let index = 0..names.len();
+            quote!(#(#names = ::metajit::rt::Word::from_bits(#from[#index]);)*)
+        };
+        let (set_greens, set_reds) = (set(&greens, quote!(__next.greens)), set(&reds, quote!(__next.reds)));
         let enter = |entry: bool| {
-            if !emits_twins() {
-                return quote!();
-            }
-            let set = |names: &[&Ident], from: TokenStream| {
-                let index = 0..names.len();
-                quote!(#(#names = ::metajit::rt::Word::from_bits(#from[#index]);)*)
-            };
-            let (set_greens, set_reds) = (set(&greens, quote!(__next.greens)), set(&reds, quote!(__next.reds)));
             quote! {
-                let __greens = [#(::metajit::rt::Word::to_bits(#greens)),*];
-                if ::metajit::rt::hot(&__greens, #entry) {
-                    match ::metajit::rt::enter(&#driver, &__greens, &[#(::metajit::rt::Word::to_bits(#reds)),*], #entry) {
-                        ::metajit::rt::Entered::No => {}
-                        ::metajit::rt::Entered::Continue(__next) => { #set_greens #set_reds }
-                        ::metajit::rt::Entered::Return(__words) => {
-                            return <#result as ::metajit::rt::Flat>::unflatten(&mut ::metajit::rt::Reader::new(&__words));
-                        }
+                match ::metajit::rt::enter(&#driver, &#green_bits, &#red_bits, #entry) {
+                    ::metajit::rt::Entered::No => {}
+                    ::metajit::rt::Entered::Continue(__next) => { #set_greens #set_reds }
+                    ::metajit::rt::Entered::Return(__words) => {
+                        return <#result as ::metajit::rt::Flat>::unflatten(&mut ::metajit::rt::Reader::new(&__words));
                     }
                 }
             }
         };
-        let back_edge = enter(false);
+        let if_hot = |entry: bool, then: TokenStream| match emits_twins() {
+            true => quote!(if ::metajit::rt::counting() && ::metajit::rt::hot(&#green_bits, #entry) { #then }),
+            false => quote!(),
+        };
+        let back_edge = if_hot(false, enter(false));
         let mut replace = Replace { back_edge: quote!({ #back_edge continue #label; }), merge_points: 0 };
         let mut body = main.body.clone();
         replace.visit_block_mut(&mut body);
         if replace.merge_points > 1 {
             mistakes.add(main.loop_token, "a #[jit_driver] has one merge point, at the start of its loop");
         }
-        let at_entry = enter(true);
+        let at_entry = if_hot(true, quote!(return #enter_name(#(#names),*);));
+        let enter_function = emits_twins().then(|| {
+            let enter = enter(true);
+            // A function of its own: what it needs room for, the interpreter's entry does not.
+            quote! {
+                #[doc(hidden)]
+                #[allow(unused_mut, unused_assignments, clippy::too_many_arguments)]
+                #[cold]
+                #[inline(never)]
+                fn #enter_name(#(mut #names: #types),*) -> #result {
+                    #enter
+                    #loop_name(#(#names),*)
+                }
+            }
+        });
         let overflow = self.overflow.as_ref().map(|answer| {
             quote! {
                 if ::metajit::rt::stack_is_low() {
@@ -314,11 +329,12 @@ impl Sketch {
             #[doc(hidden)]
             #[allow(unused_mut, unused_assignments, clippy::too_many_arguments)]
             #[inline(always)]
-            fn #call_name(#(mut #names: #types),*) -> #result {
+            fn #call_name(#(#names: #types),*) -> #result {
                 #overflow
                 #at_entry
                 #loop_name(#(#names),*)
             }
+            #enter_function
             #[doc(hidden)]
             #[allow(unused_mut, unreachable_code, unused_assignments, unused_labels, clippy::needless_continue, clippy::too_many_arguments)]
             fn #loop_name(#(mut #names: #types),*) -> #result {

@@ -70,7 +70,7 @@ pub mod rt {
     pub use crate::word::{Type, Word};
     #[cfg(feature = "jit")]
     pub use crate::{
-        driver::{Driver, Entered, enter, finish_call, hot, residual},
+        driver::{Driver, Entered, counting, enter, finish_call, hot, residual},
         ir::tree::Portal,
         ir::{Arg, Callee, Effect},
         record::{Allocation, Enter, FrameUse, Handler, Meta, no_result},

@@ -4,7 +4,7 @@
 //! compiled, runs the code in the interpreter's place, and brings the interpreter back wherever the code leaves.
 //!
 //! **Approach.** A hashed table of counters, one per thread, is all that the plain interpreter touches: a back edge or a
-//! function entry adds one and compares ([`hot`]). Everything else is out of line. A green key that gets hot is a *place*:
+//! function entry adds one and compares ([`hot`]), and with the JIT off tests one flag ([`counting`]). Everything else is out of line. A green key that gets hot is a *place*:
 //! it is recorded once ([`crate::record`]), and the tree is optimized and compiled as a whole, on another thread while the
 //! interpreter goes on ([`compile`]). When an exit gets hot, a
 //! bridge is recorded from it by replay. A bridge is compiled when the time lost at exits since the last compilation
@@ -84,6 +84,14 @@ const COUNTERS: usize = 1 << 12;
 thread_local! {
     static TABLE: [Cell<u32>; COUNTERS] = const { [const { Cell::new(0) }; COUNTERS] };
     static THRESHOLDS: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+    /// Whether visits are counted. So they are until the thread's parameters have been read.
+    static COUNTING: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Whether visits are counted: with the JIT off, this one test is all that it costs the interpreter.
+#[inline(always)]
+pub fn counting() -> bool {
+    COUNTING.get()
 }
 
 fn slot<const G: usize>(greens: &[u64; G], function: bool) -> usize {

@@ -7,7 +7,7 @@ use super::freeing::Retired;
 use super::parameters::Parameters;
 use super::statistics::Statistics;
 use super::threaded::{self, Threaded};
-use super::{Driver, THRESHOLDS, Validity, delay_counter, exit, holds, reset_counter, stack};
+use super::{COUNTING, Driver, THRESHOLDS, Validity, delay_counter, exit, holds, reset_counter, stack};
 use crate::backend::{Machine, OUT_OF_MEMORY};
 use crate::context::{Context, FINISH, PANICKED};
 use crate::gc;
@@ -453,6 +453,7 @@ impl Runtime {
     pub(super) fn publish_thresholds(&self) {
         let parameters = &self.parameters;
         stack::set_reserve(parameters.stack_reserve);
+        COUNTING.set(parameters.enabled);
         THRESHOLDS.set(if parameters.enabled && parameters.threaded {
             (parameters.tier1_threshold, parameters.tier1_threshold)
         } else if parameters.enabled {
