@@ -30,7 +30,7 @@ use cranelift_codegen::isa::CallConv;
 use std::mem::offset_of;
 
 /// Argument words that a call may have at most (256 words are far more than any interpreter passes).
-const MAX_ARGUMENTS: usize = 256;
+pub(super) const MAX_ARGUMENTS: usize = 256;
 const _: () = assert!(MAX_ARGUMENTS <= MAX_SLOTS);
 
 /// The signature of a callee that takes so many words.

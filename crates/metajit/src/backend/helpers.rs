@@ -150,3 +150,38 @@ pub(super) extern "C" fn ceil(bits: u64) -> u64 {
 pub(super) extern "C" fn trunc(bits: u64) -> u64 {
     f64::from_bits(bits).trunc().to_bits()
 }
+
+/// Number of leading zero bits.
+pub(super) extern "C" fn clz(word: u64) -> u64 {
+    u64::from(word.leading_zeros())
+}
+
+/// Number of trailing zero bits.
+pub(super) extern "C" fn ctz(word: u64) -> u64 {
+    u64::from(word.trailing_zeros())
+}
+
+/// Number of one bits.
+pub(super) extern "C" fn popcnt(word: u64) -> u64 {
+    u64::from(word.count_ones())
+}
+
+/// Whether an unsigned product has more than 64 bits.
+pub(super) extern "C" fn product_is_wide(a: u64, b: u64) -> u64 {
+    u64::from(a.checked_mul(b).is_none())
+}
+
+/// The float nearest to an unsigned integer.
+pub(super) extern "C" fn uint_to_float(word: u64) -> u64 {
+    (word as f64).to_bits()
+}
+
+/// Truncated to a signed integer, saturating.
+pub(super) extern "C" fn float_to_int(bits: u64) -> u64 {
+    f64::from_bits(bits) as i64 as u64
+}
+
+/// Truncated to an unsigned integer, saturating.
+pub(super) extern "C" fn float_to_uint(bits: u64) -> u64 {
+    f64::from_bits(bits) as u64
+}

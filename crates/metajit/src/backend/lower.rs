@@ -54,9 +54,9 @@ use std::mem::offset_of;
 /// Flags of every access to memory: see the invariants.
 pub(super) const MEMORY: MemFlagsData = MemFlagsData::trusted();
 /// Bytes between the header's start and its shape number.
-const SHAPE_OFFSET: i32 = offset_of!(crate::object::Header, shape) as i32;
+pub(super) const SHAPE_OFFSET: i32 = offset_of!(crate::object::Header, shape) as i32;
 /// Bytes of the array's length word, which stands before the items.
-const LEN_BYTES: i32 = 8;
+pub(super) const LEN_BYTES: i32 = 8;
 
 /// What the machine can do, as far as lowering asks.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +145,7 @@ pub(super) fn lower(
 }
 
 /// Refuses code that the context has no room for.
-fn check_bounds(code: &Code) -> Result<(), CompileError> {
+pub(super) fn check_bounds(code: &Code) -> Result<(), CompileError> {
     for exit in &code.exits {
         if exit.slots.len() > MAX_SLOTS {
             return Err(CompileError::TooManySlots(exit.slots.len()));
@@ -165,7 +165,7 @@ fn check_bounds(code: &Code) -> Result<(), CompileError> {
 }
 
 /// The blocks that can be reached from the first, in reverse postorder.
-fn reverse_postorder(code: &Code) -> Vec<BlockId> {
+pub(super) fn reverse_postorder(code: &Code) -> Vec<BlockId> {
     fn successors(code: &Code, block: BlockId) -> Vec<BlockId> {
         let block = &code.blocks[block.0 as usize];
         let bridge = |exit: ExitId| code.exits[exit.0 as usize].bridge;
@@ -838,7 +838,7 @@ pub(super) fn slot_offset(slot: usize) -> i32 {
     (offset_of!(Context, slots) + 8 * slot) as i32
 }
 
-fn counter_offset(counter: usize) -> i32 {
+pub(super) fn counter_offset(counter: usize) -> i32 {
     (offset_of!(Context, counters) + 4 * counter) as i32
 }
 

@@ -22,7 +22,7 @@ use super::lower::{Branch, Held, Lowering, MEMORY, Place, clif_type, is_guard, m
 use super::stubs::Stub;
 use crate::context::MAX_RESULTS;
 use crate::gc::BARRIER_BIT;
-use crate::ir::code::ExitId;
+use crate::ir::code::{Code, ExitId};
 use crate::ir::{Arg, Aux, Op, OpRef};
 use crate::object::{Field, Header, Kind, Shape};
 use crate::word::Type;
@@ -34,16 +34,16 @@ use std::collections::{HashMap, HashSet};
 use std::mem::offset_of;
 
 /// Bytes between the header's start and the collector's word.
-const GC_OFFSET: i32 = offset_of!(Header, gc) as i32;
+pub(super) const GC_OFFSET: i32 = offset_of!(Header, gc) as i32;
 /// Bytes from the address of the window's cursor to that of its limit.
-const TO_LIMIT: i32 = 8;
+pub(super) const TO_LIMIT: i32 = 8;
 /// Bytes allocated at once at most; a small part of what the window has when it is fresh.
 pub(super) const GROUP_BYTES: usize = 1024;
 /// Objects allocated at once at most: each is a live value until it is used, and the slow way hands them over in the
 /// context's results.
 const GROUP_OBJECTS: usize = MAX_RESULTS;
 /// Items that are filled by a store each; more are filled by a helper.
-const FILLED_INLINE: u64 = 16;
+pub(super) const FILLED_INLINE: u64 = 16;
 
 /// What is known of the heap at a point of a block.
 #[derive(Debug, Default)]
@@ -65,8 +65,37 @@ impl HeapFacts {
 }
 
 /// Whether a store must be told to the collector.
-fn needs_barrier(field: &Field, value: Arg) -> bool {
+pub(super) fn needs_barrier(field: &Field, value: Arg) -> bool {
     field.kind.may_hold_reference() && value.as_const() != Some(0)
+}
+
+/// The constant indexes, each less than 256 and at most eight of them, at which references are stored into the
+/// array of `object` before the next point where there can be a collection, or guard (it may be the one that makes
+/// sure that there is such an item), by the instructions of a block from the current one on. The current one's is the first.
+/// `is_made` tells of an allocation whether it was done with an earlier one.
+pub(super) fn items_stored(code: &Code, rest: &[OpRef], object: Arg, is_made: impl Fn(OpRef) -> bool) -> Vec<u64> {
+    let mut indexes = Vec::new();
+    for &op in rest {
+        let inst = code.inst(op);
+        match inst.op {
+            Op::Call => break,
+            op if is_guard(op) => break,
+            Op::New if !is_made(op) => break,
+            Op::StoreItem if inst.args[0] == object && needs_barrier(inst.field(), inst.args[2]) => {
+                if let Some(index) = inst.args[1].as_const()
+                    && index <= u8::MAX as u64
+                    && !indexes.contains(&index)
+                {
+                    indexes.push(index);
+                }
+            }
+            _ => {}
+        }
+        if indexes.len() == 8 {
+            break;
+        }
+    }
+    indexes
 }
 
 /// An object that can be allocated inline.
@@ -174,7 +203,7 @@ impl Lowering<'_> {
             return;
         }
         // Frames are written back item by item: one test for all that is known to come.
-        let indexes = self.items_stored(object);
+        let indexes = items_stored(self.code, self.rest, object, |op| self.heap.allocated.contains_key(&op));
         let mut packed = 0;
         for (i, &index) in indexes.iter().enumerate() {
             packed |= index << (8 * i);
@@ -183,34 +212,6 @@ impl Lowering<'_> {
         let packed = self.word_const(packed);
         let count = self.word_const(indexes.len() as u64);
         self.barrier_stub(Stub::BarrierItems, object, &[packed, count]);
-    }
-
-    /// The constant indexes, each less than 256 and at most eight of them, at which references are stored into the
-    /// array of `object` before the next point where there can be a collection, or guard (it may be the one that makes
-    /// sure that there is such an item). The current instruction's is the first.
-    fn items_stored(&self, object: Arg) -> Vec<u64> {
-        let mut indexes = Vec::new();
-        for &op in self.rest {
-            let inst = self.code.inst(op);
-            match inst.op {
-                Op::Call => break,
-                op if is_guard(op) => break,
-                Op::New if !self.heap.allocated.contains_key(&op) => break,
-                Op::StoreItem if inst.args[0] == object && needs_barrier(inst.field(), inst.args[2]) => {
-                    if let Some(index) = inst.args[1].as_const()
-                        && index <= u8::MAX as u64
-                        && !indexes.contains(&index)
-                    {
-                        indexes.push(index);
-                    }
-                }
-                _ => {}
-            }
-            if indexes.len() == 8 {
-                break;
-            }
-        }
-        indexes
     }
 
     fn barrier_stub(&mut self, stub: Stub, object: Arg, more: &[Value]) {

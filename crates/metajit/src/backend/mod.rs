@@ -2,10 +2,10 @@
 //!
 //! **Problem.** A [`Code`](crate::ir::code::Code) shall run on the processor: soon (it is compiled while the program
 //! waits, or on another thread while it doesn't), fast, and without ever having memory that can be written and executed
-//! at the same time. Cranelift makes the instructions; its interface changes with every release.
+//! at the same time. Cranelift makes good instructions, but not quickly; its interface changes with every release.
 //!
 //! **Approach.** Cranelift is named in this module alone. [`Compiler`] turns one code into one [`Machine`], at one of two
-//! qualities; [`Arena`] owns the executable memory, mapped twice; [`Queue`] does the work on a thread of its own, or
+//! qualities: with Cranelift ([`lower`]), or, on x86-64 and when it has to be quick, directly (`direct`). [`Arena`] owns the executable memory, mapped twice; [`Queue`] does the work on a thread of its own, or
 //! at once for those who want runs to be the same every time.
 //!
 //! **Invariants.** A machine's memory stays valid and unchanged until the machine is dropped, whoever drops it makes sure that no
@@ -17,6 +17,8 @@
 mod arena;
 mod calls;
 mod compiler;
+#[cfg(target_arch = "x86_64")]
+mod direct;
 mod exits;
 mod helpers;
 mod lower;

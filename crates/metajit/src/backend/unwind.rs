@@ -23,7 +23,7 @@ mod platform {
     use super::Registration;
     use cranelift_codegen::CompiledCode;
     use cranelift_codegen::gimli::RunTimeEndian;
-    use cranelift_codegen::gimli::write::{Address, EhFrame, EndianVec, FrameTable};
+    use cranelift_codegen::gimli::write::{Address, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable};
     use cranelift_codegen::isa::TargetIsa;
     use cranelift_codegen::isa::unwind::UnwindInfo;
 
@@ -36,9 +36,33 @@ mod platform {
         let Ok(Some(UnwindInfo::SystemV(info))) = compiled.create_unwind_info(isa) else {
             return None;
         };
+        section(isa, info.to_fde(Address::Constant(address as u64)))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn describe_frame(
+        frame: &crate::backend::direct::Frame,
+        isa: &dyn TargetIsa,
+        address: usize,
+    ) -> Option<Registration> {
+        use cranelift_codegen::gimli::X86_64;
+        use cranelift_codegen::gimli::write::CallFrameInstruction as Instruction;
+        let mut description = FrameDescriptionEntry::new(Address::Constant(address as u64), frame.bytes);
+        for (offset, instruction) in [
+            (frame.pushed, Instruction::CfaOffset(16)),
+            (frame.pushed, Instruction::Offset(X86_64::RBP, -16)),
+            (frame.made, Instruction::CfaRegister(X86_64::RBP)),
+            (frame.restored, Instruction::Cfa(X86_64::RSP, 8)),
+        ] {
+            description.add_instruction(offset, instruction);
+        }
+        section(isa, description)
+    }
+
+    fn section(isa: &dyn TargetIsa, description: FrameDescriptionEntry) -> Option<Registration> {
         let mut table = FrameTable::default();
         let cie = table.add_cie(isa.create_systemv_cie()?);
-        table.add_fde(cie, info.to_fde(Address::Constant(address as u64)));
+        table.add_fde(cie, description);
         let mut section = EhFrame::from(EndianVec::new(RunTimeEndian::Little));
         table.write_eh_frame(&mut section).ok()?;
         let mut section = section.0.into_vec();
@@ -74,6 +98,15 @@ mod platform {
         None
     }
 
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn describe_frame(
+        _: &crate::backend::direct::Frame,
+        _: &dyn super::TargetIsa,
+        _: usize,
+    ) -> Option<super::Registration> {
+        None
+    }
+
     impl super::Registration {
         pub(in crate::backend) fn register(&mut self) {
             self.registered = true;
@@ -84,4 +117,14 @@ mod platform {
 /// Describes the code that runs at `address`. `None` where that is not possible: backtraces end there then.
 pub(super) fn describe(compiled: &CompiledCode, isa: &dyn TargetIsa, address: usize) -> Option<Registration> {
     platform::describe(compiled, isa, address)
+}
+
+/// The same of code that was made without Cranelift.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn describe_frame(
+    frame: &super::direct::Frame,
+    isa: &dyn TargetIsa,
+    address: usize,
+) -> Option<Registration> {
+    platform::describe_frame(frame, isa, address)
 }
