@@ -17,8 +17,9 @@ pub fn we_are_jitted() -> bool {
 
 /// The value itself, taken from an inline cache. Threaded code may take what the cache holds when the code is made for a
 /// constant, for ever: the program must be right whatever it is given of what the cache has held. So a key and what belongs to it
-/// are read one after the other, and what belongs to a key never changes. The value is that of an accessor, read just before; one
-/// that is 0 stays a load.
+/// are read one after the other, and what belongs to a key never changes. The value is that of an accessor, read just before. A
+/// cache that is empty says 0: test that first, and leave what is to be done then to a function that threaded code calls.
+/// Of several keys that are read before the first is compared, all are tried; after the last, the handler is called.
 #[inline(always)]
 pub fn seen<T: Word>(value: T) -> T {
     value

@@ -144,7 +144,7 @@ impl Meta {
     /// Branches on the bounds check; whether the index is in bounds.
     fn in_bounds<H: Object>(&mut self, object: Traced<H>, field: &'static Field, index: Traced<i64>) -> bool {
         if let (Some(shallow), Some(index)) = (self.makes_code(), index.arg().as_const())
-            && shallow.is_in_frame(object.arg(), index)
+            && shallow.has_item(object.arg(), index)
         {
             return true;
         }

@@ -58,7 +58,11 @@ impl Builder {
     /// A new block without parameters; its end is to be set.
     pub(super) fn block(&mut self) -> BlockId {
         let block = BlockId(self.code.blocks.len() as u32);
-        self.code.blocks.push(Block { params: Vec::new(), insts: Vec::new(), end: End::Finish(Vec::new()) });
+        self.code.blocks.push(Block {
+            params: Vec::new(),
+            insts: Vec::with_capacity(16),
+            end: End::Finish(Vec::new()),
+        });
         block
     }
 

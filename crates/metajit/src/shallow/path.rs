@@ -66,6 +66,37 @@ pub(super) struct Way {
     pub(super) insts: usize,
 }
 
+/// See [`Shallow::spare`].
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    states: Vec<State>,
+    scripts: Vec<Vec<Answer>>,
+}
+
+impl Spare {
+    /// A copy of a state.
+    pub(super) fn state(&mut self, of: &State) -> State {
+        let mut state = self.states.pop().unwrap_or_default();
+        state.copy_from(of);
+        state
+    }
+
+    fn script(&mut self, of: &[Answer]) -> Vec<Answer> {
+        let mut script = self.scripts.pop().unwrap_or_default();
+        script.clear();
+        script.extend_from_slice(of);
+        script
+    }
+
+    pub(super) fn give_back(&mut self, state: State) {
+        self.states.push(state);
+    }
+
+    pub(super) fn give_back_script(&mut self, script: Vec<Answer>) {
+        self.scripts.push(script);
+    }
+}
+
 /// Where a way got to.
 #[derive(Debug)]
 pub(super) struct Arrival {
@@ -99,10 +130,14 @@ pub(crate) struct Shallow {
     pub(super) forks: usize,
     /// The iteration is one that no code can be made of.
     pub(super) hopeless: bool,
-    /// The next branch is on a key of an inline cache.
-    pub(super) seen_lately: bool,
+    /// What inline caches held, in the order in which it was read.
+    pub(super) keys: Vec<u64>,
+    /// States and scripts that are not used any more: making them anew is most of what a way costs.
+    pub(super) spare: Spare,
     /// Only where ways lead is wanted.
     pub(super) surveys: bool,
+    /// Handlers are looked into even so.
+    pub(super) surveys_handlers: bool,
     silent: bool,
 }
 
@@ -129,8 +164,10 @@ impl Shallow {
             frame_items: 0,
             forks: 0,
             hopeless: false,
-            seen_lately: false,
+            keys: Vec::new(),
+            spare: Spare::default(),
             surveys: false,
+            surveys_handlers: false,
             silent: false,
         }
     }
@@ -219,7 +256,14 @@ impl Shallow {
             self.builder.end(self.block, End::Jump(slow, Vec::new()));
             std::panic::resume_unwind(Box::new(Left));
         }
-        let Some(callee) = self.state.calls.last().map(|open| open.callee) else { self.leave() };
+        let Some(callee) = self.state.calls.last().map(|open| open.callee) else {
+            if self.surveys && !self.surveys_handlers {
+                // What a handler returns decides where the interpreter goes on.
+                (self.surveys_handlers, self.restart) = (true, true);
+                std::panic::resume_unwind(Box::new(Left));
+            }
+            self.leave()
+        };
         CALLED.with_borrow_mut(|called| called.insert(std::ptr::from_ref(callee) as usize, ()));
         self.restart = true;
         std::panic::resume_unwind(Box::new(Left))
@@ -272,7 +316,7 @@ impl Shallow {
             self.give_up();
         }
         // A class that an inline cache has not met last may be the one it met before.
-        let both = std::mem::take(&mut self.seen_lately);
+        let both = self.is_key_before_last(op);
         let exit = match self.outermost_pure().filter(|_| !both) {
             Some(open) => {
                 let slow = self.call_instead(open);
@@ -282,12 +326,12 @@ impl Shallow {
             None => {
                 self.ways_seen += 1;
                 let block = self.builder.block();
-                let mut state = self.state.clone();
+                let mut state = self.spare.state(&self.state);
                 state.know(op, !likely);
                 if !self.silent {
                     state.ticks += 1;
                 }
-                let mut script = self.script.clone();
+                let mut script = self.spare.script(&self.script);
                 script.push(Answer::Branch(!likely));
                 let insts = self.builder.code.insts.len();
                 self.ways.push(Way { script, state, block, insts });
@@ -298,6 +342,13 @@ impl Shallow {
         self.builder.emit(self.block, guard, [condition, Arg::Const(0), Arg::Const(0)], Aux::Index(exit.0));
     }
 
+    /// Whether a condition compares with a key of an inline cache, and another key was read after it.
+    fn is_key_before_last(&self, condition: OpRef) -> bool {
+        let inst = self.builder.code.inst(condition);
+        let is_key = |key: u64| inst.op == Op::Eq && inst.args[..2].contains(&Arg::Const(key));
+        self.keys.split_last().is_some_and(|(_, before)| before.iter().any(|&key| is_key(key)))
+    }
+
     /// The way that calls an open handler.
     fn call_instead(&mut self, position: usize) -> BlockId {
         let open = self.state.calls[position];
@@ -306,11 +357,11 @@ impl Shallow {
         }
         let block = self.builder.block();
         self.state.calls[position].slow = Some(block);
-        // Where the interpreter goes on after a handler does not depend on how it was done, as far as the survey cares.
         if !self.surveys {
             self.ways_seen += 1;
-            let state = self.state.back_at(open.mark);
-            let mut script = self.script[..open.answers].to_vec();
+            let mut state = self.spare.state(&self.state);
+            state.go_back_to(open.mark);
+            let mut script = self.spare.script(&self.script[..open.answers]);
             script.push(Answer::Called);
             let insts = self.builder.code.insts.len();
             self.ways.push(Way { script, state, block, insts });
@@ -458,18 +509,26 @@ impl Shallow {
         }
     }
 
-    /// Whether this is an item of the frame, which has it: the entries see to that.
-    pub(crate) fn is_in_frame(&mut self, object: Arg, index: u64) -> bool {
-        if self.goes_over() {
-            // Asked again, the question has the same answer, and it ticks.
-            return self.is_frame_item(object, index);
-        }
-        if !self.is_frame_item(object, index) {
+    /// Whether an object is known to have this item: a new one of known length, or the frame, since the entries see to that.
+    pub(crate) fn has_item(&mut self, object: Arg, index: u64) -> bool {
+        let is_frame_item = self.is_frame_item(object, index);
+        if !is_frame_item && !self.is_new_item(object, index) {
             return false;
         }
-        self.frame_items = self.frame_items.max(index + 1);
-        self.tick();
+        // Asked again, the question has the same answer, and it ticks.
+        if !self.goes_over() {
+            if is_frame_item {
+                self.frame_items = self.frame_items.max(index + 1);
+            }
+            self.tick();
+        }
         true
+    }
+
+    fn is_new_item(&self, object: Arg, index: u64) -> bool {
+        let Arg::Op(op) = object else { return false };
+        let inst = self.builder.code.inst(op);
+        inst.op == Op::New && inst.args[0].as_const().is_some_and(|len| index < len)
     }
 
     fn is_frame_item(&self, object: Arg, index: u64) -> bool {
@@ -526,24 +585,30 @@ impl Shallow {
     pub(crate) fn seen(&mut self, op: OpRef) -> Option<u64> {
         if let Some(answer) = self.given_again() {
             return match answer {
-                Answer::Seen(bits) => bits,
+                Answer::Seen(bits) => {
+                    self.note_key(bits);
+                    bits
+                }
                 other => panic!("a twin did not do again what it did: a cache was expected, not {other:?}"),
             };
         }
-        let bits = self.peek(op).filter(|&bits| bits != 0 && self.bounds.inline_caches);
-        if bits.is_none() && self.state.calls.last().is_some_and(|open| open.pure) {
-            // There is nothing to specialize on yet.
-            self.refuse();
-        }
+        // Without inline caches, all of them are as if empty.
+        let bits = self.peek(op).map(|bits| if self.bounds.inline_caches { bits } else { 0 });
         if let (Some(bits), Some(Step::Words(_))) = (bits, self.state.log.last()) {
             let words = self.builder.pool([Arg::Const(bits)]);
             if let Some(last) = self.state.log.last_mut() {
                 *last = Step::Words(words);
             }
         }
-        self.seen_lately = bits.is_some();
+        self.note_key(bits);
         self.give(Answer::Seen(bits));
         bits
+    }
+
+    fn note_key(&mut self, bits: Option<u64>) {
+        if let Some(key) = bits.filter(|&key| key != 0 && self.keys.last() != Some(&key)) {
+            self.keys.push(key);
+        }
     }
 
     /// The word that a load of a constant object would load now.
@@ -672,7 +737,9 @@ impl Shallow {
         let answer = match self.given_again() {
             Some(answer) => answer,
             None => {
-                let inlined = look_inside && self.bounds.handler_ops > 0 && !is_called(callee);
+                // Where the interpreter goes on after a handler hardly ever depends on how it was done.
+                let looks = look_inside && (!self.surveys || self.surveys_handlers);
+                let inlined = looks && self.bounds.handler_ops > 0 && !is_called(callee);
                 let answer = if inlined { Answer::Inlined } else { Answer::Called };
                 if inlined {
                     let (mark, insts) = (self.state.mark(), self.builder.code.insts.len());
@@ -797,7 +864,11 @@ impl Shallow {
 
     /// An exit that takes the interpreter to where this way is.
     pub(super) fn exit(&mut self, instance: u32) -> ExitId {
-        let mut slots: Vec<OpRef> = Vec::new();
+        if self.surveys {
+            // The code is thrown away.
+            return self.builder.bridge(self.block);
+        }
+        let mut slots: Vec<OpRef> = Vec::with_capacity(8);
         let mut recipe = |arg: Arg| match arg {
             Arg::Const(bits) => Recipe::Const(bits),
             Arg::Op(op) => {
@@ -814,7 +885,8 @@ impl Shallow {
             greens: self.state.greens.clone(),
             reds: self.state.reds.iter().map(|&red| recipe(red)).collect(),
         };
-        let mut resume = vec![merge];
+        let mut resume = Vec::with_capacity(1 + self.state.log.len());
+        resume.push(merge);
         for step in &self.state.log {
             resume.push(match *step {
                 Step::Words(words) => ResumeStep::Words(code.args(words).iter().map(|&word| recipe(word)).collect()),

@@ -55,7 +55,7 @@ pub(super) struct Open {
 }
 
 /// See the module.
-#[derive(Clone, Default, Debug)]
+#[derive(Default, Debug)]
 pub(super) struct State {
     /// The last merge point.
     pub(super) greens: Vec<u64>,
@@ -112,16 +112,26 @@ impl State {
         }
     }
 
-    /// The state as it was at a mark, since when there have been no effects.
-    pub(super) fn back_at(&self, mark: Mark) -> State {
-        let mut state = self.clone();
-        state.merged.truncate(mark.merged);
-        state.known.truncate(mark.known);
-        state.held.truncate(mark.held);
-        state.log.truncate(mark.log);
-        state.calls.truncate(mark.calls);
-        state.ticks = mark.ticks;
-        state
+    /// Becomes the same as another one, in the memory that it has.
+    pub(super) fn copy_from(&mut self, other: &State) {
+        self.greens.clone_from(&other.greens);
+        self.reds.clone_from(&other.reds);
+        self.merged.clone_from(&other.merged);
+        self.known.clone_from(&other.known);
+        self.held.clone_from(&other.held);
+        self.log.clone_from(&other.log);
+        self.ticks = other.ticks;
+        self.calls.clone_from(&other.calls);
+    }
+
+    /// Becomes as it was at a mark, since when there have been no effects.
+    pub(super) fn go_back_to(&mut self, mark: Mark) {
+        self.merged.truncate(mark.merged);
+        self.known.truncate(mark.known);
+        self.held.truncate(mark.held);
+        self.log.truncate(mark.log);
+        self.calls.truncate(mark.calls);
+        self.ticks = mark.ticks;
     }
 
     /// Goes on at a merge point. Items of the frame from `live` on are dead.

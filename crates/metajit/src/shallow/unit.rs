@@ -90,12 +90,8 @@ impl Maker {
             shallow.ways_seen = 0;
             shallow.arrivals.clear();
             shallow.restart = false;
-            shallow.ways.push(Way {
-                script: Vec::new(),
-                state: start.clone(),
-                block,
-                insts: shallow.builder.code.insts.len(),
-            });
+            let state = shallow.spare.state(start);
+            shallow.ways.push(Way { script: Vec::new(), state, block, insts: shallow.builder.code.insts.len() });
             while let Some(way) = self.at().ways.pop() {
                 self.run(way)?;
                 if self.at().restart {
@@ -108,7 +104,7 @@ impl Maker {
             }
             shallow.builder.roll_back(position);
             if std::mem::take(&mut shallow.hopeless) {
-                (shallow.state, shallow.block) = (start.clone(), block);
+                (shallow.state, shallow.block) = (shallow.spare.state(start), block);
                 let exit = shallow.exit(0);
                 shallow.builder.end(block, End::Exit(exit));
                 return Ok(Vec::new());
@@ -127,11 +123,14 @@ impl Maker {
         let greens = way.state.greens.clone();
         let raw = |&arg: &Arg| Raw { bits: arg.as_const().unwrap_or(0), arg };
         let reds: Vec<Raw> = way.state.reds.iter().map(raw).collect();
-        (shallow.script, shallow.given, shallow.arrived) = (way.script, 0, false);
-        (shallow.state, shallow.block) = (way.state, way.block);
+        let script = std::mem::replace(&mut shallow.script, way.script);
+        shallow.spare.give_back_script(script);
+        let state = std::mem::replace(&mut shallow.state, way.state);
+        shallow.spare.give_back(state);
+        (shallow.given, shallow.arrived, shallow.block) = (0, false, way.block);
         shallow.set_silent(false);
         shallow.forks = 0;
-        shallow.seen_lately = false;
+        shallow.keys.clear();
         let mut meta = Meta::shallow(shallow);
         let result = catch_unwind(AssertUnwindSafe(|| (driver.twin)(&mut meta, &greens, &reds)));
         let mut shallow = meta.into_shallow().expect("the recorder of a shallow run");
@@ -175,7 +174,9 @@ impl Maker {
                 return Err(Failure::TooLong);
             }
             let start = self.fresh(&greens, first);
+            self.at().surveys_handlers = false;
             let arrivals = self.iteration(&start, first)?;
+            self.at().spare.give_back(start);
             let mut reached: Vec<Vec<u64>> = Vec::new();
             for arrival in arrivals {
                 if arrival.back_edge {
@@ -239,6 +240,7 @@ impl Maker {
                 return Err(Failure::TooLong);
             }
             let arrivals = self.iteration(&state, block)?;
+            self.at().spare.give_back(state);
             let mut groups: Vec<Vec<Arrival>> = Vec::new();
             for mut arrival in arrivals {
                 let live = (driver.live)(&arrival.greens);
@@ -323,7 +325,7 @@ impl Maker {
             return Chain { state: arrival.state, block: arrival.block };
         }
         let block = self.at().builder.block();
-        let mut state = group[0].state.clone();
+        let mut state = self.at().spare.state(&group[0].state);
         for arrival in &group[1..] {
             state.keep_common(&arrival.state);
         }
@@ -353,7 +355,8 @@ impl Maker {
                     Some(value) => values.push(value),
                     None if dirty => {
                         let shallow = self.at();
-                        (shallow.state, shallow.block) = (arrival.state.clone(), arrival.block);
+                        let state = shallow.spare.state(&arrival.state);
+                        (shallow.state, shallow.block) = (state, arrival.block);
                         values.push(shallow.reload(field, index));
                     }
                     None => break,
@@ -364,8 +367,9 @@ impl Maker {
                 state.hold(field, index, value, dirty);
             }
         }
-        for (arrival, args) in group.iter().zip(passed) {
+        for (arrival, args) in group.into_iter().zip(passed) {
             self.at().builder.end(arrival.block, End::Jump(block, args));
+            self.at().spare.give_back(arrival.state);
         }
         Chain { state, block }
     }

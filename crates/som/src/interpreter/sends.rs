@@ -52,6 +52,36 @@ pub fn lookup(class: Class, method: Method, site: i64, literal: i64) -> Method {
     fill_cache(class, method, at, literal)
 }
 
+/// Whether an inline cache is empty, so that threaded code has nothing to go by.
+#[jit]
+#[inline(always)]
+fn nothing_seen(method: Method, site: i64) -> bool {
+    !we_are_jitted() && seen(method.caches().entries(site * 4)) == 0
+}
+
+/// The method for an ordinary send, if finding it is simple.
+#[jit]
+#[inline(always)]
+fn known_method(class: Class, method: Method, site: i64, literal: i64) -> Option<Method> {
+    if we_are_jitted() {
+        return Some(find_method(promote(class), selector_at(method, literal)));
+    }
+    let caches = method.caches();
+    let at = site * 4;
+    // Both are read first: threaded code tries the second only if there is one.
+    let first = seen(caches.entries(at));
+    let other = seen(caches.entries(at + 2));
+    if first == class.bits() {
+        // SAFETY: entries come in pairs of a class and its method.
+        return Some(unsafe { Method::from_bits(seen(caches.entries(at + 1))) });
+    }
+    if other != 0 && other == class.bits() {
+        // SAFETY: as above.
+        return Some(unsafe { Method::from_bits(seen(caches.entries(at + 3))) });
+    }
+    None
+}
+
 #[dont_look_inside]
 #[cold]
 #[inline(never)]
@@ -134,11 +164,16 @@ pub fn call_special(callee: Method, frame: Frame, base: i64) -> Result<Value, Un
 #[enable_threaded_code(reads_from = base)]
 #[inline(always)]
 pub fn send(method: Method, frame: Frame, base: i64, arguments: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
-    let callee = lookup(class_of(frame.slots(base)), method, site, literal);
-    call(callee, frame, base, arguments)
+    if nothing_seen(method, site) {
+        return send_after_all(method, frame, base, arguments, site, literal);
+    }
+    match known_method(class_of(frame.slots(base)), method, site, literal) {
+        Some(callee) => call(callee, frame, base, arguments),
+        None => send_after_all(method, frame, base, arguments, site, literal),
+    }
 }
 
-/// The same where something simpler was tried first.
+/// The same where something simpler was tried first, or the inline cache does not help.
 #[enable_threaded_code(called, reads_from = base)]
 #[inline(never)]
 pub fn send_after_all(
@@ -149,13 +184,30 @@ pub fn send_after_all(
     site: i64,
     literal: i64,
 ) -> Result<Value, Unwind> {
-    send(method, frame, base, arguments, site, literal)
+    call(lookup(class_of(frame.slots(base)), method, site, literal), frame, base, arguments)
 }
 
 /// A send to `super`.
 #[enable_threaded_code(reads_from = base)]
 #[inline(always)]
 pub fn super_send(
+    method: Method,
+    frame: Frame,
+    base: i64,
+    arguments: i64,
+    site: i64,
+    literal: i64,
+) -> Result<Value, Unwind> {
+    if nothing_seen(method, site) {
+        return first_super_send(method, frame, base, arguments, site, literal);
+    }
+    call(super_lookup(method, site, literal), frame, base, arguments)
+}
+
+/// The same where no such send was done before.
+#[enable_threaded_code(called, reads_from = base)]
+#[inline(never)]
+fn first_super_send(
     method: Method,
     frame: Frame,
     base: i64,
