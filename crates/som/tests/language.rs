@@ -5,8 +5,8 @@ mod support;
 use std::path::Path;
 use support::{assert_none_failed, expectation, run, som_files};
 
-#[test]
-fn every_language_test_does_what_its_heading_says() {
+/// Runs each test with these options, and compares with what its heading comment expects.
+fn run_all(options: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/som");
     let (mut failures, mut count) = (Vec::new(), 0);
     for file in som_files(&root) {
@@ -15,12 +15,30 @@ fn every_language_test_does_what_its_heading_says() {
             continue;
         };
         count += 1;
-        let outcome = run(&[file.display().to_string()], &root);
+        let name = file.display().to_string();
+        let arguments: Vec<String> = options.iter().copied().chain([&*name]).map(str::to_owned).collect();
+        let outcome = run(&arguments, &root);
         if !expectation.is_met_by(&outcome) {
-            failures.push(format!("{}: {outcome:?}", file.display()));
+            failures.push(format!("{name} {options:?}: {outcome:?}"));
         }
     }
     assert_none_failed(&failures, count);
+}
+
+#[test]
+fn every_language_test_does_what_its_heading_says() {
+    run_all(&[]);
+}
+
+#[test]
+fn and_in_threaded_code_of_every_method() {
+    run_all(&["--tier", "threaded", "--jit", "tier1_threshold=1"]);
+}
+
+#[test]
+fn and_when_both_tiers_compile_as_soon_as_they_can() {
+    let eager = "tier1_threshold=1,threshold=3,function_threshold=4,trace_eagerness=1";
+    run_all(&["--tier", "two-level", "--jit", eager]);
 }
 
 #[test]

@@ -30,7 +30,14 @@ pub(super) struct Position {
 impl Builder {
     pub(super) fn new(portal: &'static Portal) -> Builder {
         Builder {
-            code: Code { portal, insts: Vec::new(), args: Vec::new(), blocks: Vec::new(), exits: Vec::new() },
+            // Room for a method of usual size.
+            code: Code {
+                portal,
+                insts: Vec::with_capacity(512),
+                args: Vec::with_capacity(256),
+                blocks: Vec::with_capacity(64),
+                exits: Vec::with_capacity(64),
+            },
             tags: FastMap::default(),
         }
     }

@@ -8,7 +8,7 @@ use super::Bounds;
 use super::builder::Builder;
 use super::state::{Held, Open, SCALAR, State, Step};
 use crate::driver::Driver;
-use crate::ir::code::{BlockId, End, Exit, ExitId, PendingStore, Place, Recipe, ResumeStep};
+use crate::ir::code::{BlockId, Code, End, Exit, ExitId, PendingStore, Place, Recipe, ResumeStep};
 use crate::ir::tree::LogId;
 use crate::ir::{Arg, ArgRange, Aux, Callee, Effect, Op, OpRef};
 use crate::object::{Field, Header, Mutability, Shape};
@@ -26,12 +26,17 @@ const MOST_DIRTY: usize = 10;
 /// Words of the frame in registers: more than any machine has.
 const MOST_HELD: usize = 32;
 
+/// States and scripts that are kept to be used again: as many as there are ways and chains at a time.
+const MOST_SPARE: usize = 64;
+
 /// Ways through one iteration; the rest of them are exits.
 const MOST_WAYS: usize = 48;
 
 thread_local! {
     /// Handlers that could not be inlined: they are called.
     static CALLED: RefCell<FastMap<usize, ()>> = RefCell::new(FastMap::default());
+    /// What the last unit has left.
+    static SPARE: RefCell<Spare> = RefCell::default();
 }
 
 fn is_called(callee: &'static Callee) -> bool {
@@ -89,11 +94,15 @@ impl Spare {
     }
 
     pub(super) fn give_back(&mut self, state: State) {
-        self.states.push(state);
+        if state.has_memory() && self.states.len() < MOST_SPARE {
+            self.states.push(state);
+        }
     }
 
     pub(super) fn give_back_script(&mut self, script: Vec<Answer>) {
-        self.scripts.push(script);
+        if script.capacity() > 0 && self.scripts.len() < MOST_SPARE {
+            self.scripts.push(script);
+        }
     }
 }
 
@@ -165,11 +174,17 @@ impl Shallow {
             forks: 0,
             hopeless: false,
             keys: Vec::new(),
-            spare: Spare::default(),
+            spare: SPARE.take(),
             surveys: false,
             surveys_handlers: false,
             silent: false,
         }
+    }
+
+    /// The code, when all of it is made.
+    pub(super) fn into_code(self) -> Code {
+        SPARE.set(self.spare);
+        self.builder.code
     }
 
     /// Whether this run is still where another one was before it.

@@ -112,6 +112,11 @@ impl State {
         }
     }
 
+    /// Whether it is worth keeping.
+    pub(super) fn has_memory(&self) -> bool {
+        self.greens.capacity() > 0
+    }
+
     /// Becomes the same as another one, in the memory that it has.
     pub(super) fn copy_from(&mut self, other: &State) {
         self.greens.clone_from(&other.greens);

@@ -272,7 +272,7 @@ impl Maker {
         builder.join_returns();
         builder.sweep();
         let shallow = self.shallow.take().expect("the recorder is back between runs");
-        Ok(Unit { code: shallow.builder.code, entries, merge_points: survey.merge_points })
+        Ok(Unit { code: shallow.into_code(), entries, merge_points: survey.merge_points })
     }
 
     /// Ends a way at a label.

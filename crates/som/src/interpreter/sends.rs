@@ -36,20 +36,10 @@ fn selector_at(method: Method, literal: i64) -> SString {
 #[jit]
 #[inline(always)]
 pub fn lookup(class: Class, method: Method, site: i64, literal: i64) -> Method {
-    if we_are_jitted() {
-        return find_method(promote(class), selector_at(method, literal));
+    match known_method(class, method, site, literal) {
+        Some(callee) => callee,
+        None => fill_cache(class, method, site * 4, literal),
     }
-    let caches = method.caches();
-    let at = site * 4;
-    if seen(caches.entries(at)) == class.bits() {
-        // SAFETY: entries come in pairs of a class and its method.
-        return unsafe { Method::from_bits(seen(caches.entries(at + 1))) };
-    }
-    if seen(caches.entries(at + 2)) == class.bits() {
-        // SAFETY: as above.
-        return unsafe { Method::from_bits(seen(caches.entries(at + 3))) };
-    }
-    fill_cache(class, method, at, literal)
 }
 
 /// Whether an inline cache is empty, so that threaded code has nothing to go by.
@@ -71,7 +61,7 @@ fn known_method(class: Class, method: Method, site: i64, literal: i64) -> Option
     // Both are read first: threaded code tries the second only if there is one.
     let first = seen(caches.entries(at));
     let other = seen(caches.entries(at + 2));
-    if first == class.bits() {
+    if first != 0 && first == class.bits() {
         // SAFETY: entries come in pairs of a class and its method.
         return Some(unsafe { Method::from_bits(seen(caches.entries(at + 1))) });
     }

@@ -3,9 +3,8 @@
 //! Code that hardly ever runs goes to buffers of its own, which are put behind the rest. Jumps always have room for 32 bits:
 //! which of them could be short is known only when it is too late.
 
-use cranelift_assembler_x64::inst::*;
 use cranelift_assembler_x64::{
-    Amode, AmodeOffset, AmodeOffsetPlusKnownOffset, Fixed, GprMem, NonRspGpr, Registers, Scale, XmmMem,
+    Amode, AmodeOffset, AmodeOffsetPlusKnownOffset, Fixed, GprMem, NonRspGpr, Registers, Scale, XmmMem, inst,
 };
 
 /// A register: 0 to 15 are for words, by their numbers in instructions, 16 to 31 for floats.
@@ -277,27 +276,27 @@ impl Assembler {
     }
 
     pub(super) fn jump(&mut self, label: Label) {
-        jmp_d32::new(0).encode(self.buffer());
+        inst::jmp_d32::new(0).encode(self.buffer());
         self.leads_to(label);
     }
 
     pub(super) fn jump_if(&mut self, cc: Cc, label: Label) {
         let buffer = self.buffer();
         match cc {
-            Cc::O => jo_d32::new(0).encode(buffer),
-            Cc::No => jno_d32::new(0).encode(buffer),
-            Cc::B => jb_d32::new(0).encode(buffer),
-            Cc::Ae => jae_d32::new(0).encode(buffer),
-            Cc::E => je_d32::new(0).encode(buffer),
-            Cc::Ne => jne_d32::new(0).encode(buffer),
-            Cc::Be => jbe_d32::new(0).encode(buffer),
-            Cc::A => ja_d32::new(0).encode(buffer),
-            Cc::P => jp_d32::new(0).encode(buffer),
-            Cc::Np => jnp_d32::new(0).encode(buffer),
-            Cc::L => jl_d32::new(0).encode(buffer),
-            Cc::Ge => jge_d32::new(0).encode(buffer),
-            Cc::Le => jle_d32::new(0).encode(buffer),
-            Cc::G => jg_d32::new(0).encode(buffer),
+            Cc::O => inst::jo_d32::new(0).encode(buffer),
+            Cc::No => inst::jno_d32::new(0).encode(buffer),
+            Cc::B => inst::jb_d32::new(0).encode(buffer),
+            Cc::Ae => inst::jae_d32::new(0).encode(buffer),
+            Cc::E => inst::je_d32::new(0).encode(buffer),
+            Cc::Ne => inst::jne_d32::new(0).encode(buffer),
+            Cc::Be => inst::jbe_d32::new(0).encode(buffer),
+            Cc::A => inst::ja_d32::new(0).encode(buffer),
+            Cc::P => inst::jp_d32::new(0).encode(buffer),
+            Cc::Np => inst::jnp_d32::new(0).encode(buffer),
+            Cc::L => inst::jl_d32::new(0).encode(buffer),
+            Cc::Ge => inst::jge_d32::new(0).encode(buffer),
+            Cc::Le => inst::jle_d32::new(0).encode(buffer),
+            Cc::G => inst::jg_d32::new(0).encode(buffer),
         }
         self.leads_to(label);
     }
@@ -306,22 +305,22 @@ impl Assembler {
     pub(super) fn set(&mut self, cc: Cc, dst: Reg) {
         let (buffer, dst) = (self.buffer(), dst.number());
         match cc {
-            Cc::O => seto_m::<Plain>::new(dst).encode(buffer),
-            Cc::No => setno_m::<Plain>::new(dst).encode(buffer),
-            Cc::B => setb_m::<Plain>::new(dst).encode(buffer),
-            Cc::Ae => setae_m::<Plain>::new(dst).encode(buffer),
-            Cc::E => sete_m::<Plain>::new(dst).encode(buffer),
-            Cc::Ne => setne_m::<Plain>::new(dst).encode(buffer),
-            Cc::Be => setbe_m::<Plain>::new(dst).encode(buffer),
-            Cc::A => seta_m::<Plain>::new(dst).encode(buffer),
-            Cc::P => setp_m::<Plain>::new(dst).encode(buffer),
-            Cc::Np => setnp_m::<Plain>::new(dst).encode(buffer),
-            Cc::L => setl_m::<Plain>::new(dst).encode(buffer),
-            Cc::Ge => setge_m::<Plain>::new(dst).encode(buffer),
-            Cc::Le => setle_m::<Plain>::new(dst).encode(buffer),
-            Cc::G => setg_m::<Plain>::new(dst).encode(buffer),
+            Cc::O => inst::seto_m::<Plain>::new(dst).encode(buffer),
+            Cc::No => inst::setno_m::<Plain>::new(dst).encode(buffer),
+            Cc::B => inst::setb_m::<Plain>::new(dst).encode(buffer),
+            Cc::Ae => inst::setae_m::<Plain>::new(dst).encode(buffer),
+            Cc::E => inst::sete_m::<Plain>::new(dst).encode(buffer),
+            Cc::Ne => inst::setne_m::<Plain>::new(dst).encode(buffer),
+            Cc::Be => inst::setbe_m::<Plain>::new(dst).encode(buffer),
+            Cc::A => inst::seta_m::<Plain>::new(dst).encode(buffer),
+            Cc::P => inst::setp_m::<Plain>::new(dst).encode(buffer),
+            Cc::Np => inst::setnp_m::<Plain>::new(dst).encode(buffer),
+            Cc::L => inst::setl_m::<Plain>::new(dst).encode(buffer),
+            Cc::Ge => inst::setge_m::<Plain>::new(dst).encode(buffer),
+            Cc::Le => inst::setle_m::<Plain>::new(dst).encode(buffer),
+            Cc::G => inst::setg_m::<Plain>::new(dst).encode(buffer),
         }
-        movzbl_rm::<Plain>::new(dst, dst).encode(self.buffer());
+        inst::movzbl_rm::<Plain>::new(dst, dst).encode(self.buffer());
     }
 
     // ---- moves
@@ -331,10 +330,10 @@ impl Assembler {
         let (to, from, buffer) = (dst.number(), src.number(), self.buffer());
         match (dst.is_float(), src.is_float()) {
             _ if dst == src => {}
-            (false, false) => movq_mr::<Plain>::new(to, from).encode(buffer),
-            (true, true) => movaps_a::<Plain>::new(to, from).encode(buffer),
-            (true, false) => movq_a::<Plain>::new(to, from).encode(buffer),
-            (false, true) => movq_b::<Plain>::new(to, from).encode(buffer),
+            (false, false) => inst::movq_mr::<Plain>::new(to, from).encode(buffer),
+            (true, true) => inst::movaps_a::<Plain>::new(to, from).encode(buffer),
+            (true, false) => inst::movq_a::<Plain>::new(to, from).encode(buffer),
+            (false, true) => inst::movq_b::<Plain>::new(to, from).encode(buffer),
         }
     }
 
@@ -342,9 +341,9 @@ impl Assembler {
     pub(super) fn load(&mut self, dst: Reg, from: Mem) {
         let buffer = self.buffer();
         if dst.is_float() {
-            movsd_a_m::<Plain>::new(dst.number(), from.amode()).encode(buffer);
+            inst::movsd_a_m::<Plain>::new(dst.number(), from.amode()).encode(buffer);
         } else {
-            movq_rm::<Plain>::new(dst.number(), from.amode()).encode(buffer);
+            inst::movq_rm::<Plain>::new(dst.number(), from.amode()).encode(buffer);
         }
     }
 
@@ -352,9 +351,9 @@ impl Assembler {
     pub(super) fn store(&mut self, to: Mem, src: Reg) {
         let buffer = self.buffer();
         if src.is_float() {
-            movsd_c_m::<Plain>::new(to.amode(), src.number()).encode(buffer);
+            inst::movsd_c_m::<Plain>::new(to.amode(), src.number()).encode(buffer);
         } else {
-            movq_mr::<Plain>::new(to.amode(), src.number()).encode(buffer);
+            inst::movq_mr::<Plain>::new(to.amode(), src.number()).encode(buffer);
         }
     }
 
@@ -362,29 +361,29 @@ impl Assembler {
     pub(super) fn store_part(&mut self, bytes: u32, to: Mem, src: Reg) {
         let (to, src, buffer) = (to.amode(), src.number(), self.buffer());
         match bytes {
-            1 => movb_mr::<Plain>::new(to, src).encode(buffer),
-            2 => movw_mr::<Plain>::new(to, src).encode(buffer),
-            4 => movl_mr::<Plain>::new(to, src).encode(buffer),
-            _ => movq_mr::<Plain>::new(to, src).encode(buffer),
+            1 => inst::movb_mr::<Plain>::new(to, src).encode(buffer),
+            2 => inst::movw_mr::<Plain>::new(to, src).encode(buffer),
+            4 => inst::movl_mr::<Plain>::new(to, src).encode(buffer),
+            _ => inst::movq_mr::<Plain>::new(to, src).encode(buffer),
         }
     }
 
     /// A constant to 64 bits of memory.
     pub(super) fn store_imm(&mut self, to: Mem, value: i32) {
-        movq_mi_sxl::<Plain>::new(to.amode(), value).encode(self.buffer());
+        inst::movq_mi_sxl::<Plain>::new(to.amode(), value).encode(self.buffer());
     }
 
     /// `bytes` bytes, extended to a word.
     pub(super) fn load_part(&mut self, bytes: u32, signed: bool, dst: Reg, from: Operand) {
         let (dst, from, buffer) = (dst.number(), gpr_mem(from), self.buffer());
         match (bytes, signed) {
-            (1, false) => movzbl_rm::<Plain>::new(dst, from).encode(buffer),
-            (1, true) => movsbq_rm::<Plain>::new(dst, from).encode(buffer),
-            (2, false) => movzwl_rm::<Plain>::new(dst, from).encode(buffer),
-            (2, true) => movswq_rm::<Plain>::new(dst, from).encode(buffer),
-            (4, false) => movl_rm::<Plain>::new(dst, from).encode(buffer),
-            (4, true) => movslq_rm::<Plain>::new(dst, from).encode(buffer),
-            _ => movq_rm::<Plain>::new(dst, from).encode(buffer),
+            (1, false) => inst::movzbl_rm::<Plain>::new(dst, from).encode(buffer),
+            (1, true) => inst::movsbq_rm::<Plain>::new(dst, from).encode(buffer),
+            (2, false) => inst::movzwl_rm::<Plain>::new(dst, from).encode(buffer),
+            (2, true) => inst::movswq_rm::<Plain>::new(dst, from).encode(buffer),
+            (4, false) => inst::movl_rm::<Plain>::new(dst, from).encode(buffer),
+            (4, true) => inst::movslq_rm::<Plain>::new(dst, from).encode(buffer),
+            _ => inst::movq_rm::<Plain>::new(dst, from).encode(buffer),
         }
     }
 
@@ -392,24 +391,24 @@ impl Assembler {
     pub(super) fn constant(&mut self, dst: Reg, bits: u64) {
         let (dst, buffer) = (dst.number(), self.buffer());
         if let Ok(small) = u32::try_from(bits) {
-            movl_oi::<Plain>::new(dst, small).encode(buffer);
+            inst::movl_oi::<Plain>::new(dst, small).encode(buffer);
         } else if let Ok(small) = i32::try_from(bits as i64) {
-            movq_mi_sxl::<Plain>::new(dst, small).encode(buffer);
+            inst::movq_mi_sxl::<Plain>::new(dst, small).encode(buffer);
         } else {
-            movabsq_oi::<Plain>::new(dst, bits).encode(buffer);
+            inst::movabsq_oi::<Plain>::new(dst, bits).encode(buffer);
         }
     }
 
     pub(super) fn address(&mut self, dst: Reg, of: Mem) {
-        leaq_rm::<Plain>::new(dst.number(), of.amode()).encode(self.buffer());
+        inst::leaq_rm::<Plain>::new(dst.number(), of.amode()).encode(self.buffer());
     }
 
     pub(super) fn push(&mut self, src: Reg) {
-        pushq_o::<Plain>::new(src.number()).encode(self.buffer());
+        inst::pushq_o::<Plain>::new(src.number()).encode(self.buffer());
     }
 
     pub(super) fn pop(&mut self, dst: Reg) {
-        popq_o::<Plain>::new(dst.number()).encode(self.buffer());
+        inst::popq_o::<Plain>::new(dst.number()).encode(self.buffer());
     }
 
     // ---- integers
@@ -421,21 +420,21 @@ impl Assembler {
                 let dst = gpr_mem(dst);
                 if let Ok(small) = i8::try_from(value) {
                     return match op {
-                        Alu::Add => addq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
-                        Alu::Sub => subq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
-                        Alu::And => andq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
-                        Alu::Or => orq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
-                        Alu::Xor => xorq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
-                        Alu::Cmp => cmpq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
+                        Alu::Add => inst::addq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
+                        Alu::Sub => inst::subq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
+                        Alu::And => inst::andq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
+                        Alu::Or => inst::orq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
+                        Alu::Xor => inst::xorq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
+                        Alu::Cmp => inst::cmpq_mi_sxb::<Plain>::new(dst, small).encode(buffer),
                     };
                 }
                 match op {
-                    Alu::Add => addq_mi_sxl::<Plain>::new(dst, value).encode(buffer),
-                    Alu::Sub => subq_mi_sxl::<Plain>::new(dst, value).encode(buffer),
-                    Alu::And => andq_mi_sxl::<Plain>::new(dst, value).encode(buffer),
-                    Alu::Or => orq_mi_sxl::<Plain>::new(dst, value).encode(buffer),
-                    Alu::Xor => xorq_mi_sxl::<Plain>::new(dst, value).encode(buffer),
-                    Alu::Cmp => cmpq_mi::<Plain>::new(dst, value).encode(buffer),
+                    Alu::Add => inst::addq_mi_sxl::<Plain>::new(dst, value).encode(buffer),
+                    Alu::Sub => inst::subq_mi_sxl::<Plain>::new(dst, value).encode(buffer),
+                    Alu::And => inst::andq_mi_sxl::<Plain>::new(dst, value).encode(buffer),
+                    Alu::Or => inst::orq_mi_sxl::<Plain>::new(dst, value).encode(buffer),
+                    Alu::Xor => inst::xorq_mi_sxl::<Plain>::new(dst, value).encode(buffer),
+                    Alu::Cmp => inst::cmpq_mi::<Plain>::new(dst, value).encode(buffer),
                 }
             }
             src => {
@@ -444,12 +443,12 @@ impl Assembler {
                 };
                 let (dst, src) = (dst.number(), gpr_mem(src));
                 match op {
-                    Alu::Add => addq_rm::<Plain>::new(dst, src).encode(buffer),
-                    Alu::Sub => subq_rm::<Plain>::new(dst, src).encode(buffer),
-                    Alu::And => andq_rm::<Plain>::new(dst, src).encode(buffer),
-                    Alu::Or => orq_rm::<Plain>::new(dst, src).encode(buffer),
-                    Alu::Xor => xorq_rm::<Plain>::new(dst, src).encode(buffer),
-                    Alu::Cmp => cmpq_rm::<Plain>::new(dst, src).encode(buffer),
+                    Alu::Add => inst::addq_rm::<Plain>::new(dst, src).encode(buffer),
+                    Alu::Sub => inst::subq_rm::<Plain>::new(dst, src).encode(buffer),
+                    Alu::And => inst::andq_rm::<Plain>::new(dst, src).encode(buffer),
+                    Alu::Or => inst::orq_rm::<Plain>::new(dst, src).encode(buffer),
+                    Alu::Xor => inst::xorq_rm::<Plain>::new(dst, src).encode(buffer),
+                    Alu::Cmp => inst::cmpq_rm::<Plain>::new(dst, src).encode(buffer),
                 }
             }
         }
@@ -459,37 +458,37 @@ impl Assembler {
     pub(super) fn test(&mut self, x: Operand, y: Operand) {
         let buffer = self.buffer();
         match y {
-            Operand::Imm(value) => testq_mi::<Plain>::new(gpr_mem(x), value).encode(buffer),
-            Operand::Reg(y) => testq_mr::<Plain>::new(gpr_mem(x), y.number()).encode(buffer),
+            Operand::Imm(value) => inst::testq_mi::<Plain>::new(gpr_mem(x), value).encode(buffer),
+            Operand::Reg(y) => inst::testq_mr::<Plain>::new(gpr_mem(x), y.number()).encode(buffer),
             Operand::Mem(_) => unreachable!("one of two operands is a register"),
         }
     }
 
     /// Flags of some of 32 bits in memory.
     pub(super) fn test_half(&mut self, x: Mem, bits: u32) {
-        testl_mi::<Plain>::new(x.amode(), bits).encode(self.buffer());
+        inst::testl_mi::<Plain>::new(x.amode(), bits).encode(self.buffer());
     }
 
     /// Takes 1 from 32 bits in memory.
     pub(super) fn decrement_half(&mut self, x: Mem) {
-        subl_mi_sxb::<Plain>::new(x.amode(), 1i8).encode(self.buffer());
+        inst::subl_mi_sxb::<Plain>::new(x.amode(), 1i8).encode(self.buffer());
     }
 
     pub(super) fn multiply(&mut self, dst: Reg, src: Operand) {
-        imulq_rm::<Plain>::new(dst.number(), gpr_mem(src)).encode(self.buffer());
+        inst::imulq_rm::<Plain>::new(dst.number(), gpr_mem(src)).encode(self.buffer());
     }
 
     pub(super) fn multiply_by(&mut self, dst: Reg, src: Operand, by: i32) {
-        imulq_rmi_sxl::<Plain>::new(dst.number(), gpr_mem(src), by).encode(self.buffer());
+        inst::imulq_rmi_sxl::<Plain>::new(dst.number(), gpr_mem(src), by).encode(self.buffer());
     }
 
     pub(super) fn shift(&mut self, op: Shift, dst: Reg, by: u8) {
         let (dst, buffer) = (dst.number(), self.buffer());
         match op {
-            Shift::Shl => shlq_mi::<Plain>::new(dst, by).encode(buffer),
-            Shift::Shr => shrq_mi::<Plain>::new(dst, by).encode(buffer),
-            Shift::Sar => sarq_mi::<Plain>::new(dst, by).encode(buffer),
-            Shift::Rol => rolq_mi::<Plain>::new(dst, by).encode(buffer),
+            Shift::Shl => inst::shlq_mi::<Plain>::new(dst, by).encode(buffer),
+            Shift::Shr => inst::shrq_mi::<Plain>::new(dst, by).encode(buffer),
+            Shift::Sar => inst::sarq_mi::<Plain>::new(dst, by).encode(buffer),
+            Shift::Rol => inst::rolq_mi::<Plain>::new(dst, by).encode(buffer),
         }
     }
 
@@ -497,10 +496,10 @@ impl Assembler {
     pub(super) fn shift_by_rcx(&mut self, op: Shift, dst: Reg) {
         let (dst, by, buffer) = (dst.number(), Fixed(RCX.number()), self.buffer());
         match op {
-            Shift::Shl => shlq_mc::<Plain>::new(dst, by).encode(buffer),
-            Shift::Shr => shrq_mc::<Plain>::new(dst, by).encode(buffer),
-            Shift::Sar => sarq_mc::<Plain>::new(dst, by).encode(buffer),
-            Shift::Rol => rolq_mc::<Plain>::new(dst, by).encode(buffer),
+            Shift::Shl => inst::shlq_mc::<Plain>::new(dst, by).encode(buffer),
+            Shift::Shr => inst::shrq_mc::<Plain>::new(dst, by).encode(buffer),
+            Shift::Sar => inst::sarq_mc::<Plain>::new(dst, by).encode(buffer),
+            Shift::Rol => inst::rolq_mc::<Plain>::new(dst, by).encode(buffer),
         }
     }
 
@@ -511,11 +510,11 @@ impl Assembler {
         let trap = cranelift_assembler_x64::TrapCode(std::num::NonZeroU8::MIN);
         let buffer = self.buffer();
         if signed {
-            cqto_zo::<Plain>::new(Fixed(rdx), Fixed(rax)).encode(buffer);
-            idivq_m::<Plain>::new(Fixed(rax), Fixed(rdx), by.number(), trap).encode(buffer);
+            inst::cqto_zo::<Plain>::new(Fixed(rdx), Fixed(rax)).encode(buffer);
+            inst::idivq_m::<Plain>::new(Fixed(rax), Fixed(rdx), by.number(), trap).encode(buffer);
         } else {
-            movl_oi::<Plain>::new(rdx, 0u32).encode(buffer);
-            divq_m::<Plain>::new(Fixed(rax), Fixed(rdx), by.number(), trap).encode(buffer);
+            inst::movl_oi::<Plain>::new(rdx, 0u32).encode(buffer);
+            inst::divq_m::<Plain>::new(Fixed(rax), Fixed(rdx), by.number(), trap).encode(buffer);
         }
     }
 
@@ -524,36 +523,36 @@ impl Assembler {
     pub(super) fn sse(&mut self, op: Sse, dst: Reg, src: Operand) {
         let (dst, src, buffer) = (dst.number(), xmm_mem(src), self.buffer());
         match op {
-            Sse::Add => addsd_a::<Plain>::new(dst, src).encode(buffer),
-            Sse::Sub => subsd_a::<Plain>::new(dst, src).encode(buffer),
-            Sse::Mul => mulsd_a::<Plain>::new(dst, src).encode(buffer),
-            Sse::Div => divsd_a::<Plain>::new(dst, src).encode(buffer),
-            Sse::Sqrt => sqrtsd_a::<Plain>::new(dst, src).encode(buffer),
-            Sse::Compare => ucomisd_a::<Plain>::new(dst, src).encode(buffer),
-            Sse::And => andpd_a::<Plain>::new(dst, src).encode(buffer),
-            Sse::Xor => xorpd_a::<Plain>::new(dst, src).encode(buffer),
+            Sse::Add => inst::addsd_a::<Plain>::new(dst, src).encode(buffer),
+            Sse::Sub => inst::subsd_a::<Plain>::new(dst, src).encode(buffer),
+            Sse::Mul => inst::mulsd_a::<Plain>::new(dst, src).encode(buffer),
+            Sse::Div => inst::divsd_a::<Plain>::new(dst, src).encode(buffer),
+            Sse::Sqrt => inst::sqrtsd_a::<Plain>::new(dst, src).encode(buffer),
+            Sse::Compare => inst::ucomisd_a::<Plain>::new(dst, src).encode(buffer),
+            Sse::And => inst::andpd_a::<Plain>::new(dst, src).encode(buffer),
+            Sse::Xor => inst::xorpd_a::<Plain>::new(dst, src).encode(buffer),
         }
     }
 
     /// Rounds as the mode says: 1 down, 2 up, 3 towards zero.
     pub(super) fn round(&mut self, dst: Reg, src: Operand, mode: u8) {
         // Bit 3: an inexact result is no exception.
-        roundsd_rmi::<Plain>::new(dst.number(), xmm_mem(src), mode | 8).encode(self.buffer());
+        inst::roundsd_rmi::<Plain>::new(dst.number(), xmm_mem(src), mode | 8).encode(self.buffer());
     }
 
     pub(super) fn float_of_int(&mut self, dst: Reg, src: Operand) {
         // The instruction leaves the upper half of the register, on which it would depend otherwise.
-        xorps_a::<Plain>::new(dst.number(), dst.number()).encode(self.buffer());
-        cvtsi2sdq_a::<Plain>::new(dst.number(), gpr_mem(src)).encode(self.buffer());
+        inst::xorps_a::<Plain>::new(dst.number(), dst.number()).encode(self.buffer());
+        inst::cvtsi2sdq_a::<Plain>::new(dst.number(), gpr_mem(src)).encode(self.buffer());
     }
 
     // ---- calls
 
     pub(super) fn call(&mut self, target: Operand) {
-        callq_m::<Plain>::new(gpr_mem(target)).encode(self.buffer());
+        inst::callq_m::<Plain>::new(gpr_mem(target)).encode(self.buffer());
     }
 
     pub(super) fn ret(&mut self) {
-        retq_zo::new().encode(self.buffer());
+        inst::retq_zo::new().encode(self.buffer());
     }
 }

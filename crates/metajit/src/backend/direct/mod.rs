@@ -2,7 +2,7 @@
 //!
 //! **Problem.** Threaded code is made of every method that is called a few times, and most of it is not run much longer. Cranelift,
 //! with nothing optimized and registers allocated in one pass, takes 3.3 µs for each operation of it: 57 µs for a bytecode of 2SOM, which
-//! an interpreter runs in 0.03. Its time goes to building, translating and allocating three representations in turn.
+//! an interpreter runs in 0.03 (DeltaBlue: 673 bytecodes, 11,595 operations, 38 ms; directly: 5.2 ms). Its time goes to building, translating and allocating three representations in turn.
 //!
 //! **Approach.** One pass over [`Code`] in the order of its blocks writes machine code, with Cranelift's assembler for the
 //! instructions.
@@ -17,7 +17,8 @@
 //!   allocation and barriers.
 //! * Few things stay calls of native helpers: conversions that saturate, counting bits, unsigned division.
 //!
-//! An operation takes about 0.1 µs, and the code is as fast as Cranelift's quick code or faster.
+//! An operation takes about 0.4 µs, all told; the code is half as long as Cranelift's quick code and faster (threaded code of eleven
+//! benchmarks: 0.56 of the interpreter's time, with Cranelift 0.88).
 //!
 //! **Invariants.** Each value is somewhere: see [`registers`]. Between the instruction that sets flags and the jump that
 //! reads them nothing is emitted but moves that keep them. Everything else that compiled code must keep is
