@@ -1,7 +1,8 @@
 //! The project's chores, as far as they are worth a test.
 //!
-//! No dependencies: whoever builds the workspace builds this too.
+//! Few dependencies: whoever builds the workspace builds this too.
 
+pub mod evaluate;
 pub mod fuzz;
 pub mod heap;
 pub mod progress;

@@ -1,7 +1,7 @@
 //! `cargo xtask COMMAND`: see `cargo xtask help`.
 
 use std::process::{Command, ExitCode};
-use xtask::{fuzz, heap, root, soak, stress, tidy};
+use xtask::{evaluate, fuzz, heap, root, soak, stress, tidy};
 
 const HELP: &str = "\
 cargo xtask ci                      everything that CI does (.ci/run), step by step
@@ -16,6 +16,11 @@ cargo xtask heap [NAME=VALUE ...]   random heap graphs, then allocation without 
     chunk=N      in one test run (20000)
     churn=N      seconds (3600)
 cargo xtask stress                  all suites with collections that nobody needs, in each tier; goes on where it stopped
+cargo xtask evaluate [OPTIONS]      how fast 2SOM's tiers are: a report; goes on where it stopped
+    --quick      in some five minutes
+    --out DIR    where (target/evaluation)
+    --binary F   the binary, if it is not to be built
+    --tune       puts the synthesized program together anew, and rebench.conf, and nothing else
 cargo xtask soak [NAME=VALUE ...]   hot loops, made and abandoned; goes on where it stopped
     minutes=N    in all (10)
     chunk=N      seconds of one process (60)";
@@ -37,6 +42,9 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::Campaign::parse(&args[1..]).and_then(|campaign| campaign.run(&root())),
         Some("heap") => heap::Campaign::parse(&args[1..]).and_then(|campaign| campaign.run(&root())),
         Some("stress") => stress::run(&root()),
+        Some("evaluate") => {
+            evaluate::Evaluation::parse(&args[1..], &root()).and_then(|evaluation| evaluation.run(&root()))
+        }
         Some("soak") => soak::Soak::parse(&args[1..]).and_then(|soak| soak.run(&root())),
         Some("help") | None => {
             println!("{HELP}");

@@ -258,3 +258,28 @@ fn what_gets_hot_in_a_long_time_is_not_hot() {
     run(text, 200);
     assert_eq!(statistics().loops_recorded, 1, "{:?}", statistics());
 }
+
+#[test]
+fn a_profile_counts_calls_and_jumps_and_makes_no_code() {
+    let directory = std::env::temp_dir().join(format!("metajit-profile-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("log.jsonl");
+    let log = file.clone();
+    std::thread::spawn(move || {
+        set("profile=1,threaded=1,threshold=2,function_threshold=2,tier1_threshold=1");
+        log_to(&log).unwrap();
+        let text = program(3, 8);
+        for _ in 0..7 {
+            assert_eq!(run(text, 40), expected(text, 40));
+        }
+        let statistics = statistics();
+        assert_eq!((statistics.loops_recorded, statistics.threaded_units, statistics.entries), (0, 0, 0));
+    })
+    .join()
+    .unwrap();
+    let log = std::fs::read_to_string(&file).unwrap();
+    let counts: Vec<&str> = log.lines().filter_map(|line| line.split("\"entries\":0,").nth(1)).collect();
+    // The program jumps back 39 times in each of its runs, all to one place.
+    assert!(counts.contains(&"\"calls\":7,\"jumps\":273}"), "{log}");
+    std::fs::remove_dir_all(&directory).unwrap();
+}

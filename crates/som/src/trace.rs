@@ -14,6 +14,11 @@ fn name(method: Method) -> String {
     format!("{place}{class}>>#{}", text(method.signature()))
 }
 
+/// How a place in a function is called in the JIT compiler's logs: `Class>>#selector@12`.
+pub fn place(method: Method, pc: i64) -> String {
+    format!("{}@{pc}", name(method))
+}
+
 fn line(vm: &Vm, entry: &TraceEntry) -> String {
     let file = vm.source(entry.method).map_or("?", |source| &source.file);
     format!("  {} ({file}:{})\n", name(entry.method), vm.line(entry.method, entry.pc))

@@ -71,6 +71,26 @@ fn unknown_parameters_are_refused_by_name() {
 }
 
 #[test]
+#[cfg(feature = "jit")]
+fn the_log_names_functions_and_a_profile_counts_their_calls() {
+    let body =
+        "run = ( 1 to: 30 do: [ :i | self twice: i ]. self stop ) twice: x = ( ^x + x ) stop = ( system exit: 3 )";
+    let directory = program("Log", &[("Logged", body)]);
+    let log = directory.join("log.jsonl");
+    let outcome = call(&["--jit", "profile=1", "--jit-log", &log.display().to_string(), "Logged"], &directory);
+    assert_eq!(outcome.status, Some(3), "{outcome:?}");
+    let lines = std::fs::read_to_string(&log).expect("a log");
+    for expected in [
+        r#""place":"Logged>>#twice:@0","entries":0,"calls":30,"jumps":0}"#,
+        r#""place":"Logged>>#stop@0","entries":0,"calls":1,"jumps":0}"#,
+    ] {
+        assert!(lines.contains(expected), "{lines}");
+    }
+    let jumps = lines.lines().filter(|line| line.contains("Logged>>#run@") && line.contains(r#""jumps":29}"#));
+    assert_eq!(jumps.count(), 1, "{lines}");
+}
+
+#[test]
 fn help_and_version_go_to_standard_output() {
     let here = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for option in ["-h", "--help"] {

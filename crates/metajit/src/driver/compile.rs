@@ -26,6 +26,7 @@ use crate::ir::tree::{FragmentId, GuardId, Tree, TreeEnd};
 use crate::ir::{Arg, Class, Op};
 use crate::opt;
 use crate::record::Abort;
+use crate::shallow::Unit;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -63,8 +64,15 @@ enum Product {
         /// Instructions of the tree that the job was given.
         ops: usize,
     },
-    /// Threaded code with these entries.
-    Threaded { entries: Vec<Vec<u64>> },
+    /// Threaded code.
+    Threaded {
+        /// Its ways in.
+        entries: Vec<Vec<u64>>,
+        /// Merge points that it stands for.
+        merge_points: usize,
+        /// Thread time of running twins.
+        shallow_ns: u64,
+    },
 }
 
 /// What code is made of.
@@ -301,7 +309,8 @@ impl Runtime {
     }
 
     /// Has threaded code compiled.
-    pub(super) fn compile_threaded(&mut self, place: PlaceId, code: Code, entries: Vec<Vec<u64>>) {
+    pub(super) fn compile_threaded(&mut self, place: PlaceId, unit: Unit, shallow_ns: u64) {
+        let Unit { code, entries, merge_points } = unit;
         let quality = if self.parameters.threaded_quick { Quality::Quick } else { Quality::Full };
         let (name, number) = (self.location(place), self.new_number());
         let backend = backend::Options { name, number, ..backend::Options::new(quality) };
@@ -309,7 +318,7 @@ impl Runtime {
             place,
             number,
             validity: new_validity(),
-            product: Product::Threaded { entries },
+            product: Product::Threaded { entries, merge_points, shallow_ns },
             submitted: Instant::now(),
         };
         self.submit(token, Source::Code(code), backend);
@@ -404,7 +413,7 @@ impl Runtime {
         let place = token.place;
         let (attached, ops) = match token.product {
             Product::Tree { attached, ops } => (attached, ops),
-            Product::Threaded { entries } => {
+            Product::Threaded { entries, merge_points, shallow_ns } => {
                 self.statistics.threaded_backend_ns += done.backend_ns;
                 match done.result {
                     Ok(made) => {
@@ -413,9 +422,11 @@ impl Runtime {
                             place,
                             quality: quality_of(&compiled),
                             entries: entries.len(),
+                            merge_points,
                             ops: compiled.code.blocks.iter().map(|block| block.insts.len()).sum(),
                             exits: compiled.code.exits.len(),
                             bytes: compiled.machine.as_ref().map_or(0, |machine| machine.stats().bytes),
+                            shallow_ns,
                             backend_ns: done.backend_ns,
                             waited_ns: token.submitted.elapsed().as_nanos() as u64,
                         });

@@ -104,12 +104,16 @@ pub enum Event {
         quality: &'static str,
         /// Its ways in.
         entries: usize,
+        /// Merge points that it stands for.
+        merge_points: usize,
         /// Operations of the code.
         ops: usize,
         /// Its guards and exits.
         exits: usize,
         /// Bytes of machine code.
         bytes: usize,
+        /// Thread time of running twins, in nanoseconds.
+        shallow_ns: u64,
         /// Thread time of the backend, in nanoseconds.
         backend_ns: u64,
         /// From submission to publication, in nanoseconds.
@@ -219,13 +223,26 @@ impl Event {
                 field("waited_ns", waited_ns);
                 "compiled"
             }
-            Event::Threaded { place, quality, entries, ops, exits, bytes, backend_ns, waited_ns } => {
+            Event::Threaded {
+                place,
+                quality,
+                entries,
+                merge_points,
+                ops,
+                exits,
+                bytes,
+                shallow_ns,
+                backend_ns,
+                waited_ns,
+            } => {
                 field("place", &quoted(place));
                 field("quality", &quoted(quality));
                 field("entries", entries);
+                field("merge_points", merge_points);
                 field("ops", ops);
                 field("exits", exits);
                 field("bytes", bytes);
+                field("shallow_ns", shallow_ns);
                 field("backend_ns", backend_ns);
                 field("waited_ns", waited_ns);
                 "threaded"
@@ -421,14 +438,17 @@ pub fn observe(hook: impl FnMut(&Event) + 'static) {
 
 /// Writes this thread's events to a new file from now on, one JSON object a line: the time since now in microseconds
 /// (`at_us`), the name (`event`) and what belongs to it. When the thread ends, a line for each place says how often it was
-/// entered and which exits were taken how often, and one gives all the counters. The environment variable `METAJIT_LOG`
+/// entered and which exits were taken how often (with the parameter `profile`, how often it was called), and one gives all the counters. The environment variable `METAJIT_LOG`
 /// does the same.
 ///
 /// # Errors
 /// If the file can't be made.
 pub fn log_to(path: &Path) -> std::io::Result<()> {
     let log = Log::new(path)?;
-    with(|runtime| runtime.observers.log = Some(log));
+    with(|runtime| {
+        runtime.observers.log = Some(log);
+        runtime.name_places();
+    });
     Ok(())
 }
 

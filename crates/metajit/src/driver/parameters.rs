@@ -79,6 +79,8 @@ pub struct Parameters {
     pub optimize: bool,
     /// Compile quickly first.
     pub quick: bool,
+    /// Make no code, but count each call and each jump backwards, to be written at the end of the log: a profile of the program.
+    pub profile: bool,
     /// Print trees and code to standard error.
     pub trace: bool,
     /// Print the statistics and the places with their exits to standard error when the thread ends.
@@ -133,6 +135,7 @@ impl Default for Parameters {
             evaluate: false,
             optimize: true,
             quick: false,
+            profile: false,
             trace: false,
             report: false,
             tracer: Tracer::Generated,
@@ -190,6 +193,7 @@ impl Parameters {
         "evaluate",
         "optimize",
         "quick",
+        "profile",
         "trace",
         "report",
         "tracer",
@@ -258,6 +262,7 @@ impl Parameters {
                 "evaluate" => self.evaluate = number != 0,
                 "optimize" => self.optimize = number != 0,
                 "quick" => self.quick = number != 0,
+                "profile" => self.profile = number != 0,
                 "trace" => self.trace = number != 0,
                 "report" => self.report = number != 0,
                 "snapshot_repeats" => self.snapshot_repeats = small,

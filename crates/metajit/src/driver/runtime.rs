@@ -105,6 +105,10 @@ impl Live {
 pub(super) struct Place {
     pub(super) driver: &'static Driver,
     pub(super) greens: Vec<u64>,
+    /// What it is called, noted as soon as somebody may ask when the program's heap is gone: [`Runtime::name_places`].
+    name: Option<Box<str>>,
+    /// With the parameter `profile`: calls of it, and jumps back to it.
+    visited: [u64; 2],
     pub(super) live: Option<Box<Live>>,
     pub(super) threaded: Threaded,
     /// Calls of [`enter`] since threaded code turned out not to be possible.
@@ -247,6 +251,7 @@ pub fn set_parameters(parameters: Parameters) {
     with(|runtime| {
         runtime.parameters = parameters;
         runtime.publish_thresholds();
+        runtime.name_places();
     });
 }
 
@@ -393,6 +398,10 @@ impl Runtime {
             let place = &self.places[number];
             let mut fields = text_field("place", &self.location(number));
             fields.push_str(&format!(",\"entries\":{}", place.entries));
+            if self.parameters.profile {
+                let [jumps, calls] = place.visited;
+                fields.push_str(&format!(",\"calls\":{calls},\"jumps\":{jumps}"));
+            }
             if let Some(live) = &place.live {
                 let mut exits: Vec<_> = live.failures.iter().collect();
                 exits.sort_by_key(|(exit, failures)| (std::cmp::Reverse(failures.ever), **exit));
@@ -453,8 +462,10 @@ impl Runtime {
     pub(super) fn publish_thresholds(&self) {
         let parameters = &self.parameters;
         stack::set_reserve(parameters.stack_reserve);
-        COUNTING.set(parameters.enabled);
-        THRESHOLDS.set(if parameters.enabled && parameters.threaded {
+        COUNTING.set(parameters.enabled || parameters.profile);
+        THRESHOLDS.set(if parameters.profile {
+            (1, 1)
+        } else if parameters.enabled && parameters.threaded {
             (parameters.tier1_threshold, parameters.tier1_threshold)
         } else if parameters.enabled {
             (parameters.threshold, parameters.function_threshold)
@@ -487,6 +498,8 @@ impl Runtime {
         self.places.push(Place {
             driver,
             greens: greens.to_vec(),
+            name: self.needs_names().then(|| (driver.location)(greens).into()),
+            visited: [0; 2],
             live: None,
             threaded: Threaded::default(),
             visits: 0,
@@ -618,7 +631,22 @@ impl Runtime {
 
     pub(super) fn location(&self, place: PlaceId) -> String {
         let place = &self.places[place];
-        (place.driver.location)(&place.greens)
+        place.name.as_ref().map_or_else(|| (place.driver.location)(&place.greens), |name| name.to_string())
+    }
+
+    /// Whether places are named when the thread ends.
+    fn needs_names(&self) -> bool {
+        self.observers.logs() || self.parameters.report
+    }
+
+    /// Notes the names of places if they will be asked for when the thread ends: what a driver's `location` looks at need not be
+    /// there any more.
+    pub(super) fn name_places(&mut self) {
+        if self.needs_names() {
+            self.places.iter_mut().filter(|place| place.name.is_none()).for_each(|place| {
+                place.name = Some((place.driver.location)(&place.greens).into());
+            });
+        }
     }
 }
 
@@ -649,6 +677,12 @@ pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bo
     }
     let todo = with(|runtime| {
         // Thresholds start at 0, so that the first visit of a thread comes here and reads the parameters.
+        if runtime.parameters.profile {
+            let place = runtime.place(driver, greens);
+            runtime.places[place].visited[usize::from(function)] += 1;
+            reset_counter(greens, function);
+            return Todo::Nothing;
+        }
         if !runtime.parameters.enabled || super::is_early(greens, function) {
             return Todo::Nothing;
         }

@@ -64,8 +64,9 @@ pub(super) fn make(place: PlaceId, driver: &'static Driver, greens: &[u64]) -> b
     let unit = shallow::make(driver, greens, bounds, &mut |greens| {
         counter(with(|runtime| runtime.place(driver, greens))) as u32
     });
+    let shallow_ns = thread_time() - start;
     with(|runtime| {
-        runtime.statistics.shallow_ns += thread_time() - start;
+        runtime.statistics.shallow_ns += shallow_ns;
         let unit = match unit {
             Ok(unit) => unit,
             Err(failure) => {
@@ -80,7 +81,7 @@ pub(super) fn make(place: PlaceId, driver: &'static Driver, greens: &[u64]) -> b
         runtime.statistics.threaded_units += 1;
         runtime.statistics.threaded_merge_points += unit.merge_points as u64;
         runtime.statistics.threaded_ops += unit.code.blocks.iter().map(|block| block.insts.len() as u64).sum::<u64>();
-        runtime.compile_threaded(place, unit.code, unit.entries);
+        runtime.compile_threaded(place, unit, shallow_ns);
         runtime.code(place).is_some()
     })
 }

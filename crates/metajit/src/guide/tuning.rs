@@ -36,6 +36,9 @@
 //! the end one for each place with its exits. [`explain`](crate::driver::explain) says of places by name why they have no code, and
 //! [`quiet_for`](crate::driver::quiet_for) for how long nothing was recorded or compiled: whether warm-up is over.
 //!
+//! What a program calls how often is counted with `profile=1` and a log: no code is made, and the lines at the end say for each place how often
+//! it was called and jumped back to. What a driver says by `location = text` is what its places are called there.
+//!
 //! What threaded code owes to each of its parts can be measured by leaving it out: `inline_caching=0` (every send goes through its handler),
 //! `handler_optimization=0` (handlers are called through a stub that tests a flag, as the papers' are at first; functions marked
 //! `#[enable_threaded_code]` have one beside), `max_handler_ops=0` (every handler is called: threaded code in the strict sense).

@@ -43,7 +43,7 @@ mod state;
 mod unit;
 
 pub(crate) use path::Shallow;
-pub(crate) use unit::{COUNTED, Failure, UNFIT, make};
+pub(crate) use unit::{COUNTED, Failure, UNFIT, Unit, make};
 
 /// Bounds of threaded code, and what of it can be left out to see what it brings.
 #[derive(Clone, Copy, Debug)]

@@ -34,6 +34,7 @@ use sends::{
     reds = [frame],
     virtualizable = frame,
     live = sp,
+    location = crate::trace::place(method, pc),
     overflow = Err(stack_overflow(method))
 )]
 pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
