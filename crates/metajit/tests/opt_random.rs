@@ -919,6 +919,7 @@ fn random_options(random: &mut Random) -> Options {
         &mut options.virtuals,
         &mut options.virtualizable,
         &mut options.peel,
+        &mut options.counters,
         &mut options.sink,
     ] {
         *stage = random.chance(70);

@@ -73,12 +73,40 @@ impl Optimizer<'_> {
                 let clamp = |value: i128| value.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
                 range = range.meet(&Range::signed(clamp(low), clamp(high))).unwrap_or(range);
             }
-            Val::Op(self.emit(inst, range))
+            let by_sign = if self.options.ranges { self.overflow_by_sign(op, args) } else { None };
+            let value = self.emit(inst, range);
+            self.directions.extend(by_sign.map(|less| (value, less)));
+            Val::Op(value)
         };
         if self.options.cse {
             self.available.insert(key, value);
         }
         value
+    }
+
+    /// What is less than what if an operation overflows one of whose operands has a known sign: its result and the other one.
+    fn overflow_by_sign(&mut self, op: Op, [x, y]: [Val; 2]) -> Option<[Arg; 2]> {
+        let arithmetic = match op {
+            Op::AddOvf => Op::Add,
+            Op::SubOvf => Op::Sub,
+            _ => return None,
+        };
+        let sign = |val: Val| match self.range(val) {
+            range if range.smin >= 0 => Some(1),
+            range if range.smax <= 0 => Some(-1),
+            _ => None,
+        };
+        // The backend knows what to do with constants.
+        let (Val::Op(first), Val::Op(second)) = (x, y) else { return None };
+        let (other, grows) = match (op, sign(x), sign(y)) {
+            (Op::AddOvf, _, Some(sign)) => (first, sign > 0),
+            (Op::AddOvf, Some(sign), _) => (second, sign > 0),
+            (_, _, Some(sign)) => (first, sign < 0),
+            _ => return None,
+        };
+        let Val::Op(result) = self.pure(arithmetic, [x, y]) else { return None };
+        let (result, other) = (Arg::Op(result), Arg::Op(other));
+        Some(if grows { [result, other] } else { [other, result] })
     }
 
     fn simplify(&mut self, op: Op, args: [Val; 2]) -> Option<Val> {

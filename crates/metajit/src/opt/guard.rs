@@ -77,7 +77,7 @@ impl Optimizer<'_> {
                 }
                 return Ok(false);
             }
-            None => {}
+            None => self.watch_guard(fact),
         }
         // What the guard tests is computed before the exit is built, so that both see the same.
         if matches!(subject, Val::Virtual(_)) {

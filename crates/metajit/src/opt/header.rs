@@ -16,6 +16,7 @@
 
 use super::Optimizer;
 use super::fold::NONE;
+use super::nan::Nan;
 use super::range::{NUMBERS, Range, transfer};
 use super::rules::is_large;
 use super::value::{HashMap, Val};
@@ -116,8 +117,8 @@ pub(super) struct Node {
     pub(super) kind: Kind,
     /// Its register class.
     pub(super) ty: Type,
-    /// Whether the parameter, if it is a float, is never NaN.
-    pub(super) number: bool,
+    /// Which NaNs the parameter may be, if it is a float.
+    pub(super) nan: Nan,
 }
 
 /// A slot of the frame.
@@ -174,17 +175,17 @@ impl Join<'_> {
         self.new.nodes.push(self.old.nodes[old].clone());
         self.made.insert((old, val), node);
         let kind = self.kind(o, old, val);
-        let number = match kind {
+        let nan = match kind {
             Kind::Param { boxing, .. } if boxing.is_float(self.old.nodes[old].ty) => {
                 let content = o.unboxed(val, boxing);
-                self.old.nodes[old].number && o.never_nan(content)
+                self.old.nodes[old].nan.max(o.nan(content))
             }
-            _ => self.old.nodes[old].number,
+            _ => self.old.nodes[old].nan,
         };
         self.changed |= !kind.agrees(&self.old.nodes[old].kind);
-        self.changed |= number != self.old.nodes[old].number;
+        self.changed |= nan != self.old.nodes[old].nan;
         self.new.nodes[node].kind = kind;
-        self.new.nodes[node].number = number;
+        self.new.nodes[node].nan = nan;
         node
     }
 
@@ -302,12 +303,14 @@ impl Optimizer<'_> {
         let range = self.range(val);
         let boxing = if ty == Type::Int { self.natural_boxing(val) } else { Boxing::Plain };
         let content = if boxing == Boxing::Plain { range } else { self.content_range(val, boxing) };
-        let number = boxing.is_float(ty) && {
+        let nan = if boxing.is_float(ty) {
             let content = self.unboxed(val, boxing);
-            self.never_nan(content)
+            self.nan(content)
+        } else {
+            Nan::Any
         };
         let node = header.nodes.len();
-        header.nodes.push(Node { kind: Kind::Same { val, range, boxing, content }, ty, number });
+        header.nodes.push(Node { kind: Kind::Same { val, range, boxing, content }, ty, nan });
         nodes.insert((val, ty), node);
         if let Val::Virtual(id) = val
             && matches!(self.state.virtuals.entry(id), Entry::Pure(..))
@@ -329,7 +332,7 @@ impl Optimizer<'_> {
     }
 
     /// How a word was made, if it was by boxing: by adding a constant in whose upper bits the encoding is.
-    fn natural_boxing(&self, val: Val) -> Boxing {
+    pub(super) fn natural_boxing(&self, val: Val) -> Boxing {
         let Some((Op::Add, [content, Val::Const(offset)])) = self.definition(val) else {
             return Boxing::Plain;
         };
@@ -462,7 +465,7 @@ impl Optimizer<'_> {
                         let ty = field(slot.place).ty();
                         let range = Range::FULL;
                         let kind = Kind::Param { boxing: Boxing::Plain, content: range };
-                        join.new.nodes.push(Node { kind, ty, number: false });
+                        join.new.nodes.push(Node { kind, ty, nan: Nan::Any });
                         CarriedSlot { place: slot.place, node: join.new.nodes.len() - 1, dirty: true }
                     });
                 }

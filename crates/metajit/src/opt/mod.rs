@@ -18,8 +18,8 @@
 //! 7. *virtual objects*: allocations wait until they are needed (`virtuals`);
 //! 8. *exits*: each guard left gets its recipe (`exit`).
 //!
-//! A loop is *peeled*: its first iteration is code of its own, which proves what the others rely on (`peel`, `header`). What is left
-//! unused at the end is dropped (`dce`).
+//! A loop is *peeled*: its first iteration is code of its own, which proves what the others rely on (`peel`, `header`); bounds of
+//! its counters are tested once, before it (`counters`). What is left unused at the end is dropped (`dce`).
 //!
 //! **Invariants.** At a guard with a bridge, the bridge's fragment is processed right there, depth first, under the opposite
 //! fact; afterwards everything learned is taken back and the main path goes on. Values therefore dominate their uses: the
@@ -29,12 +29,14 @@
 //! them at each instruction reaches the fixpoint that repeated passes look for. A general graph optimizer: traces have no
 //! joins, and that is what makes this short.
 
+mod counters;
 mod dce;
 mod exit;
 mod fold;
 mod guard;
 mod header;
 mod heap;
+mod nan;
 mod peel;
 mod range;
 mod rules;
@@ -70,6 +72,8 @@ pub struct Options {
     pub virtualizable: bool,
     /// Peel the first iteration of a loop.
     pub peel: bool,
+    /// Test the bounds of a loop's counters before the loop.
+    pub counters: bool,
     /// Hand over operands of boxing operations at exits instead of their results.
     pub sink: bool,
     /// Instructions that the code may have at most.
@@ -88,6 +92,7 @@ impl Default for Options {
             virtuals: true,
             virtualizable: true,
             peel: true,
+            counters: true,
             sink: true,
             max_ops: 100_000,
             verify: cfg!(debug_assertions),
@@ -106,6 +111,7 @@ impl Options {
             virtuals: false,
             virtualizable: false,
             peel: false,
+            counters: false,
             sink: false,
             ..Options::default()
         }
@@ -132,6 +138,7 @@ impl Options {
                 "virtuals" => &mut options.virtuals,
                 "virtualizable" => &mut options.virtualizable,
                 "peel" => &mut options.peel,
+                "counters" => &mut options.counters,
                 "sink" => &mut options.sink,
                 _ => return Err(name),
             };
@@ -222,7 +229,11 @@ pub fn optimize(
         }
         result => result?,
     }
-    let Optimizer { mut code, mut stats, .. } = optimizer;
+    let Optimizer { mut code, mut stats, directions, .. } = optimizer;
+    for (overflow, [less, than]) in directions {
+        let inst = &mut code.insts[overflow.0 as usize];
+        (inst.op, inst.args) = (Op::Lt, [less, than, Arg::Const(0)]);
+    }
     dce::clean(&mut code, options);
     if code.exits.iter().any(|exit| exit.slots.len() > MAX_SLOTS) {
         return Err(OptError::TooManySlots);
@@ -263,6 +274,8 @@ struct Optimizer<'t> {
     /// What stands for each recorded value.
     subst: Vec<Val>,
     facts: Facts,
+    /// Which NaNs each value of the code may be, if it is a float.
+    nans: Vec<nan::Nan>,
     available: Available,
     state: State,
     /// Where instructions go.
@@ -274,6 +287,10 @@ struct Optimizer<'t> {
     depth: u32,
     /// The fragment from whose end the loop is entered: the first that goes back to the root.
     peeled: Option<FragmentId>,
+    /// Overflow tests that are comparisons, and what is then less than what. They stay tests to the end, for what is known of those.
+    directions: Vec<(OpRef, [Arg; 2])>,
+    /// What the rehearsal has seen.
+    watch: Option<counters::Watch>,
     /// Whether this round over the loop only finds out what its header may rely on.
     rehearsal: bool,
     /// Slots of the exit being built, by value, and how many exits were.
@@ -306,6 +323,7 @@ impl<'t> Optimizer<'t> {
             stats: Stats::default(),
             subst: vec![Val::Const(0); tree.insts.len()],
             facts: Facts::default(),
+            nans: Vec::new(),
             available: Available::default(),
             state: State::default(),
             block: ENTRY,
@@ -313,6 +331,8 @@ impl<'t> Optimizer<'t> {
             last_call: None,
             depth: 0,
             peeled,
+            directions: Vec::new(),
+            watch: None,
             rehearsal: false,
             stamps: Vec::new(),
             exits_begun: 0,
@@ -360,6 +380,7 @@ impl<'t> Optimizer<'t> {
         };
         self.code.insts.push(Inst { op, args: [Arg::Const(0); 3], aux: Aux::Index(index) });
         self.facts.push(range);
+        self.nans.push(nan::Nan::Any);
         let param = OpRef(self.code.insts.len() as u32 - 1);
         self.code.blocks[self.block.0 as usize].params.push(param);
         param
@@ -367,8 +388,10 @@ impl<'t> Optimizer<'t> {
 
     /// Adds an instruction to the current block.
     fn emit(&mut self, inst: Inst, range: Range) -> OpRef {
+        let nan = self.nan_of(&inst);
         self.code.insts.push(inst);
-        self.facts.push(range);
+        self.facts.push(if nan == nan::Nan::Any { range } else { range.meet(&nan.patterns()).unwrap_or(range) });
+        self.nans.push(nan);
         let op = OpRef(self.code.insts.len() as u32 - 1);
         self.code.blocks[self.block.0 as usize].insts.push(op);
         op

@@ -81,6 +81,7 @@ impl Optimizer<'_> {
 
     fn settle(&mut self, reds: &[Val]) -> Result<(), OptError> {
         let mut header: Option<Header> = None;
+        let mut counters = Vec::new();
         for round in 0..MAX_ROUNDS {
             let start = self.start();
             self.load_carried(header.as_ref());
@@ -88,7 +89,13 @@ impl Optimizer<'_> {
                 Some(header) => header,
                 None => self.optimistic_header(reds),
             };
+            self.bound_counters(&counters, reds);
             let met = self.meet_start(&mut header_now, reds);
+            match round {
+                0 if self.options.counters => self.watch = Some(self.watch(&header_now, &met)),
+                1 => self.start_bounded(&mut header_now, &met, &counters),
+                _ => {}
+            }
             let block = self.new_block();
             self.enter(&header_now, &met, block);
             self.looping = Some(Loop { block, next: header_now.clone(), header: header_now, changed: false, round });
@@ -100,6 +107,9 @@ impl Optimizer<'_> {
             let Some(done) = self.looping.take() else { unreachable!("a loop stays one") };
             result?;
             self.stats.rounds = round + 1;
+            if let Some(watch) = self.watch.take() {
+                counters = self.counters(&done.header, &watch);
+            }
             if !done.changed && !rehearsal {
                 return Ok(());
             }
@@ -126,7 +136,9 @@ impl Optimizer<'_> {
         self.stats = Stats { rounds: self.stats.rounds, ..start.stats };
         self.back_to(start.mark);
         self.code.insts.truncate(start.insts);
+        self.directions.retain(|(overflow, _)| (overflow.0 as usize) < start.insts);
         self.facts.truncate(start.insts);
+        self.nans.truncate(start.insts);
         self.code.args.truncate(start.args);
         self.code.blocks.truncate(start.blocks);
         self.code.exits.truncate(start.exits);
@@ -246,9 +258,8 @@ impl Optimizer<'_> {
                 Kind::Param { boxing, content } => {
                     let ty = if matches!(boxing, Boxing::Float(_)) { Type::Float } else { node.ty };
                     let param = Val::Op(self.param(ty, *content));
-                    if node.number && ty == Type::Float {
-                        self.imply(Op::Feq, [param; 2], true);
-                        self.imply(Op::Fne, [param; 2], false);
+                    if ty == Type::Float {
+                        self.learn_nan(param, node.nan);
                     }
                     let val = self.boxed(param, *boxing);
                     self.refine(val, &boxing.around(content));
@@ -275,6 +286,11 @@ impl Optimizer<'_> {
     /// A way back to the header, from this fragment.
     pub(super) fn way_back(&mut self, reds: &[Val], from: FragmentId) {
         let Some(mut lp) = self.looping.take() else { unreachable!("instance 1 is in a loop") };
+        if self.watch.is_some() && Some(from) == self.peeled {
+            let mut met = Met::new();
+            self.carried(&lp.header, reds, |o, node, val| o.meet_values(&lp.header, &mut met, node, val));
+            self.watch_end(&met);
+        }
         self.load_carried(Some(&lp.next));
         let lenient = Some(from) != self.peeled;
         let (next, met, changed) = self.join(&lp.next, reds, lenient, lp.round);
@@ -312,7 +328,7 @@ impl Optimizer<'_> {
     }
 
     /// A block that leaves to the generic entry with the state as it is here.
-    fn fallback(&mut self, reds: &[Val]) -> BlockId {
+    pub(super) fn fallback(&mut self, reds: &[Val]) -> BlockId {
         let mark = self.mark();
         let block = self.new_block();
         self.block = block;
@@ -322,7 +338,7 @@ impl Optimizer<'_> {
     }
 
     /// Emits the tests that show a value to be in a range; `false` if it can't be.
-    fn test(&mut self, val: Val, range: &Range, otherwise: BlockId) -> bool {
+    pub(super) fn test(&mut self, val: Val, range: &Range, otherwise: BlockId) -> bool {
         let signed = (range.smin as u64, (range.smax as u64).wrapping_sub(range.smin as u64));
         let unsigned = (range.umin, range.umax - range.umin);
         for (low, span) in [signed, unsigned] {

@@ -36,6 +36,9 @@ pub(super) struct Range {
 /// Patterns of floats that are not NaN. (Those of NaNs without a sign are among them, which does no harm.)
 pub(super) const NUMBERS: Range = Range { umax: 0xfff0 << 48, ..Range::FULL };
 
+/// Patterns of floats that are not NaN or the NaN that arithmetic makes, of either sign.
+pub(super) const DEFAULT_NANS: Range = Range { umax: 0xfff8 << 48, ..Range::FULL };
+
 /// What bounds are widened to: sizes of words and of boxed payloads.
 const SIGNED_LANDMARKS: &[i64] = &[
     i64::MIN,
@@ -119,6 +122,18 @@ impl Range {
             self.umax = self.umax.min(!self.zeros);
             if self.umin > self.umax || self.smin > self.smax || self.zeros & self.ones != 0 {
                 return None;
+            }
+            // Ends that the known low bits exclude move inwards.
+            let low = trailing(self.zeros | self.ones) & !(1 << 63);
+            if low != 0 {
+                let bits = self.ones & low;
+                self.umin = self.umin.checked_add(bits.wrapping_sub(self.umin) & low)?;
+                self.umax = self.umax.checked_sub(self.umax.wrapping_sub(bits) & low)?;
+                self.smin = self.smin.checked_add((bits.wrapping_sub(self.smin as u64) & low) as i64)?;
+                self.smax = self.smax.checked_sub(((self.smax as u64).wrapping_sub(bits) & low) as i64)?;
+                if self.umin > self.umax || self.smin > self.smax {
+                    return None;
+                }
             }
             let differ = self.umin ^ self.umax;
             let known = !(u64::MAX.checked_shr(differ.leading_zeros()).unwrap_or(0));
@@ -251,7 +266,13 @@ fn arithmetic(op: Op, a: &Range, b: &Range) -> Range {
     let (umin, umax) = if high == i128::MAX { (0, u64::MAX) } else { wrap_unsigned(low, high) };
     let known = trailing(a.zeros | a.ones) & trailing(b.zeros | b.ones);
     let low_bits = fold(op, &[a.ones, b.ones]).unwrap_or(0);
-    Range { smin, smax, umin, umax, zeros: !low_bits & known, ones: low_bits & known }
+    let multiple = match op {
+        Op::Mul => {
+            u64::MAX.checked_shl(a.zeros.trailing_ones() + b.zeros.trailing_ones()).map_or(u64::MAX, |bits| !bits)
+        }
+        _ => 0,
+    };
+    Range { smin, smax, umin, umax, zeros: !low_bits & known | multiple, ones: low_bits & known & !multiple }
 }
 
 fn overflow(op: Op, a: &Range, b: &Range) -> Range {

@@ -20,9 +20,6 @@ use super::virtuals::Entry;
 use crate::ir::Op;
 use std::sync::OnceLock;
 
-/// Operations that are followed back to see whether a float is never NaN.
-const MAX_NUMBER_DEPTH: u32 = 4;
-
 type Apply = fn(&mut Optimizer<'_>, Op, [Val; 2]) -> Option<Val>;
 
 /// A rule: see the module.
@@ -61,6 +58,11 @@ pub(super) static RULES: &[Rule] = rules! {
     "cancelling offsets" [Add] cancelling_offsets;
     // x | a where x has none of a's bits: a sum, whose offset merges with others.
     "disjoint bits" [Or] disjoint_bits;
+
+    // (x >> k) * (c << k), where the bits that are shifted out are known: a multiple of x and a constant.
+    "unscaled" [Mul] unscaled;
+    // Whether x * c overflows: whether x is out of bounds.
+    "overflow of a multiple" [MulOvf] overflow_of_a_multiple;
 
     // (x op a) op b with constants.
     "bits of bits" [And Or Xor] bits_of_bits;
@@ -217,6 +219,41 @@ fn cancelling_offsets(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<
 fn disjoint_bits(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<Val> {
     let bits = y.as_const()?;
     (o.options.ranges && bits & !o.range(x).zeros == 0).then(|| o.pure(Op::Add, [x, y]))
+}
+
+fn unscaled(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
+    let c = y.as_const()? as i64;
+    let (Op::Shr | Op::Ushr, [p, Val::Const(k)]) = o.definition(x)? else { return None };
+    let (k, range) = ((k & 63) as u32, o.range(p));
+    let low = (1u64 << k) - 1;
+    if !o.options.ranges || c.trailing_zeros() < k || low & !(range.zeros | range.ones) != 0 {
+        return None;
+    }
+    let factor = c >> k;
+    let multiple = o.pure(op, [p, Val::Const(factor as u64)]);
+    let rest = (range.ones & low).wrapping_mul(factor as u64).wrapping_neg();
+    Some(o.pure(Op::Add, [multiple, Val::Const(rest)]))
+}
+
+fn overflow_of_a_multiple(o: &mut Optimizer<'_>, _: Op, [x, y]: [Val; 2]) -> Option<Val> {
+    let (low, high) = match y.as_const()? as i64 {
+        -1..=1 => return None,
+        c if c > 0 => (i64::MIN / c, i64::MAX / c),
+        c => (i64::MAX / c, i64::MIN / c),
+    };
+    if !o.options.ranges {
+        return None;
+    }
+    let range = o.range(x);
+    let (low_bits, high_bits) = (Val::Const(low as u64), Val::Const(high as u64));
+    Some(if range.smin >= low {
+        o.pure(Op::Lt, [high_bits, x])
+    } else if range.smax <= high {
+        o.pure(Op::Lt, [x, low_bits])
+    } else {
+        let above = o.pure(Op::Sub, [x, low_bits]);
+        o.pure(Op::Ult, [Val::Const((high as u64).wrapping_sub(low as u64)), above])
+    })
 }
 
 fn bits_of_bits(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
@@ -486,76 +523,6 @@ fn number(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
         bool_val(op == Op::Feq)
     } else {
         None
-    }
-}
-
-impl Optimizer<'_> {
-    /// Whether a float is known not to be NaN.
-    pub(super) fn never_nan(&self, val: Val) -> bool {
-        self.is_number(val, MAX_NUMBER_DEPTH)
-    }
-
-    fn is_number(&self, val: Val, depth: u32) -> bool {
-        if let Val::Const(bits) = val {
-            return !f64::from_bits(bits).is_nan();
-        }
-        if self.known_comparison(Op::Feq, val) == Some(1) || self.known_comparison(Op::Fne, val) == Some(0) {
-            return true;
-        }
-        let Some((op, [x, y])) = self.definition(val) else {
-            return false;
-        };
-        if depth == 0 {
-            return false;
-        }
-        let number = |val: Val| self.is_number(val, depth - 1);
-        let constant = |val: Val| val.as_const().map(f64::from_bits).filter(|float| float.is_finite() && *float != 0.0);
-        match op {
-            Op::IntToFloat | Op::UintToFloat => true,
-            Op::Fneg | Op::Fabs | Op::Ffloor | Op::Fceil | Op::Ftrunc => number(x),
-            // Only infinities of two signs have no sum.
-            Op::Fadd if number(x) && number(y) => {
-                self.is_finite(x) || self.is_finite(y) || self.is_positive(x, depth) && self.is_positive(y, depth)
-            }
-            Op::Fsub => number(x) && number(y) && (self.is_finite(x) || self.is_finite(y)),
-            // Only 0 and an infinity have no product.
-            Op::Fmul if number(x) && number(y) => {
-                x == y || constant(x).is_some() || constant(y).is_some() || self.is_finite(x) && self.is_finite(y)
-            }
-            Op::Fdiv => number(x) && constant(y).is_some(),
-            Op::Fsqrt => number(x) && self.is_positive(x, depth),
-            _ => false,
-        }
-    }
-
-    /// The outcome of comparing a float with itself, if it is known.
-    fn known_comparison(&self, op: Op, val: Val) -> Option<u64> {
-        let key = Key { op, aux: 0, args: [val; 2], more: Vec::new() };
-        self.resolve(self.available.get(&key)?).as_const()
-    }
-
-    fn is_finite(&self, val: Val) -> bool {
-        match val {
-            Val::Const(bits) => f64::from_bits(bits).is_finite(),
-            _ => match self.definition(val) {
-                Some((Op::IntToFloat | Op::UintToFloat, _)) => true,
-                Some((Op::Fneg | Op::Fabs, [x, _])) => self.is_finite(x),
-                _ => false,
-            },
-        }
-    }
-
-    /// Whether a number is not below 0.
-    fn is_positive(&self, val: Val, depth: u32) -> bool {
-        match (val, self.definition(val)) {
-            (Val::Const(bits), _) => f64::from_bits(bits) >= 0.0,
-            (_, Some((Op::Fabs | Op::Fsqrt | Op::UintToFloat, _))) => true,
-            (_, Some((Op::Fmul, [x, y]))) if x == y => true,
-            (_, Some((Op::Fadd | Op::Fmul, [x, y]))) if depth > 0 => {
-                self.is_positive(x, depth - 1) && self.is_positive(y, depth - 1)
-            }
-            _ => false,
-        }
     }
 }
 
