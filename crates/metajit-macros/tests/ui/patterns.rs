@@ -44,6 +44,14 @@ fn literal_in_let(a: Option<i64>) -> i64 {
     if let Some(3) = a { 1 } else { 2 }
 }
 
+#[jit]
+fn wildcard_among_literals(a: Option<i64>) -> i64 {
+    match a {
+        Some(3 | _) => 1,
+        _ => 2,
+    }
+}
+
 #[jit_enum]
 #[derive(Clone, Copy)]
 struct Point {

@@ -45,4 +45,9 @@ fn with_arguments(a: i64) -> i64 {
     a
 }
 
+#[jit]
+unsafe extern "C" fn variadic(a: i64, _: ...) -> i64 {
+    a
+}
+
 fn main() {}
