@@ -212,3 +212,71 @@ fn a_forked_child_goes_on_and_compiles_by_itself() {
         });
     }
 }
+
+#[jit_driver(greens = [step], reds = [left, sum])]
+fn count_down(step: i64, left: i64) -> i64 {
+    let mut left: i64 = left;
+    let mut sum: i64 = 0;
+    loop {
+        jit_merge_point!();
+        if left <= 0 {
+            return sum;
+        }
+        sum = sum.wrapping_add(step) ^ left;
+        left -= 1;
+        can_enter_jit!();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_interrupt_ends_a_compiled_loop() {
+    with_stack(8 << 20, || {
+        let mut ends = [0; 2];
+        // SAFETY: writes two descriptors to the place given.
+        assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+        // SAFETY: the child runs on with this thread alone, and leaves by `_exit` or by the signal.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            set("sync=1,threshold=3");
+            count_down(2, 1000);
+            let ready = why_not_compiled(count_down::jit_driver(), &[2]).is_none();
+            // SAFETY: what the signal does by default is what is tested; the byte is a local.
+            unsafe {
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+                if !ready || libc::write(ends[1], (&raw const ready).cast(), 1) != 1 {
+                    libc::_exit(1);
+                }
+            }
+            // Years of it.
+            count_down(2, i64::MAX);
+            // SAFETY: ends the process at once.
+            unsafe { libc::_exit(2) };
+        }
+        let mut byte = 0_u8;
+        let mut status = 0;
+        // SAFETY: the other end is the child's; the byte and the status are locals; the child is ours, and not waited for yet.
+        unsafe {
+            libc::close(ends[1]);
+            assert_eq!(libc::read(ends[0], (&raw mut byte).cast(), 1), 1, "the child has no code");
+            libc::close(ends[0]);
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            assert_eq!(libc::kill(child, libc::SIGINT), 0);
+        }
+        let start = std::time::Instant::now();
+        loop {
+            // SAFETY: the child is ours; the status is a local.
+            let done = unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) };
+            if done == child {
+                break;
+            }
+            if start.elapsed().as_secs() >= 10 {
+                // SAFETY: the child is ours and was not waited for.
+                unsafe { libc::kill(child, libc::SIGKILL) };
+                panic!("the loop goes on");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGINT, "{status:x}");
+    });
+}
