@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ir/eval.rs", &["ir", "object", "word", "context", "gc"]),
     ("opt/", &["opt", "ir", "object", "word", "context"]),
     ("backend/", &["backend", "ir", "object", "word", "context", "gc"]),
-    ("twin/", &["twin", "record", "ir", "maybe", "object", "word", "driver"]),
+    ("twin/", &["twin", "record", "ir", "maybe", "object", "word", "context", "driver"]),
     ("record/", &["record", "shallow", "twin", "driver", "ir", "maybe", "object", "word", "context", "access", "gc"]),
     ("shallow/", &["shallow", "record", "twin", "driver", "ir", "object", "word", "access"]),
     (

@@ -462,14 +462,14 @@ impl Sketch {
                     <#result as ::metajit::rt::Flat>::flatten_twin(&__result, &mut __words);
                     __words
                 }
-                fn plain(__greens: &[u64], __reds: &[u64], __out: &mut ::std::vec::Vec<u64>) {
+                fn plain(__greens: &[u64], __reds: &[u64], __out: &mut ::metajit::rt::Words) {
                     let __result = #loop_name(
                         #(<#green_types as ::metajit::rt::Word>::from_bits(__greens[#green_index]),)*
                         #(<#red_types as ::metajit::rt::Word>::from_bits(__reds[#red_index]),)*
                     );
                     ::metajit::rt::Flat::flatten(__result, __out);
                 }
-                fn call(__greens: &[u64], __reds: &[u64], __out: &mut ::std::vec::Vec<u64>) {
+                fn call(__greens: &[u64], __reds: &[u64], __out: &mut ::metajit::rt::Words) {
                     let __result = #call_name(
                         #(<#green_types as ::metajit::rt::Word>::from_bits(__greens[#green_index2]),)*
                         #(<#red_types as ::metajit::rt::Word>::from_bits(__reds[#red_index2]),)*

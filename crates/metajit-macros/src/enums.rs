@@ -227,7 +227,7 @@ fn twins(parsed: &DeriveInput, shapes: &[Shape<'_>]) -> TokenStream {
             }
             impl ::metajit::rt::Flat for #name {
                 const WORDS: usize = #tag_words + LARGEST;
-                fn flatten(self, out: &mut ::std::vec::Vec<u64>) {
+                fn flatten(self, out: &mut ::metajit::rt::Words) {
                     match self { #(#flatten)* }
                 }
                 fn unflatten(words: &mut ::metajit::rt::Reader<'_, u64>) -> Self {

@@ -14,6 +14,41 @@ pub const MAX_SLOTS: usize = 1024;
 /// Result words that a call or a portal may have at most.
 pub const MAX_RESULTS: usize = 8;
 
+/// Words that a call or a portal returns, by value.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Words {
+    words: [u64; MAX_RESULTS + 1],
+    len: usize,
+}
+
+impl Words {
+    /// One more word.
+    ///
+    /// # Panics
+    /// If there are more than a result may have.
+    #[inline]
+    pub fn push(&mut self, word: u64) {
+        self.words[self.len] = word;
+        self.len += 1;
+    }
+}
+
+impl std::ops::Deref for Words {
+    type Target = [u64];
+    #[inline]
+    fn deref(&self) -> &[u64] {
+        &self.words[..self.len]
+    }
+}
+
+impl FromIterator<u64> for Words {
+    fn from_iter<I: IntoIterator<Item = u64>>(words: I) -> Words {
+        let mut all = Words::default();
+        words.into_iter().for_each(|word| all.push(word));
+        all
+    }
+}
+
 /// Counters of a context; places share them where there are more.
 pub const COUNTERS: usize = 4096;
 

@@ -64,6 +64,8 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod rt {
     pub use crate::access::*;
+    #[cfg(feature = "jit")]
+    pub use crate::context::Words;
     pub use crate::gc::alloc;
     pub use crate::object::{Field, Header, Item, Kind, Mutability, Object, Shape};
     pub use crate::stack::stack_is_low;

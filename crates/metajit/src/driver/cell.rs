@@ -8,7 +8,7 @@
 use super::Driver;
 use super::runtime::{Compiled, PlaceId, called_often, carry, code_of, context, finish_portal};
 use crate::backend::Countdown;
-use crate::context::{CellHead, NO_CODE, PANICKED, no_code};
+use crate::context::{CellHead, Entry, NO_CODE, PANICKED, Words, no_code};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -22,6 +22,8 @@ pub(crate) struct CallCell {
     place: PlaceId,
     /// The code that the head is about; it is alive.
     code: Cell<Option<*const Compiled>>,
+    /// How often the driver has entered code of the place.
+    entries: Cell<u64>,
     /// Entries of code made quickly until better code is made.
     left: Cell<u64>,
     /// Whether there have been as many.
@@ -37,6 +39,7 @@ impl CallCell {
             greens: greens.into(),
             place,
             code: Cell::new(None),
+            entries: Cell::new(0),
             left: Cell::new(u64::MAX),
             often: Cell::new(false),
         }))
@@ -72,6 +75,34 @@ impl CallCell {
     /// Whose cell it is.
     pub(super) fn place(&self) -> PlaceId {
         self.place
+    }
+
+    /// The greens of its place.
+    pub(super) fn greens(&self) -> &[u64] {
+        &self.greens
+    }
+
+    /// Whether it is the cell of this place.
+    #[inline]
+    pub(super) fn is_of(&self, driver: &'static Driver, greens: &[u64]) -> bool {
+        std::ptr::eq(self.driver, driver) && *self.greens == *greens
+    }
+
+    /// The function of the code that there is.
+    #[inline]
+    pub(super) fn entry(&self) -> Entry {
+        self.head.entry.get()
+    }
+
+    /// How often the driver has entered code of the place.
+    pub(super) fn entries(&self) -> u64 {
+        self.entries.get()
+    }
+
+    /// The driver enters code of the place.
+    #[inline]
+    pub(super) fn count_entry(&self) {
+        self.entries.set(self.entries.get() + 1);
     }
 
     /// The code that there is.
@@ -110,7 +141,7 @@ pub unsafe extern "C" fn finish_call(cell: u64, number: u64) -> u64 {
     // SAFETY: the caller's contract; cells live for ever.
     let cell = unsafe { &*(cell as *const CallCell) };
     let finish = || {
-        let mut words = Vec::with_capacity(cell.driver.results);
+        let mut words = Words::default();
         if number == NO_CODE {
             // SAFETY: the context lives as long as the thread; nothing else uses it now.
             let slots = unsafe { &(*context()).slots };

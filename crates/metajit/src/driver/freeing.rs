@@ -100,9 +100,10 @@ impl Runtime {
     pub(super) fn evict(&mut self, except: PlaceId) -> usize {
         self.sweep_now();
         let Some((used, capacity)) = self.compilations.memory() else { return 0 };
-        let mut trees: Vec<(u32, PlaceId, usize)> = Vec::new();
+        let mut trees: Vec<(u64, PlaceId, usize)> = Vec::new();
         for (number, place) in self.places.iter_mut().enumerate() {
-            let since = place.entries.wrapping_sub(std::mem::replace(&mut place.entries_before, place.entries));
+            let entries = place.cell.entries();
+            let since = entries - std::mem::replace(&mut place.entries_before, entries);
             let compiled = place.live.as_ref().and_then(|live| live.compiled.as_ref());
             if let Some(compiled) = compiled.filter(|_| number != except && !place.busy) {
                 trees.push((since, number, bytes(compiled)));

@@ -27,6 +27,7 @@ mod alive;
 mod cell;
 mod compile;
 mod depend;
+mod entry;
 mod events;
 mod exit;
 mod freeing;
@@ -49,6 +50,7 @@ pub(crate) use runtime::{call_cell, has_tree};
 pub(crate) use stack::stack_limit_changed;
 pub use statistics::Statistics;
 
+use crate::context::Words;
 use crate::ir::Callee;
 use crate::ir::tree::Portal;
 use crate::record::Meta;
@@ -63,9 +65,9 @@ pub struct Driver {
     /// The loop's twin: from greens and reds to result words.
     pub twin: fn(&mut Meta, &[u64], &[Raw]) -> Vec<Raw>,
     /// The loop itself, entered at a merge point.
-    pub plain: fn(&[u64], &[u64], &mut Vec<u64>),
+    pub plain: fn(&[u64], &[u64], &mut Words),
     /// The loop entered by a call: it may run compiled code.
-    pub call: fn(&[u64], &[u64], &mut Vec<u64>),
+    pub call: fn(&[u64], &[u64], &mut Words),
     /// The same for compiled code: [`finish_call`] is its function.
     pub entry: Callee,
     /// The same where the greens are no constants: they are passed before the reds.

@@ -7,9 +7,9 @@ use super::freeing::Retired;
 use super::parameters::Parameters;
 use super::statistics::Statistics;
 use super::threaded::{self, Threaded};
-use super::{COUNTING, Driver, THRESHOLDS, Validity, delay_counter, exit, holds, reset_counter, stack};
+use super::{COUNTING, Driver, THRESHOLDS, Validity, delay_counter, entry, exit, holds, reset_counter, stack};
 use crate::backend::{Machine, OUT_OF_MEMORY};
-use crate::context::{Context, FINISH, PANICKED};
+use crate::context::{Context, FINISH, PANICKED, Words};
 use crate::gc;
 use crate::ir::code::Code;
 use crate::ir::tree::{GuardId, Tree};
@@ -30,13 +30,13 @@ pub enum Entered {
     /// Code ran; go on at this merge point.
     Continue(Continue),
     /// Code ran until the portal returned these words.
-    Return(Vec<u64>),
+    Return(Words),
 }
 
 /// How a run of code ended.
 pub(super) enum Outcome {
     Continue(Continue),
-    Return(Vec<u64>),
+    Return(Words),
     /// The interpreter goes on, whatever code there may be.
     Interpret(Continue),
     /// It is time to record from here.
@@ -119,10 +119,8 @@ pub(super) struct Place {
     never_inline: bool,
     /// Trees of the place that were made invalid before they had been of use.
     invalidations: u32,
-    /// How often the driver entered its code. (Code calls code without a word.)
-    pub(super) entries: u32,
-    /// The same, when it was last asked whether the place is in use.
-    pub(super) entries_before: u32,
+    /// How often the driver had entered its code when it was last asked whether the place is in use.
+    pub(super) entries_before: u64,
     pub(super) cell: &'static CallCell,
 }
 
@@ -257,7 +255,7 @@ pub fn set_parameters(parameters: Parameters) {
 
 /// What the thread's runtime has done so far.
 pub fn statistics() -> Statistics {
-    with(|runtime| runtime.statistics.clone())
+    with(|runtime| runtime.statistics())
 }
 
 /// Why the place has no compiled code; `None` if it has.
@@ -352,6 +350,7 @@ pub fn never_inlines(driver: &'static Driver, greens: &[u64]) -> bool {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        super::entry::forget_all();
         self.conclude();
         if self.parameters.report {
             eprint!("{}", self.report());
@@ -360,10 +359,15 @@ impl Drop for Runtime {
 }
 
 impl Runtime {
+    /// All that was counted.
+    fn statistics(&self) -> Statistics {
+        Statistics { entries: self.places.iter().map(|place| place.cell.entries()).sum(), ..self.statistics.clone() }
+    }
+
     /// The statistics, and every place with how it does.
     fn report(&self) -> String {
         let mut text = String::new();
-        for (name, count) in self.statistics.fields() {
+        for (name, count) in self.statistics().fields() {
             text.push_str(&format!("metajit: {name} {count}\n"));
         }
         for (number, place) in self.places.iter().enumerate() {
@@ -397,7 +401,7 @@ impl Runtime {
         for number in 0..self.places.len() {
             let place = &self.places[number];
             let mut fields = text_field("place", &self.location(number));
-            fields.push_str(&format!(",\"entries\":{}", place.entries));
+            fields.push_str(&format!(",\"entries\":{}", place.cell.entries()));
             if self.parameters.profile {
                 let [jumps, calls] = place.visited;
                 fields.push_str(&format!(",\"calls\":{calls},\"jumps\":{jumps}"));
@@ -414,7 +418,7 @@ impl Runtime {
             self.observers.conclude("place", &fields);
         }
         let counters: String =
-            self.statistics.fields().iter().map(|(name, count)| format!(",\"{name}\":{count}")).collect();
+            self.statistics().fields().iter().map(|(name, count)| format!(",\"{name}\":{count}")).collect();
         self.observers.conclude("statistics", &counters);
     }
 
@@ -508,7 +512,6 @@ impl Runtime {
             given_up: None,
             never_inline: false,
             invalidations: 0,
-            entries: 0,
             entries_before: 0,
             cell: CallCell::leak(driver, greens, place),
         });
@@ -597,7 +600,7 @@ impl Runtime {
         self.tell(place, |place| Event::Invalidated { place });
         let max = self.parameters.max_invalidations;
         let at = &mut self.places[place];
-        let used = at.entries.wrapping_sub(std::mem::replace(&mut at.entries_before, at.entries));
+        let used = at.cell.entries() - std::mem::replace(&mut at.entries_before, at.cell.entries());
         at.invalidations = if used >= USEFUL_ENTRIES { 0 } else { at.invalidations + 1 };
         if at.invalidations >= max {
             self.statistics.count_limit("max_invalidations");
@@ -669,6 +672,9 @@ pub(super) const FORCED: u32 = u32::MAX;
 #[cold]
 #[inline(never)]
 pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bool) -> Entered {
+    if let Some(entered) = entry::enter(driver, greens, reds) {
+        return entered;
+    }
     enum Todo {
         Nothing,
         Record(PlaceId),
@@ -847,9 +853,13 @@ fn go_on(driver: &'static Driver, outcome: Outcome) -> Entered {
 /// Runs the code of a place until the interpreter has to go on.
 fn run(place: PlaceId, reds: &[u64]) -> Entered {
     let (compiled, driver) = with(|runtime| {
-        runtime.statistics.entries += 1;
-        runtime.places[place].entries = runtime.places[place].entries.wrapping_add(1);
-        (runtime.code(place), runtime.places[place].driver)
+        let cell = runtime.places[place].cell;
+        cell.count_entry();
+        let code = runtime.code(place);
+        if code.as_ref().is_some_and(|&(_, entry)| entry == 0) {
+            entry::remember(cell);
+        }
+        (code, runtime.places[place].driver)
     });
     let Some((compiled, entry)) = compiled else {
         let greens = with(|runtime| runtime.places[place].greens.clone());
@@ -862,15 +872,20 @@ fn run(place: PlaceId, reds: &[u64]) -> Entered {
 }
 
 /// Goes on from where code was left: in other code, or until the interpreter has to.
-fn follow(mut place: PlaceId, driver: &'static Driver, mut compiled: Rc<Compiled>, mut code: u64) -> Entered {
+pub(super) fn follow(
+    mut place: PlaceId,
+    driver: &'static Driver,
+    mut compiled: Rc<Compiled>,
+    mut code: u64,
+) -> Entered {
     let context = context();
     loop {
         let mut entry = 0;
         match code {
             FINISH => {
                 // SAFETY: the context lives as long as the thread, and no reference to it is held across a run.
-                let words = unsafe { (&(*context).results)[..driver.results].to_vec() };
-                return Entered::Return(words);
+                let words = unsafe { &(&(*context).results)[..driver.results] };
+                return Entered::Return(words.iter().copied().collect());
             }
             PANICKED => resume_panic(),
             exit => match exit::leave(place, driver, &compiled, exit) {
@@ -895,7 +910,7 @@ fn follow(mut place: PlaceId, driver: &'static Driver, mut compiled: Rc<Compiled
 }
 
 /// Resumes the panic that a callee of compiled code raised.
-fn resume_panic() -> ! {
+pub(super) fn resume_panic() -> ! {
     // SAFETY: the context lives as long as the thread, and no reference to it is held across a run.
     let (panicked, results) = unsafe {
         let context = context();
@@ -930,8 +945,8 @@ pub(super) fn called_often(place: PlaceId) {
 }
 
 /// Finishes a portal call whose code was left by an exit: its result words.
-pub(super) fn finish_portal(place: PlaceId, driver: &'static Driver, compiled: Rc<Compiled>, exit: u64) -> Vec<u64> {
-    let mut words = Vec::with_capacity(driver.results);
+pub(super) fn finish_portal(place: PlaceId, driver: &'static Driver, compiled: Rc<Compiled>, exit: u64) -> Words {
+    let mut words = Words::default();
     match follow(place, driver, compiled, exit) {
         Entered::Return(done) => words = done,
         Entered::Continue(next) => (driver.plain)(&next.greens, &next.reds, &mut words),
@@ -955,7 +970,7 @@ pub unsafe fn residual<R: Flat>(out: *mut u64, native: impl FnOnce() -> R) -> u6
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(native));
     match result {
         Ok(result) => {
-            let mut words = Vec::with_capacity(R::WORDS);
+            let mut words = Words::default();
             result.flatten(&mut words);
             for (index, &word) in words.iter().enumerate().skip(1) {
                 // SAFETY: the caller's contract.
@@ -971,7 +986,7 @@ pub unsafe fn residual<R: Flat>(out: *mut u64, native: impl FnOnce() -> R) -> u6
 }
 
 /// Entries of a tree that make up for having recorded and compiled it, when it turns out not to last.
-const USEFUL_ENTRIES: u32 = 1000;
+const USEFUL_ENTRIES: u64 = 1000;
 
 /// How long one exit takes, with the interpretation that follows: for the rule about pending bridges.
 pub(super) const EXIT_COST: Duration = Duration::from_nanos(1500);

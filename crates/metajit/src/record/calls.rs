@@ -1,7 +1,7 @@
 //! Calls, as twins make them: looked into, residual, elidable, and of portals.
 
 use super::{Meta, Mode};
-use crate::context::MAX_RESULTS;
+use crate::context::{MAX_RESULTS, Words};
 use crate::driver::Driver;
 use crate::ir::tree::LogId;
 use crate::ir::{Arg, Callee};
@@ -53,6 +53,13 @@ pub enum FrameUse {
     Reads,
     /// Reads those from this one on.
     ReadsFrom(Arg),
+}
+
+/// A result's words.
+fn words_of<R: Flat>(result: R) -> Words {
+    let mut words = Words::default();
+    result.flatten(&mut words);
+    words
 }
 
 /// A result's words, out of the way of the tracer.
@@ -108,14 +115,6 @@ impl Meta {
             }
         }
         result
-    }
-
-    /// A result's words, in the buffer that [`Meta::called`] puts back.
-    fn native_words<R: Flat>(&mut self, result: R) -> Vec<u64> {
-        let mut words = std::mem::take(&mut self.words);
-        words.clear();
-        result.flatten(&mut words);
-        words
     }
 
     /// Begins a call of a handler: in threaded code it may become a call, unless the condition says that it is looked into.
@@ -174,12 +173,12 @@ impl Meta {
         if self.replays() {
             return self.replayed_words::<R>(true);
         }
-        let words = self.native_words(native());
+        let words = words_of(native());
         self.called::<R>(callee, args, words)
     }
 
     /// Records a call that was just made natively, and hands out its result.
-    fn called<R: Flat>(&mut self, callee: &'static Callee, args: &[Raw], words: Vec<u64>) -> R::Twin {
+    fn called<R: Flat>(&mut self, callee: &'static Callee, args: &[Raw], words: Words) -> R::Twin {
         if self.mode != Mode::Record {
             return self.constants_of_call::<R>(words);
         }
@@ -190,14 +189,12 @@ impl Meta {
         for (raw, (&bits, arg)) in raws.iter_mut().zip(words.iter().zip(results.words())) {
             *raw = Raw { bits, arg };
         }
-        self.words = words;
         R::unflatten_twin(self, &mut Reader::new(&raws), true)
     }
 
-    fn constants_of_call<R: Flat>(&mut self, words: Vec<u64>) -> R::Twin {
+    fn constants_of_call<R: Flat>(&mut self, words: Words) -> R::Twin {
         let mut raws = [Raw::constant(0); MAX_RESULTS];
-        raws.iter_mut().zip(&words).for_each(|(raw, &bits)| *raw = Raw::constant(bits));
-        self.words = words;
+        raws.iter_mut().zip(words.iter()).for_each(|(raw, &bits)| *raw = Raw::constant(bits));
         R::unflatten_twin(self, &mut Reader::new(&raws), true)
     }
 
@@ -210,7 +207,7 @@ impl Meta {
         if self.replays() {
             return self.replayed_words::<R>(true);
         }
-        let words = self.native_words(native());
+        let words = words_of(native());
         if let Some(shallow) = self.makes_code() {
             shallow.log_constants(&words);
             return self.constants_of_call::<R>(words);
@@ -285,7 +282,7 @@ impl Meta {
             }
         }
         let values: Vec<u64> = reds.iter().map(|red| red.bits).collect();
-        let mut words = Vec::with_capacity(R::WORDS);
+        let mut words = Words::default();
         (driver.call)(greens, &values, &mut words);
         if self.mode != Mode::Record {
             return Enter::Done(self.constants_of_call::<R>(words));

@@ -83,8 +83,7 @@ pub struct Meta {
     /// The last jump went backwards.
     back_edge: bool,
     outcome: Option<Continue>,
-    /// Buffers for a result's words, native and traced.
-    words: Vec<u64>,
+    /// A buffer for a result's words.
     raws: Vec<Raw>,
     /// Present in shallow mode.
     shallow: Option<Box<Shallow>>,
@@ -112,7 +111,6 @@ impl Meta {
             fresh_merge: true,
             back_edge: false,
             outcome: None,
-            words: Vec::new(),
             raws: Vec::new(),
             shallow: None,
             threaded: false,
@@ -402,7 +400,7 @@ impl Meta {
             let zeros = [Raw::constant(0); crate::context::MAX_RESULTS];
             return Some(R::unflatten_twin(self, &mut Reader::new(&zeros), false));
         }
-        let mut words = Vec::with_capacity(R::WORDS);
+        let mut words = crate::context::Words::default();
         (driver.plain)(greens, &reds, &mut words);
         Some(self.constants::<R>(&words))
     }

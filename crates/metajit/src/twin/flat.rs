@@ -5,6 +5,7 @@
 //! from a call and nothing when it is known.
 
 use super::{Traced, Twin};
+use crate::context::Words;
 use crate::ir::Arg;
 use crate::record::Meta;
 use crate::word::{Type, Word};
@@ -55,7 +56,7 @@ pub trait Flat: Twin + Sized {
     /// How many.
     const WORDS: usize;
     /// Writes the words.
-    fn flatten(self, out: &mut Vec<u64>);
+    fn flatten(self, out: &mut Words);
     /// Reads the words.
     fn unflatten(words: &mut Reader<'_, u64>) -> Self;
     /// Writes the twin's words.
@@ -68,7 +69,7 @@ pub trait Flat: Twin + Sized {
 impl<T: Word> Flat for T {
     const WORDS: usize = 1;
     #[inline]
-    fn flatten(self, out: &mut Vec<u64>) {
+    fn flatten(self, out: &mut Words) {
         out.push(self.to_bits());
     }
     #[inline]
@@ -89,7 +90,7 @@ impl<T: Word> Flat for T {
 
 impl Flat for () {
     const WORDS: usize = 0;
-    fn flatten(self, _: &mut Vec<u64>) {}
+    fn flatten(self, _: &mut Words) {}
     fn unflatten(_: &mut Reader<'_, u64>) {}
     fn flatten_twin(_: &(), _: &mut Vec<Raw>) {}
     fn unflatten_twin(_: &mut Meta, _: &mut Reader<'_, Raw>, _: bool) {}
@@ -103,13 +104,17 @@ const fn max(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }
 
-fn pad<W>(out: &mut Vec<W>, count: usize, zero: impl Fn() -> W) {
-    out.extend((0..count).map(|_| zero()));
+fn pad(out: &mut Words, count: usize) {
+    (0..count).for_each(|_| out.push(0));
+}
+
+fn pad_twin(out: &mut Vec<Raw>, count: usize) {
+    out.extend((0..count).map(|_| Raw::constant(0)));
 }
 
 impl<A: Flat, B: Flat> Flat for Result<A, B> {
     const WORDS: usize = 1 + max(A::WORDS, B::WORDS);
-    fn flatten(self, out: &mut Vec<u64>) {
+    fn flatten(self, out: &mut Words) {
         let used = match self {
             Ok(a) => {
                 out.push(0);
@@ -122,7 +127,7 @@ impl<A: Flat, B: Flat> Flat for Result<A, B> {
                 B::WORDS
             }
         };
-        pad(out, Self::WORDS - 1 - used, || 0);
+        pad(out, Self::WORDS - 1 - used);
     }
     fn unflatten(words: &mut Reader<'_, u64>) -> Self {
         let (result, used) = match words.next() {
@@ -145,7 +150,7 @@ impl<A: Flat, B: Flat> Flat for Result<A, B> {
                 B::WORDS
             }
         };
-        pad(out, Self::WORDS - 1 - used, || Raw::constant(0));
+        pad_twin(out, Self::WORDS - 1 - used);
     }
     fn unflatten_twin(m: &mut Meta, words: &mut Reader<'_, Raw>, from_call: bool) -> Self::Twin {
         let tag = words.next();
@@ -161,13 +166,13 @@ impl<A: Flat, B: Flat> Flat for Result<A, B> {
 
 impl<A: Flat> Flat for Option<A> {
     const WORDS: usize = 1 + A::WORDS;
-    fn flatten(self, out: &mut Vec<u64>) {
+    fn flatten(self, out: &mut Words) {
         match self {
             Some(a) => {
                 out.push(1);
                 a.flatten(out);
             }
-            None => pad(out, Self::WORDS, || 0),
+            None => pad(out, Self::WORDS),
         }
     }
     fn unflatten(words: &mut Reader<'_, u64>) -> Self {
@@ -184,7 +189,7 @@ impl<A: Flat> Flat for Option<A> {
                 out.push(Raw::constant(1));
                 A::flatten_twin(a, out);
             }
-            None => pad(out, Self::WORDS, || Raw::constant(0)),
+            None => pad_twin(out, Self::WORDS),
         }
     }
     fn unflatten_twin(m: &mut Meta, words: &mut Reader<'_, Raw>, from_call: bool) -> Self::Twin {
@@ -202,7 +207,7 @@ macro_rules! tuples {
     ($(($($t:ident $v:ident),*))*) => { $(
         impl<$($t: Flat),*> Flat for ($($t,)*) {
             const WORDS: usize = 0 $(+ $t::WORDS)*;
-            fn flatten(self, out: &mut Vec<u64>) {
+            fn flatten(self, out: &mut Words) {
                 let ($($v,)*) = self;
                 $($v.flatten(out);)*
             }
