@@ -202,7 +202,8 @@ pub struct Compiler {
     arena: Arc<Arena>,
     #[cfg(not(target_arch = "x86_64"))]
     quick: OwnedTargetIsa,
-    full: OwnedTargetIsa,
+    /// Made when code is first to be compiled well: that takes as long as a hundred bytecodes of threaded code.
+    full: Option<OwnedTargetIsa>,
     features: Features,
     stubs: Arc<Stubs>,
     context: cranelift_codegen::Context,
@@ -217,15 +218,18 @@ impl fmt::Debug for Compiler {
 impl Compiler {
     /// A compiler that puts its code there.
     pub fn new(arena: Arc<Arena>) -> Result<Compiler, CompileError> {
-        let full = target(Quality::Full)?;
+        if target_lexicon::Triple::host().architecture != target_lexicon::Architecture::X86_64 {
+            // Whether there is a code generator at all is to be known from the beginning.
+            target(Quality::Quick)?;
+        }
         let features = Features { rounds: has_feature("has_sse41") };
-        let stubs = Arc::new(Stubs::new(&arena, &*full)?);
+        let stubs = Arc::new(Stubs::new(&arena)?);
         Ok(Compiler {
             arena,
             stubs,
             #[cfg(not(target_arch = "x86_64"))]
             quick: target(Quality::Quick)?,
-            full,
+            full: None,
             features,
             context: cranelift_codegen::Context::new(),
         })
@@ -239,19 +243,23 @@ impl Compiler {
             let assembled = super::direct::emit(code, options, self.features, &self.stubs)?;
             dump(&dump_path(options), "bin", || assembled.code.clone());
             let piece = self.arena.install(&assembled.code, |_, _| Ok(()))?;
-            let unwind = unwind::describe_frame(&assembled.frame, &*self.full, piece.address() as usize);
+            let unwind = unwind::describe_frame(&assembled.frame, piece.address() as usize);
             return Ok(self.machine(code, options, piece, unwind, assembled.requests, start));
         }
         self.context.clear();
         let requests = lower::lower(code, options, self.features, &self.stubs, &mut self.context.func)?;
         let path = dump_path(options);
         dump(&path, "clif", || self.context.func.to_string().into_bytes());
+        let full = match &mut self.full {
+            Some(full) => full,
+            none => none.insert(target(Quality::Full)?),
+        };
         #[cfg(target_arch = "x86_64")]
-        let isa = &self.full;
+        let isa = &*full;
         #[cfg(not(target_arch = "x86_64"))]
         let isa = match options.quality {
             Quality::Quick => &self.quick,
-            Quality::Full => &self.full,
+            Quality::Full => &*full,
         };
         let compiled =
             self.context.compile(&**isa, &mut ControlPlane::default()).map_err(|error| codegen_error(&error))?;
@@ -343,7 +351,7 @@ fn has_feature(name: &str) -> bool {
     features().iter().any(|&(n, has)| n == name && has)
 }
 
-fn target(quality: Quality) -> Result<OwnedTargetIsa, CompileError> {
+pub(super) fn target(quality: Quality) -> Result<OwnedTargetIsa, CompileError> {
     let refused = |error: &dyn fmt::Display| CompileError::Codegen(error.to_string());
     let mut flags = settings::builder();
     let (optimize, registers) = match quality {

@@ -8,15 +8,8 @@
 //! finds the saved registers on the stack.
 
 use super::arena::{Arena, Piece};
-use super::calls::call_signature;
-use super::compiler::{CompileError, codegen_error};
+use super::compiler::CompileError;
 use super::helpers;
-
-use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::cursor::{Cursor, FuncCursor};
-use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{InstBuilder, Value};
-use cranelift_codegen::isa::{CallConv, TargetIsa};
 use std::sync::Arc;
 
 /// Names a stub.
@@ -40,17 +33,17 @@ pub(super) struct Stubs {
 
 impl Stubs {
     /// Makes them.
-    pub(super) fn new(arena: &Arc<Arena>, isa: &dyn TargetIsa) -> Result<Stubs, CompileError> {
+    pub(super) fn new(arena: &Arc<Arena>) -> Result<Stubs, CompileError> {
         let barrier = helpers::barrier as *const () as u64;
         let barrier_item = helpers::barrier_item as *const () as u64;
         let barrier_items = helpers::barrier_items as *const () as u64;
         let new = helpers::new_objects as *const () as u64;
         Ok(Stubs {
             pieces: [
-                make(arena, isa, barrier, 1)?,
-                make(arena, isa, barrier_item, 2)?,
-                make(arena, isa, barrier_items, 3)?,
-                make(arena, isa, new, 3)?,
+                make(arena, barrier, 1)?,
+                make(arena, barrier_item, 2)?,
+                make(arena, barrier_items, 3)?,
+                make(arena, new, 3)?,
             ],
         })
     }
@@ -61,7 +54,21 @@ impl Stubs {
     }
 }
 
-fn make(arena: &Arc<Arena>, isa: &dyn TargetIsa, helper: u64, args: usize) -> Result<Piece, CompileError> {
+#[cfg(target_arch = "x86_64")]
+fn make(arena: &Arc<Arena>, helper: u64, _: usize) -> Result<Piece, CompileError> {
+    arena.install(&super::direct::stub(helper), |_, _| Ok(()))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn make(arena: &Arc<Arena>, helper: u64, args: usize) -> Result<Piece, CompileError> {
+    use super::calls::call_signature;
+    use super::compiler::{Quality, codegen_error, target};
+    use cranelift_codegen::control::ControlPlane;
+    use cranelift_codegen::cursor::{Cursor, FuncCursor};
+    use cranelift_codegen::ir::types::I64;
+    use cranelift_codegen::ir::{InstBuilder, Value};
+    use cranelift_codegen::isa::CallConv;
+
     let mut context = cranelift_codegen::Context::new();
     let func = &mut context.func;
     func.signature = call_signature(CallConv::PreserveAll, args);
@@ -73,6 +80,7 @@ fn make(arena: &Arc<Arena>, isa: &dyn TargetIsa, helper: u64, args: usize) -> Re
     let helper = at.ins().iconst(I64, helper as i64);
     at.ins().call_indirect(signature, helper, &args);
     at.ins().return_(&[]);
-    let compiled = context.compile(isa, &mut ControlPlane::default()).map_err(|error| codegen_error(&error))?;
+    let isa = target(Quality::Quick)?;
+    let compiled = context.compile(&*isa, &mut ControlPlane::default()).map_err(|error| codegen_error(&error))?;
     arena.install(compiled.code_buffer(), |_, _| Ok(()))
 }

@@ -23,7 +23,9 @@ mod platform {
     use super::Registration;
     use cranelift_codegen::CompiledCode;
     use cranelift_codegen::gimli::RunTimeEndian;
-    use cranelift_codegen::gimli::write::{Address, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable};
+    use cranelift_codegen::gimli::write::{
+        Address, CommonInformationEntry, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable,
+    };
     use cranelift_codegen::isa::TargetIsa;
     use cranelift_codegen::isa::unwind::UnwindInfo;
 
@@ -36,17 +38,17 @@ mod platform {
         let Ok(Some(UnwindInfo::SystemV(info))) = compiled.create_unwind_info(isa) else {
             return None;
         };
-        section(isa, info.to_fde(Address::Constant(address as u64)))
+        section(isa.create_systemv_cie()?, info.to_fde(Address::Constant(address as u64)))
     }
 
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn describe_frame(
-        frame: &crate::backend::direct::Frame,
-        isa: &dyn TargetIsa,
-        address: usize,
-    ) -> Option<Registration> {
-        use cranelift_codegen::gimli::X86_64;
+    pub(super) fn describe_frame(frame: &crate::backend::direct::Frame, address: usize) -> Option<Registration> {
         use cranelift_codegen::gimli::write::CallFrameInstruction as Instruction;
+        use cranelift_codegen::gimli::{Encoding, Format, X86_64};
+        let encoding = Encoding { address_size: 8, format: Format::Dwarf32, version: 1 };
+        let mut common = CommonInformationEntry::new(encoding, 1, -8, X86_64::RA);
+        common.add_instruction(Instruction::Cfa(X86_64::RSP, 8));
+        common.add_instruction(Instruction::Offset(X86_64::RA, -8));
         let mut description = FrameDescriptionEntry::new(Address::Constant(address as u64), frame.bytes);
         for (offset, instruction) in [
             (frame.pushed, Instruction::CfaOffset(16)),
@@ -56,12 +58,12 @@ mod platform {
         ] {
             description.add_instruction(offset, instruction);
         }
-        section(isa, description)
+        section(common, description)
     }
 
-    fn section(isa: &dyn TargetIsa, description: FrameDescriptionEntry) -> Option<Registration> {
+    fn section(common: CommonInformationEntry, description: FrameDescriptionEntry) -> Option<Registration> {
         let mut table = FrameTable::default();
-        let cie = table.add_cie(isa.create_systemv_cie()?);
+        let cie = table.add_cie(common);
         table.add_fde(cie, description);
         let mut section = EhFrame::from(EndianVec::new(RunTimeEndian::Little));
         table.write_eh_frame(&mut section).ok()?;
@@ -99,11 +101,7 @@ mod platform {
     }
 
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn describe_frame(
-        _: &crate::backend::direct::Frame,
-        _: &dyn super::TargetIsa,
-        _: usize,
-    ) -> Option<super::Registration> {
+    pub(super) fn describe_frame(_: &crate::backend::direct::Frame, _: usize) -> Option<super::Registration> {
         None
     }
 
@@ -121,10 +119,6 @@ pub(super) fn describe(compiled: &CompiledCode, isa: &dyn TargetIsa, address: us
 
 /// The same of code that was made without Cranelift.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn describe_frame(
-    frame: &super::direct::Frame,
-    isa: &dyn TargetIsa,
-    address: usize,
-) -> Option<Registration> {
-    platform::describe_frame(frame, isa, address)
+pub(super) fn describe_frame(frame: &super::direct::Frame, address: usize) -> Option<Registration> {
+    platform::describe_frame(frame, address)
 }

@@ -35,6 +35,7 @@ mod liveness;
 mod memory;
 mod operations;
 mod registers;
+mod stub;
 
 use super::compiler::{CompileError, Options};
 use super::helpers::Request;
@@ -46,6 +47,7 @@ use crate::ir::{Arg, OpRef};
 use assembler::{Alu, Assembler, CONTEXT, Label, Operand, RAX, RBP, RDI, RSP, SCRATCH, Section, at};
 use liveness::{Liveness, NONE};
 use registers::{BlockState, FAR, File, Place, SAVED_WORDS};
+pub(super) use stub::stub;
 
 /// A function's machine code.
 #[derive(Debug)]
