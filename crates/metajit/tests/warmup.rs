@@ -168,6 +168,29 @@ fn hooks_see_what_happens_and_may_ask() {
 }
 
 #[test]
+fn a_loop_that_never_ends_is_left_for_better_code() {
+    for late in [0, 3] {
+        std::thread::spawn(move || {
+            set(&format!("sync=1,late={late},threshold=3,upgrade_threshold=100"));
+            let made = Rc::new(RefCell::new(Vec::new()));
+            let notes = made.clone();
+            observe(move |event| {
+                if let Event::Compiled { quality, .. } = event {
+                    notes.borrow_mut().push(*quality);
+                }
+            });
+            let text = program(7, 12);
+            // One call: nobody enters the loop again but by leaving it.
+            assert_eq!(run(text, 20_000), expected(text, 20_000));
+            let made = made.borrow();
+            assert_eq!((made.first(), made.last()), (Some(&"quick"), Some(&"full")), "{made:?}");
+        })
+        .join()
+        .unwrap();
+    }
+}
+
+#[test]
 fn the_log_is_lines_of_objects() {
     let path = std::env::temp_dir().join(format!("metajit-log-{}.jsonl", std::process::id()));
     let (log, text) = (path.clone(), program(7, 12));

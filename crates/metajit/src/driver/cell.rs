@@ -55,6 +55,11 @@ impl CallCell {
         self.often.get()
     }
 
+    /// The place deserves better code than what is made quickly.
+    pub(super) fn note_often(&self) {
+        self.often.set(true);
+    }
+
     /// What code made quickly is to count.
     pub(super) fn countdown(&'static self) -> Countdown {
         Countdown { left: self.left.as_ptr(), reached, argument: self.bits() }

@@ -18,11 +18,11 @@
 
 use super::events::Event;
 use super::runtime::{Compiled, FORCED, PlaceId, Runtime, thread_time};
-use super::threaded::Threaded;
+use super::threaded::{self, Threaded};
 use super::{Validity, holds, new_validity};
 use crate::backend::{self, Arena, CompileError, Compiler, Finished, Machine, Quality, Queue, STACK};
 use crate::ir::code::Code;
-use crate::ir::tree::{FragmentId, GuardId, Tree, TreeEnd};
+use crate::ir::tree::{FragmentId, GuardId, Tree};
 use crate::ir::{Arg, Class, Op};
 use crate::opt;
 use crate::record::Abort;
@@ -279,6 +279,9 @@ fn force_guard(code: &mut Code, number: u32) -> bool {
     true
 }
 
+/// Rounds of a loop between two looks whether better code is there: some hundred microseconds.
+const ROUNDS_TO_WAIT: u32 = 1000;
+
 impl Runtime {
     /// Has the tree of a place optimized and compiled as a whole. Nothing, while it is under way.
     pub(super) fn compile(&mut self, place: PlaceId) {
@@ -303,7 +306,10 @@ impl Runtime {
             cell.countdown()
         });
         let valid = Some(validity);
-        let optimize = if parameters.optimize { opt::Options::default() } else { opt::Options::none() };
+        let mut optimize = if parameters.optimize { opt::Options::default() } else { opt::Options::none() };
+        if countdown.is_some() {
+            optimize.counter = Some(threaded::count_loops(place, parameters.upgrade_threshold));
+        }
         let backend = backend::Options { valid, name, number, countdown, ..backend::Options::new(quality) };
         self.submit(token, Source::Tree { tree, attached, optimize }, backend);
     }
@@ -539,13 +545,19 @@ impl Runtime {
         }
     }
 
-    /// Whether the place's code is made quickly for now: what ends without looping is worth more only if it is called often.
+    /// Whether the place's code is made quickly for now: it is worth more when it has been called or gone round often.
     fn begins_quick(&mut self, place: PlaceId) -> bool {
-        let place = self.at(place);
-        let loops = place.live.as_ref().is_some_and(|live| {
-            live.tree.fragments.iter().any(|fragment| matches!(fragment.end, TreeEnd::Close { .. }))
-        });
-        !loops && !place.cell.is_often_called()
+        !self.at(place).cell.is_often_called()
+    }
+
+    /// A loop in code made quickly has gone round as often as was waited for, and stands at its beginning: better code is
+    /// made, if it is not under way, and run as soon as it is there.
+    pub(super) fn looped(&mut self, place: PlaceId) {
+        self.at(place).cell.note_often();
+        self.poll();
+        self.upgrade(place);
+        let rounds = if self.awaits(place).is_some() { ROUNDS_TO_WAIT } else { u32::MAX };
+        threaded::count_loops(place, rounds);
     }
 
     /// Makes better code of a place whose code was made quickly.

@@ -11,6 +11,7 @@ use crate::ir::Arg;
 use crate::ir::code::{Exit, Place, Recipe, ResumeStep};
 use crate::ir::tree::{FragmentId, GuardId, LogEntry, LogId, Tree};
 use crate::object::{Header, Kind};
+use crate::opt::LOOPED;
 use crate::record::{Abort, Continue, Meta, Recorder, Replay, StepKind};
 use crate::twin::Raw;
 use std::sync::Arc;
@@ -237,6 +238,9 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
         }
     } else if let (None, 0, [ResumeStep::Merge { greens, reds, .. }]) = (exit.guard, exit.ticks, &exit.resume[..]) {
         // The fragment ended at a merge point: there is nothing to do again.
+        if exit.instance == LOOPED {
+            with(|runtime| runtime.looped(place));
+        }
         let cell = *compiled.links.borrow_mut().entry(number).or_insert_with(|| call_cell(driver, greens));
         let reds = reds.iter().map(|&recipe| values.get(recipe));
         if let Some(next) = cell.compiled() {

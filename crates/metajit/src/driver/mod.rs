@@ -10,7 +10,9 @@
 //! bridge is recorded from it by replay. A bridge is compiled when the time lost at exits since the last compilation
 //! has reached what compiling the grown tree is estimated to cost: that rule is at most twice as dear as knowing the future.
 //!
-//! Code that ends without looping is made quickly first, and well once it is entered often;
+//! Code is made quickly first, and well once it has been entered, or its loop has gone round, often: most trees are compiled
+//! several times while bridges come, and never run as long as compiling them well takes. A loop counts its rounds and leaves
+//! for better code where it begins;
 //! calls between compiled portals and the ends of fragments go straight into other code through a place's call cell ([`cell`]).
 //!
 //! Everything is bounded by a parameter, and what reaches a bound is counted: operations and bridges of a tree, aborts and

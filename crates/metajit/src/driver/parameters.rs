@@ -43,7 +43,7 @@ pub struct Parameters {
     /// To see what it brings: whether threaded code calls handlers themselves. Without, it calls a stub that tests a flag
     /// first, as the papers' does before it is optimized.
     pub handler_optimization: bool,
-    /// Entries of a function's code until it is compiled again at full quality.
+    /// Entries of a place's code, or rounds of its loop, until it is compiled again at full quality.
     pub upgrade_threshold: u32,
     /// Aborted recordings of one place until it is given up for good.
     pub max_aborts: u32,

@@ -47,6 +47,14 @@ fn set_counter(place: PlaceId, count: u32) {
     unsafe { (*super::runtime::context()).counters[counter(place)] = count.max(1) };
 }
 
+/// Has rounds of a loop of the place's tree counted: the counter's number. Threaded code of the place has another one.
+pub(super) fn count_loops(place: PlaceId, rounds: u32) -> u32 {
+    let counter = counter(place + COUNTERS / 2);
+    // SAFETY: as above.
+    unsafe { (*super::runtime::context()).counters[counter] = rounds.max(1) };
+    counter as u32
+}
+
 /// Makes the threaded code that begins at a place. Whether there is some now.
 pub(super) fn make(place: PlaceId, driver: &'static Driver, greens: &[u64]) -> bool {
     let bounds = with(|runtime| {

@@ -45,7 +45,7 @@ mod virtuals;
 
 use crate::context::MAX_SLOTS;
 use crate::ir::code::{Block, BlockId, Code, End};
-use crate::ir::tree::{Fragment, FragmentId, GuardId, LogEntry, LogId, Tree, TreeEnd};
+use crate::ir::tree::{Fragment, FragmentId, GuardId, LogEntry, LogId, Snapshot, Tree, TreeEnd};
 use crate::ir::{Arg, ArgRange, Aux, Callee, Class, Effect, Inst, Op, OpRef};
 use crate::object::Field;
 use crate::word::Type;
@@ -74,6 +74,9 @@ pub struct Options {
     pub peel: bool,
     /// Test the bounds of a loop's counters before the loop.
     pub counters: bool,
+    /// Count each way back to the loop's beginning down in the context's counter with this number, and leave there when it is
+    /// used up: it is time for better code.
+    pub counter: Option<u32>,
     /// Hand over operands of boxing operations at exits instead of their results.
     pub sink: bool,
     /// Instructions that the code may have at most.
@@ -93,6 +96,7 @@ impl Default for Options {
             virtualizable: true,
             peel: true,
             counters: true,
+            counter: None,
             sink: true,
             max_ops: 100_000,
             verify: cfg!(debug_assertions),
@@ -112,6 +116,7 @@ impl Options {
             virtualizable: false,
             peel: false,
             counters: false,
+            counter: None,
             sink: false,
             ..Options::default()
         }
@@ -590,16 +595,31 @@ impl<'t> Optimizer<'t> {
         match self.instance {
             0 if self.peeled == Some(from) => self.peel(&reds),
             0 => {
+                self.count_down(node);
                 self.leave_to_generic(&reds);
                 Ok(())
             }
             _ => {
+                self.count_down(node);
                 self.way_back(&reds, from);
                 Ok(())
             }
         }
     }
+
+    /// Counts a way back, if that is wanted.
+    fn count_down(&mut self, node: LogId) {
+        if let Some(counter) = self.options.counter {
+            let exit = self.exit(None, Snapshot { node, ticks: 0 });
+            self.code.exits[exit.0 as usize].instance = LOOPED;
+            let args = [Arg::Const(u64::from(counter)), Arg::Const(0), Arg::Const(0)];
+            self.emit(Inst { op: Op::GuardCount, args, aux: Aux::Index(exit.0) }, Range::FULL);
+        }
+    }
 }
+
+/// The instance of an exit that says: the loop has gone round as often as was to be counted.
+pub const LOOPED: u32 = u32::MAX - 3;
 
 fn call_key(callee: &'static Callee, more: Vec<Val>) -> Key {
     Key { op: Op::Call, aux: std::ptr::from_ref(callee) as usize, args: [Val::Const(0); 2], more }
