@@ -38,6 +38,7 @@ struct Arguments {
     greens: Vec<Variable>,
     reds: Vec<Variable>,
     virtualizable: Option<Ident>,
+    given: Option<Ident>,
     live: Option<Expr>,
     location: Option<Expr>,
     overflow: Option<Expr>,
@@ -53,8 +54,11 @@ impl Parse for Arguments {
         };
         while !input.is_empty() {
             let key: Ident = input.parse()?;
-            input.parse::<Token![=]>()?;
+            if key != "given" {
+                input.parse::<Token![=]>()?;
+            }
             match key.to_string().as_str() {
+                "given" => arguments.given = Some(key),
                 "greens" => arguments.greens = list(input)?,
                 "reds" => arguments.reds = list(input)?,
                 "virtualizable" => arguments.virtualizable = Some(input.parse()?),
@@ -64,7 +68,7 @@ impl Parse for Arguments {
                 _ => {
                     return Err(Error::new(
                         key.span(),
-                        "a #[jit_driver] knows `greens = [..]`, `reds = [..]`, `virtualizable = red`, `live = index`, `overflow = answer` and `location = text`",
+                        "a #[jit_driver] knows `greens = [..]`, `reds = [..]`, `virtualizable = red`, `given`, `live = index`, `overflow = answer` and `location = text`",
                     ));
                 }
             }
@@ -204,6 +208,9 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
         }
         position
     });
+    if let (Some(given), None) = (&arguments.given, virtualizable) {
+        mistakes.add(given, "what is given away is the virtualizable: name it with `virtualizable = red`");
+    }
     let label =
         main.label.as_ref().map_or_else(|| Lifetime::new("'jit_loop", Span::mixed_site()), |label| label.name.clone());
     let label = Lifetime { ident: label.ident, apostrophe: label.apostrophe };
@@ -213,6 +220,7 @@ pub(crate) fn item(args: TokenStream, item: TokenStream) -> Result<TokenStream> 
         label,
         result,
         virtualizable,
+        given: arguments.given.is_some(),
         live: arguments.live,
         location: arguments.location,
         overflow: arguments.overflow,
@@ -233,6 +241,7 @@ struct Sketch {
     label: Lifetime,
     result: Type,
     virtualizable: Option<usize>,
+    given: bool,
     live: Option<Expr>,
     location: Option<Expr>,
     overflow: Option<Expr>,
@@ -407,6 +416,7 @@ impl Sketch {
                 #expr
             }
         };
+        let given = self.given;
         let live = self.live.as_ref().map_or(quote!(u32::MAX), |live| quote!((#live) as u32));
         let live = of_greens(&live);
         let format = format!("{text}({})", vec!["{:?}"; green_count].join(", "));
@@ -501,6 +511,7 @@ impl Sketch {
                         params: #params,
                         results: RESULTS as u8,
                         effect: ::metajit::rt::Effect::Portal,
+                        spread: ::core::option::Option::None,
                     },
                     general: ::metajit::rt::Callee {
                         name: ::core::concat!(::core::module_path!(), "::", #text, "::general"),
@@ -508,8 +519,10 @@ impl Sketch {
                         params: #general_params,
                         results: RESULTS as u8,
                         effect: ::metajit::rt::Effect::Any,
+                        spread: ::core::option::Option::None,
                     },
                     results: RESULTS,
+                    given: #given,
                     live,
                     location,
                 }

@@ -342,6 +342,7 @@ fn native(
             params: #count,
             results: <#result as ::metajit::rt::Flat>::WORDS as u8,
             effect: ::metajit::rt::Effect::#effect,
+            spread: ::core::option::Option::None,
         };
     };
     Native { wrapper, arguments, locals, direct }

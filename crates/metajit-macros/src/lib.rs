@@ -261,7 +261,8 @@ pub fn jit_enum(args: TokenStream, item: TokenStream) -> TokenStream {
 /// backwards, and goes to the merge point. `greens` tell one place of the interpreted program from another and are
 /// constants of a trace, `reds` are everything else that lives from one iteration to the next; each is a local with a
 /// type, or `name: Type`. `virtualizable = red` names a red whose fields compiled code keeps in registers: nothing else in
-/// the program may refer to that object. `live = index`, an expression of the greens, says from where on its array is
+/// the program may refer to that object. With `given`, the object is the call's alone: whoever calls the driver has made it for the
+/// call, and does not look at it afterwards; compiled code then passes what it holds, and most often never makes it. `live = index`, an expression of the greens, says from where on its array is
 /// dead at the merge point. `overflow = answer` is what a call answers, instead of being made, when the native stack is
 /// beyond the limit that was set for it (`metajit::set_stack_limit`). `location = text`, of the greens too, names places in
 /// logs.

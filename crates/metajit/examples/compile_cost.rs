@@ -32,7 +32,7 @@ extern "C" fn callee(a: u64, b: u64) -> u64 {
     a ^ b
 }
 static CALLEE: Callee =
-    Callee { name: "callee", address: callee as *const (), params: 2, results: 1, effect: Effect::Any };
+    Callee { name: "callee", address: callee as *const (), params: 2, results: 1, effect: Effect::Any, spread: None };
 
 struct Shape {
     /// Live values per guard.
@@ -118,7 +118,14 @@ fn params(maker: &mut Maker, count: u32) -> Vec<OpRef> {
 
 fn make(ops: usize, shape: &Shape) -> Code {
     let mut maker = Maker {
-        code: Code { portal: &PORTAL, insts: Vec::new(), args: Vec::new(), blocks: Vec::new(), exits: Vec::new() },
+        code: Code {
+            portal: &PORTAL,
+            insts: Vec::new(),
+            args: Vec::new(),
+            blocks: Vec::new(),
+            exits: Vec::new(),
+            spread: None,
+        },
         seed: 42,
         recent: Vec::new(),
     };

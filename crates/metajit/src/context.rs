@@ -76,11 +76,13 @@ pub unsafe extern "C" fn no_code(_: *mut Context) -> u64 {
 pub struct CellHead {
     /// The portal's code; [`no_code`] if there is none.
     pub entry: Cell<Entry>,
+    /// The same, to be called with what the portal's frame holds in the place of its address.
+    pub spread: Cell<Entry>,
 }
 
 impl Default for CellHead {
     fn default() -> Self {
-        CellHead { entry: Cell::new(no_code) }
+        CellHead { entry: Cell::new(no_code), spread: Cell::new(no_code) }
     }
 }
 

@@ -20,7 +20,14 @@ fn c(bits: i64) -> Arg {
 
 impl Builder {
     fn new() -> Builder {
-        Builder(Code { portal: &PORTAL, insts: Vec::new(), args: Vec::new(), blocks: Vec::new(), exits: Vec::new() })
+        Builder(Code {
+            portal: &PORTAL,
+            insts: Vec::new(),
+            args: Vec::new(),
+            blocks: Vec::new(),
+            exits: Vec::new(),
+            spread: None,
+        })
     }
 
     fn push(&mut self, op: Op, args: &[Arg], aux: Aux) -> OpRef {
@@ -191,8 +198,14 @@ extern "C" fn three_words(a: u64, b: u64, out: *mut u64) -> u64 {
     a + 1
 }
 
-static THREE_WORDS: Callee =
-    Callee { name: "three_words", address: three_words as *const (), params: 2, results: 3, effect: Effect::Any };
+static THREE_WORDS: Callee = Callee {
+    name: "three_words",
+    address: three_words as *const (),
+    params: 2,
+    results: 3,
+    effect: Effect::Any,
+    spread: None,
+};
 
 #[test]
 fn calls_return_several_words() {
@@ -213,7 +226,7 @@ extern "C" fn frames() -> u64 {
 }
 
 static FRAMES: Callee =
-    Callee { name: "frames", address: frames as *const (), params: 0, results: 1, effect: Effect::Any };
+    Callee { name: "frames", address: frames as *const (), params: 0, results: 1, effect: Effect::Any, spread: None };
 
 #[test]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -234,7 +247,7 @@ extern "C" fn panics(context: u64) -> u64 {
 }
 
 static PANICS: Callee =
-    Callee { name: "panics", address: panics as *const (), params: 1, results: 1, effect: Effect::Any };
+    Callee { name: "panics", address: panics as *const (), params: 1, results: 1, effect: Effect::Any, spread: None };
 
 #[test]
 fn a_panic_leaves_at_once() {

@@ -155,7 +155,7 @@ impl FromBits for Node {
 }
 
 const fn callee(name: &'static str, address: *const (), params: u8, results: u8, effect: Effect) -> Callee {
-    Callee { name, address, params, results, effect }
+    Callee { name, address, params, results, effect, spread: None }
 }
 static MIX: Callee = callee("mix", mix as *const (), 2, 1, Effect::Elidable);
 static SEVERAL: Callee = callee("several", several as *const (), 3, 3, Effect::Any);
@@ -647,7 +647,14 @@ fn generate(seed: u64) -> Code {
     let carried = vec![Sort::Int, Sort::Int, Sort::Int, Sort::Int, Sort::Float, Sort::Float, node, node, Sort::Either];
     let mut generator = Generator {
         random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
-        code: Code { portal: &PORTAL, insts: Vec::new(), args: Vec::new(), blocks: Vec::new(), exits: Vec::new() },
+        code: Code {
+            portal: &PORTAL,
+            insts: Vec::new(),
+            args: Vec::new(),
+            blocks: Vec::new(),
+            exits: Vec::new(),
+            spread: None,
+        },
         scope: Scope::default(),
         block: 0,
         carried: carried.clone(),

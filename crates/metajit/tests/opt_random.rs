@@ -89,11 +89,19 @@ extern "C" fn split(a: u64, rest: *mut u64) -> u64 {
     a >> 8
 }
 static TOUCH: Callee =
-    Callee { name: "touch", address: touch as *const (), params: 2, results: 1, effect: Effect::Any };
-static POKE: Callee = Callee { name: "poke", address: poke as *const (), params: 2, results: 1, effect: Effect::Any };
-static MIX: Callee = Callee { name: "mix", address: mix as *const (), params: 2, results: 1, effect: Effect::Elidable };
-static SPLIT: Callee =
-    Callee { name: "split", address: split as *const (), params: 1, results: 2, effect: Effect::Elidable };
+    Callee { name: "touch", address: touch as *const (), params: 2, results: 1, effect: Effect::Any, spread: None };
+static POKE: Callee =
+    Callee { name: "poke", address: poke as *const (), params: 2, results: 1, effect: Effect::Any, spread: None };
+static MIX: Callee =
+    Callee { name: "mix", address: mix as *const (), params: 2, results: 1, effect: Effect::Elidable, spread: None };
+static SPLIT: Callee = Callee {
+    name: "split",
+    address: split as *const (),
+    params: 1,
+    results: 2,
+    effect: Effect::Elidable,
+    spread: None,
+};
 
 struct Random(u64);
 
@@ -166,15 +174,7 @@ impl Generator {
         for _ in 0..4 {
             random.next();
         }
-        let tree = Tree {
-            portal: &MAIN,
-            greens: vec![7],
-            insts: Vec::new(),
-            args: Vec::new(),
-            guards: Vec::new(),
-            log: Vec::new(),
-            fragments: Vec::new(),
-        };
+        let tree = Tree::new(&MAIN, vec![7]);
         let scope = Scope {
             words: vec![],
             bools: vec![],

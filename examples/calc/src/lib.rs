@@ -196,7 +196,7 @@ fn run_loop(node: Node, scope: Scope) -> Result<Value, Error> {
 }
 
 /// Runs a function's body. Its merge point makes hot functions places of their own, and bounds how far recursion is inlined.
-#[jit_driver(greens = [function], reds = [scope], virtualizable = scope)]
+#[jit_driver(greens = [function], reds = [scope], virtualizable = scope, given)]
 fn invoke(function: Function, scope: Scope) -> Result<Value, Error> {
     loop {
         jit_merge_point!();

@@ -244,7 +244,7 @@ fn two(operation: i64, a: Value, b: Value) -> Result<Value, Fault> {
 }
 
 /// Runs a function in a frame that holds its arguments.
-#[jit_driver(greens = [pc, sp, code], reds = [frame], virtualizable = frame, live = sp)]
+#[jit_driver(greens = [pc, sp, code], reds = [frame], virtualizable = frame, given, live = sp)]
 pub fn interpret(code: Code, frame: Frame) -> Result<Value, Fault> {
     let mut pc: i64 = 0;
     let mut sp: i64 = code.locals();

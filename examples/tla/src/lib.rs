@@ -215,7 +215,7 @@ fn call(callee: Code, from: Frame, at: i64) -> Result<Value, Value> {
 ///
 /// The operand stack's height is known at each place of the code, so `sp` is a green: in compiled code, the stack is
 /// registers.
-#[jit_driver(greens = [pc, sp, code], reds = [frame], virtualizable = frame, live = sp)]
+#[jit_driver(greens = [pc, sp, code], reds = [frame], virtualizable = frame, given, live = sp)]
 pub fn interpret(code: Code, frame: Frame) -> Result<Value, Value> {
     let mut pc: i64 = 0;
     let mut sp: i64 = code.locals();

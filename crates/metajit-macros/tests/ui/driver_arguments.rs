@@ -41,4 +41,12 @@ fn untyped(pc: i64) -> i64 {
     }
 }
 
+#[jit_driver(greens = [pc], reds = [x], given)]
+fn nothing_to_give(pc: i64, x: i64) -> i64 {
+    loop {
+        jit_merge_point!();
+        return pc + x;
+    }
+}
+
 fn main() {}

@@ -9,6 +9,9 @@
 //! number that is not `FINISH`, and one cold call of the driver per place, which finishes the call. A cell without code
 //! names a function that says so, which saves the test.
 //!
+//! A portal whose frame is spread ([`crate::ir::Spread`]) has a second entry in its cell, and another function that finishes: the words that
+//! go to the slots differ, nothing else does.
+//!
 //! Each direct call compares the stack pointer with the context's limit first: nothing else that the driver does before a
 //! call must be done before this one.
 //!
@@ -54,7 +57,7 @@ impl Lowering<'_> {
         if args.len() >= MAX_ARGUMENTS || callee.results as usize > MAX_RESULTS + 1 {
             return Err(malformed(op, "passes too many words"));
         }
-        self.called_portal = callee.effect == Effect::Portal;
+        self.called_portal = callee.is_portal();
         if self.called_portal {
             return self.call_portal(op, callee, args);
         }
@@ -94,7 +97,11 @@ impl Lowering<'_> {
         self.at.insert_block(enough);
 
         let address = self.word(*cell);
-        let entry = self.at.ins().load(I64, MEMORY, address, offset_of!(CellHead, entry) as i32);
+        let entry = match callee.effect {
+            Effect::Spread => offset_of!(CellHead, spread),
+            _ => offset_of!(CellHead, entry),
+        };
+        let entry = self.at.ins().load(I64, MEMORY, address, entry as i32);
         let signature = self.call_signature(CallConv::SystemV, 1);
         let call = self.at.ins().call_indirect(signature, entry, &[self.context]);
         let code = self.at.func.dfg.first_result(call);

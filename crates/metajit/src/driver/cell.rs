@@ -7,8 +7,10 @@
 
 use super::Driver;
 use super::runtime::{Compiled, PlaceId, called_often, carry, code_of, context, finish_portal};
+use super::spread::{take, whole_reds};
 use crate::backend::Countdown;
 use crate::context::{CellHead, Entry, NO_CODE, PANICKED, Words, no_code};
+use crate::ir::{Callee, Spread};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -17,6 +19,10 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub(crate) struct CallCell {
     head: CellHead,
+    /// How the portal's frame is spread, once that is decided.
+    spread: Cell<Option<&'static Callee>>,
+    /// Whether the code that the head is about takes it so.
+    spreads: Cell<bool>,
     driver: &'static Driver,
     greens: Box<[u64]>,
     place: PlaceId,
@@ -35,6 +41,8 @@ impl CallCell {
     pub(super) fn leak(driver: &'static Driver, greens: &[u64], place: PlaceId) -> &'static CallCell {
         Box::leak(Box::new(CallCell {
             head: CellHead::default(),
+            spread: Cell::new(None),
+            spreads: Cell::new(false),
             driver,
             greens: greens.into(),
             place,
@@ -70,10 +78,24 @@ impl CallCell {
         self.left.set(self.left.get().min(u64::from(entries.max(1))));
     }
 
+    /// The callee that stands for a call of the place.
+    pub(super) fn callee(&self) -> &'static Callee {
+        self.spread.get().unwrap_or(&self.driver.entry)
+    }
+
+    /// Decides how the portal's frame is spread, for ever.
+    pub(super) fn spread(&self, spread: Spread) {
+        let spread = Box::leak(Box::new(spread));
+        self.spread.set(Some(Box::leak(Box::new(Callee { spread: Some(spread), ..self.driver.entry }))));
+    }
+
     /// Says what code there is; whoever gives some keeps it alive until it says something else.
     pub(super) fn publish(&self, code: Option<&Rc<Compiled>>) {
         let entry = code.and_then(|code| code.machine.as_ref()).map_or(no_code as _, |machine| machine.entry());
-        self.head.entry.set(entry);
+        let spread = code.is_some_and(|code| code.code.spread.is_some());
+        self.spreads.set(spread);
+        self.head.entry.set(if spread { no_code } else { entry });
+        self.head.spread.set(if spread { entry } else { no_code });
         self.code.set(code.filter(|code| code.machine.is_some()).map(Rc::as_ptr));
     }
 
@@ -93,10 +115,13 @@ impl CallCell {
         std::ptr::eq(self.driver, driver) && *self.greens == *greens
     }
 
-    /// The function of the code that there is.
+    /// Puts what the code that there is takes for these reds into the context's slots: the code's function; `None` if it can't be
+    /// entered with them.
     #[inline]
-    pub(super) fn entry(&self) -> Entry {
-        self.head.entry.get()
+    pub(super) fn take_reds(&self, reds: &[u64]) -> Option<Entry> {
+        let spread = if self.spreads.get() { self.callee().spread } else { None };
+        let entry = if spread.is_some() { &self.head.spread } else { &self.head.entry };
+        take(spread, reds).then(|| entry.get())
     }
 
     /// How often the driver has entered code of the place.
@@ -139,28 +164,53 @@ extern "C" fn reached(cell: u64) -> u64 {
 /// `cell` is the address of a call cell of this thread. The context has what goes with the number: the reds if there is no
 /// code, an exit's slots.
 pub unsafe extern "C" fn finish_call(cell: u64, number: u64) -> u64 {
-    if number == PANICKED {
-        // The caller is compiled code, too: it finds the flag set, and leaves.
-        return 0;
-    }
     // SAFETY: the caller's contract; cells live for ever.
     let cell = unsafe { &*(cell as *const CallCell) };
-    let finish = || {
-        let mut words = Words::default();
-        if number == NO_CODE {
-            // SAFETY: the context lives as long as the thread; nothing else uses it now.
-            let slots = unsafe { &(*context()).slots };
-            let reds = slots[..cell.driver.portal.reds.len()].to_vec();
-            (cell.driver.call)(&cell.greens, &reds, &mut words);
-        } else {
-            words = finish_portal(cell.place, cell.driver, code_of(number), number);
-        }
-        words
+    // SAFETY: the context lives as long as the thread; nothing else uses it now.
+    finish(cell, number, || unsafe { (&(*context()).slots)[..cell.driver.portal.reds.len()].to_vec() });
+    0
+}
+
+/// The same for a call with the frame spread.
+///
+/// # Safety
+/// As for [`finish_call`]; if there is no code, the context has the words that the frame was spread to.
+pub(crate) unsafe extern "C" fn finish_spread(cell: u64, number: u64) -> u64 {
+    // SAFETY: the caller's contract; cells live for ever.
+    let cell = unsafe { &*(cell as *const CallCell) };
+    finish(cell, number, || match cell.callee().spread {
+        Some(spread) => whole_reds(spread, cell.driver.portal.reds.len()),
+        None => unreachable!("only calls of cells that say how spread the frame"),
+    });
+    0
+}
+
+fn finish(cell: &'static CallCell, number: u64, reds: impl FnOnce() -> Vec<u64>) {
+    if number == PANICKED {
+        // The caller is compiled code, too: it finds the flag set, and leaves.
+        return;
+    }
+    let finish = || match number {
+        NO_CODE => call(cell, &reds()),
+        number => finish_portal(cell.place, cell.driver, code_of(number), number),
     };
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(finish)) {
         // SAFETY: as above.
         Ok(words) => unsafe { (&mut (*context()).results)[..words.len()].copy_from_slice(&words) },
         Err(payload) => carry(payload),
     }
-    0
+}
+
+/// Calls a portal: if its code takes the frame in another way than the caller passed it, that code; else by the driver.
+fn call(cell: &CallCell, reds: &[u64]) -> Words {
+    let marker = 0u8;
+    // SAFETY: the context lives as long as the thread.
+    let has_room = (&raw const marker as u64) >= unsafe { (*context()).stack_limit };
+    if has_room && let Some(compiled) = cell.compiled().filter(|compiled| compiled.take_reds(reds)) {
+        let number = compiled.execute(0);
+        return finish_portal(cell.place, cell.driver, compiled, number);
+    }
+    let mut words = Words::default();
+    (cell.driver.call)(&cell.greens, reds, &mut words);
+    words
 }

@@ -221,6 +221,7 @@ fn work(
                 args: Vec::new(),
                 blocks: Vec::new(),
                 exits: Vec::new(),
+                spread: None,
             };
             Some(std::mem::replace(code, empty))
         }

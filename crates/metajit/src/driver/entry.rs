@@ -64,8 +64,7 @@ pub(super) fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64]) -> Op
         if (std::ptr::from_ref(std::hint::black_box(&here)) as u64) < (*context).stack_limit {
             return None;
         }
-        (&mut (*context).slots)[..reds.len()].copy_from_slice(reds);
-        match (cell.entry())(context) {
+        match cell.take_reds(reds)?(context) {
             NO_CODE => None,
             FINISH => {
                 cell.count_entry();

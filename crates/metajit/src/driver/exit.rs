@@ -22,7 +22,7 @@ use std::time::Instant;
 ///
 /// # Safety
 /// The object must be live and have the place.
-unsafe fn write(object: u64, place: Place, bits: u64) {
+pub(super) unsafe fn write(object: u64, place: Place, bits: u64) {
     let object = object as *mut Header;
     // SAFETY: the caller's contract; item indexes were in bounds when the trace stored there.
     unsafe {
@@ -242,18 +242,17 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
             with(|runtime| runtime.looped(place));
         }
         let cell = *compiled.links.borrow_mut().entry(number).or_insert_with(|| call_cell(driver, greens));
-        let reds = reds.iter().map(|&recipe| values.get(recipe));
-        if let Some(next) = cell.compiled() {
-            let context = context();
-            // SAFETY: the slots were copied, and nothing else uses the context now.
-            reds.enumerate().for_each(|(index, red)| unsafe { (*context).slots[index] = red });
+        let reds: Vec<u64> = reds.iter().map(|&recipe| values.get(recipe)).collect();
+        if let Some(next) = cell.compiled()
+            && next.take_reds(&reds)
+        {
             return Outcome::Link(cell, next);
         }
         with(|runtime| {
             runtime.statistics.exits += 1;
             runtime.statistics.exits_at_end += 1;
         });
-        return Outcome::Continue(Continue { greens: greens.clone(), reds: reds.collect() });
+        return Outcome::Continue(Continue { greens: greens.clone(), reds });
     }
     let (recording, mut replay) = with(|runtime| {
         let guard = wants_bridge(runtime, place, exit, &compiled.validity);

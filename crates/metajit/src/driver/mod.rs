@@ -35,12 +35,14 @@ mod exit;
 mod freeing;
 mod parameters;
 mod runtime;
+mod spread;
 mod stack;
 mod statistics;
 mod threaded;
 
 pub(crate) use alive::keep_constant;
 pub use cell::finish_call;
+pub(crate) use cell::finish_spread;
 pub(crate) use depend::{Validity, depend, holds, new_validity, written};
 pub use events::{Event, ExitName, log_to, observe};
 pub use parameters::{BadParameter, Parameters};
@@ -49,6 +51,7 @@ pub use runtime::{
     residual, set_parameters, statistics, why_not_compiled,
 };
 pub(crate) use runtime::{call_cell, has_tree};
+pub(crate) use spread::portal_callee;
 pub(crate) use stack::stack_limit_changed;
 pub use statistics::Statistics;
 
@@ -76,6 +79,8 @@ pub struct Driver {
     pub general: Callee,
     /// Number of result words.
     pub results: usize,
+    /// Whether the virtualizable is made for the call: the caller does not look at it afterwards.
+    pub given: bool,
     /// From which index on the virtualizable's items are dead at a merge point with these greens.
     pub live: fn(&[u64]) -> u32,
     /// How a place is called in logs.

@@ -761,14 +761,19 @@ impl Drop for Recording {
 
 fn record(place: PlaceId, driver: &'static Driver, greens: &[u64], reds: &[u64], function: bool) -> Entered {
     let guard = Recording(place);
-    let limits = with(|runtime| {
+    let (limits, spread) = with(|runtime| {
         runtime.statistics.loops_recorded += 1;
+        if function || matches!(runtime.at(place).threaded, Threaded::Code(_, 0)) {
+            runtime.decide(place, reds, true);
+        }
+        let spread = runtime.spread_of(place, reds);
         runtime.last_change = Instant::now();
         runtime.tell(place, |place| Event::Recording { place, bridge: None });
-        runtime.limits()
+        (runtime.limits(), spread)
     });
     let start = thread_time();
-    let (recorder, raws) = Recorder::root(driver, greens, reds, limits);
+    let (mut recorder, raws) = Recorder::root(driver, greens, reds, limits);
+    recorder.tree.spread = spread;
     let mut meta = Meta::recording(recorder);
     let words = (driver.twin)(&mut meta, greens, &raws);
     let (outcome, recorder, _) = meta.finish();
@@ -865,8 +870,10 @@ fn run(place: PlaceId, reds: &[u64]) -> Entered {
         let greens = with(|runtime| runtime.places[place].greens.clone());
         return Entered::Continue(Continue { greens, reds: reds.to_vec() });
     };
-    // SAFETY: the context lives as long as the thread; nothing else uses it now.
-    unsafe { (&mut (*context()).slots)[..reds.len()].copy_from_slice(reds) };
+    if !compiled.take_reds(reds) {
+        let greens = with(|runtime| runtime.places[place].greens.clone());
+        return Entered::Continue(Continue { greens, reds: reds.to_vec() });
+    }
     let code = compiled.execute(entry);
     follow(place, driver, compiled, code)
 }
@@ -900,8 +907,9 @@ pub(super) fn follow(
                     });
                     let Some(other) = other else { return Entered::Continue(next) };
                     (place, (compiled, entry)) = other;
-                    // SAFETY: as above.
-                    unsafe { (&mut (*context).slots)[..next.reds.len()].copy_from_slice(&next.reds) };
+                    if !compiled.take_reds(&next.reds) {
+                        return Entered::Continue(next);
+                    }
                 }
             },
         }
@@ -925,7 +933,7 @@ pub(super) fn resume_panic() -> ! {
 
 impl Compiled {
     /// Runs it once: the reds are in the context's slots.
-    fn execute(&self, entry: u32) -> u64 {
+    pub(super) fn execute(&self, entry: u32) -> u64 {
         // SAFETY: the context lives as long as the thread; the code reaches it only through this pointer, and no reference to
         // it is held across a run. The code is kept alive by whoever holds `self`.
         unsafe {

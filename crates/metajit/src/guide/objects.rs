@@ -18,6 +18,9 @@
 //! compiled code runs, and is written back only where the interpreter has to go on. Nothing else in the program may
 //! refer to it: what closures capture belongs in objects of their own.
 //!
+//! A frame that is made for one call, and that the caller does not look at after it, is *given*: say so. Compiled code then calls with what
+//! the frame holds, and there is no frame unless an exit or something that is not looked into needs it.
+//!
 //! ```
 //! use metajit::prelude::*;
 //!
@@ -43,7 +46,7 @@
 //! const JUMP_IF_LESS: i64 = 4;
 //! const RETURN: i64 = 5;
 //!
-//! #[jit_driver(greens = [pc, sp, code], reds = [frame], virtualizable = frame, live = sp)]
+//! #[jit_driver(greens = [pc, sp, code], reds = [frame], virtualizable = frame, given, live = sp)]
 //! fn interpret(code: Code, frame: Frame) -> i64 {
 //!     let pc: i64 = 0;
 //!     let sp: i64 = code.locals();

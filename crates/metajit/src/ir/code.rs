@@ -1,12 +1,12 @@
 //! Code: what the optimizer makes of a tree, and what the evaluator runs and the backend compiles.
 //!
 //! A [`Code`] is a graph of [`Block`]s in single-assignment form: a value may be used in every block that its
-//! definition dominates. Block 0 is the entry; its parameters are the reds. Code with several entries chooses one there. A guard names an [`Exit`]: either a
+//! definition dominates. Block 0 is the entry; its parameters are the reds (or, if the frame is spread, the words of [`Spread`]). Code with several entries chooses one there. A guard names an [`Exit`]: either a
 //! *recipe* (which values to hand over and how the driver rebuilds reds, results, virtual objects and pending stores from
 //! them) or, once a bridge is attached, the block where the bridge begins. No exit is taken half: all its stores are
 //! done by whoever takes it.
 
-use super::inst::{Arg, ArgRange, Inst, OpRef};
+use super::inst::{Arg, ArgRange, Inst, OpRef, Spread};
 use super::tree::{GuardId, Portal};
 use crate::object::{Field, Shape};
 
@@ -133,6 +133,8 @@ pub struct Exit {
 pub struct Code {
     /// The portal it is about.
     pub portal: &'static Portal,
+    /// How the portal's frame is passed to it, if not by address: the parameters of the first block are those words then.
+    pub spread: Option<&'static Spread>,
     /// All instructions, by number.
     pub insts: Vec<Inst>,
     /// The pool of operand runs.

@@ -5,7 +5,7 @@
 //! is not found (a prefix that several shapes share, of which no object is ever made) is declared with the fields that
 //! are used, at their offsets.
 
-use super::inst::{Callee, Effect};
+use super::inst::{Callee, Effect, Spread};
 use super::lex::is_plain_name;
 use super::tree::Portal;
 use crate::object::{Field, HEADER_BYTES, Kind, Mutability, Shape};
@@ -178,6 +178,9 @@ impl Declarations {
         if self.callees.iter().any(|(_, other)| std::ptr::eq(*other, callee)) {
             return;
         }
+        if let Some(spread) = callee.spread {
+            self.add_shape(spread.shape);
+        }
         let spelled = unique(callee.name, self.callees.iter().map(|(spelled, _)| spelled));
         self.callees.push((spelled, callee));
     }
@@ -222,7 +225,7 @@ impl Declarations {
             out.push_str(")\n");
         }
         for (spelled, callee) in &self.callees {
-            let _ = writeln!(
+            let _ = write!(
                 out,
                 "callee {}({}) -> {} {}",
                 name(spelled),
@@ -232,8 +235,14 @@ impl Declarations {
                     Effect::Elidable => "elidable",
                     Effect::Any => "any",
                     Effect::Portal => "portal",
+                    Effect::Spread => "spread",
                 }
             );
+            if let Some(spread) = callee.spread {
+                let Spread { red, shape, len, live, .. } = spread;
+                let _ = write!(out, ", spread {red}: {}(len {len}, live {live})", self.shape(shape));
+            }
+            out.push('\n');
         }
         if !out.is_empty() {
             out.push('\n');

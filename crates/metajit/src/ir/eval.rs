@@ -159,7 +159,7 @@ impl<'a> Evaluator<'a> {
                         self.fault(op, "has no callee");
                     };
                     let args = self.args(code.args(args));
-                    self.called_portal = callee.effect == Effect::Portal;
+                    self.called_portal = callee.is_portal();
                     // SAFETY: the caller's contract.
                     let result = unsafe { self.call(op, callee, args, context) };
                     // SAFETY: the caller's contract.
@@ -273,7 +273,8 @@ impl<'a> Evaluator<'a> {
     /// # Safety
     /// As [`run`].
     unsafe fn call(&mut self, op: OpRef, callee: &Callee, mut args: Vec<u64>, context: *mut Context) -> u64 {
-        if args.len() != callee.params as usize || args.len() > MAX_ARGUMENTS {
+        let most = if callee.is_portal() { MAX_SLOTS } else { MAX_ARGUMENTS };
+        if args.len() != callee.params as usize || args.len() > most {
             self.fault(op, "passes a wrong number of words");
         }
         if callee.results as usize > MAX_RESULTS + 1 {
@@ -282,7 +283,7 @@ impl<'a> Evaluator<'a> {
         if callee.address.is_null() {
             self.fault(op, "the callee has no address");
         }
-        if callee.effect == Effect::Portal {
+        if callee.is_portal() {
             // SAFETY: the caller's contract.
             return unsafe { self.call_portal(op, callee, &args, context) };
         }
@@ -308,7 +309,8 @@ impl<'a> Evaluator<'a> {
         // SAFETY: the caller's contract: the cell begins with a head, and its entry is the portal's code.
         unsafe {
             let low = (&raw const marker as u64) < (*context).stack_limit;
-            let entry = (*(*cell as *const CellHead)).entry.get();
+            let head = &*(*cell as *const CellHead);
+            let entry = if callee.effect == Effect::Spread { head.spread.get() } else { head.entry.get() };
             match if low { NO_CODE } else { entry(context) } {
                 FINISH => {}
                 number => _ = call_address(callee.address, &[*cell, number]),

@@ -64,6 +64,8 @@ pub enum Effect {
     Any,
     /// Anything, too: it is a portal, whose compiled code is called directly. See [`Callee`].
     Portal,
+    /// The same with the portal's frame spread. See [`Spread`].
+    Spread,
 }
 
 /// Native code that traces call: `extern "C" fn(word, …) -> u64`, words as integers (a float as its pattern). A callee
@@ -75,6 +77,9 @@ pub enum Effect {
 /// [`FINISH`](crate::context::FINISH), or if the stack is low (then it is not called, and the number is
 /// [`NO_CODE`](crate::context::NO_CODE)), the callee's function is called with the cell and the number, and finishes the call.
 /// Either way all result words are in the context's results then, the first included.
+///
+/// A portal's frame may also be *spread*: a callee that says how ([`Callee::spread`]) is called in trees, with the reds; code may
+/// call [`Spread::callee`] in its place.
 #[derive(Debug)]
 pub struct Callee {
     /// Its path in the source.
@@ -87,6 +92,47 @@ pub struct Callee {
     pub results: u8,
     /// What it may do.
     pub effect: Effect,
+    /// Of a portal: how its frame may be passed otherwise than by its address.
+    pub spread: Option<&'static Spread>,
+}
+
+/// How a portal's frame (its virtualizable) is handed over by what it holds. The caller gives it away: nobody but the callee knows the
+/// frame afterwards, so that it need never exist.
+///
+/// The words are: the reds but the frame, the frame's scalar fields, its items from the first on; floats as their patterns.
+#[derive(Debug)]
+pub struct Spread {
+    /// Which red the frame is.
+    pub red: usize,
+    /// Its shape.
+    pub shape: &'static Shape,
+    /// How long its array is.
+    pub len: u32,
+    /// How many of its items are passed; the others are dead.
+    pub live: u32,
+    /// What code calls: after the cell it takes the words, and what runs is the cell's entry for them.
+    pub callee: Callee,
+}
+
+impl Spread {
+    /// The types of the words, given those of the reds.
+    pub fn types<'a>(&'a self, reds: &'a [Type]) -> impl Iterator<Item = Type> + 'a {
+        let others = reds.iter().enumerate().filter(|(index, _)| *index != self.red).map(|(_, &ty)| ty);
+        let items = self.shape.array.iter().flat_map(|array| (0..self.live).map(|_| array.ty()));
+        others.chain(self.shape.fields.iter().map(Field::ty)).chain(items)
+    }
+
+    /// How many words there are.
+    pub fn words(&self, reds: usize) -> usize {
+        reds - 1 + self.shape.fields.len() + self.live as usize
+    }
+}
+
+impl Callee {
+    /// Whether it is a portal's code, called directly.
+    pub fn is_portal(&self) -> bool {
+        matches!(self.effect, Effect::Portal | Effect::Spread)
+    }
 }
 
 // SAFETY: a description and the address of a function; nothing is written through it.

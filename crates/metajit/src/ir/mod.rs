@@ -43,5 +43,5 @@ mod fold;
 pub mod eval;
 
 pub use fold::fold;
-pub use inst::{Arg, ArgRange, Aux, Callee, Effect, Inst, OpRef};
+pub use inst::{Arg, ArgRange, Aux, Callee, Effect, Inst, OpRef, Spread};
 pub use table::{Class, Op, OpInfo};

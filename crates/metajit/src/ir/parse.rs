@@ -8,9 +8,10 @@
 //! shape Frame { immutable method: ref, pc: i64, weight: f64, slots: [value] }
 //! shape Part { pc: i64 @ 16 }                    ; a shape of which only some offsets are known
 //! portal main(greens 1, reds int float, virtualizable 0: Frame)
-//! callee som::slow_add(2) -> 1 any               ; arguments, result words, `any`, `elidable` or `portal`
+//! callee som::slow_add(2) -> 1 any               ; arguments, result words, `any`, `elidable`, `portal` or `spread`
+//! callee inner(2) -> 1 portal, spread 0: Frame(len 4, live 1)
 //!
-//! tree main(7) {                                 ; the root's greens
+//! tree main(7) {                                 ; the root's greens; then maybe `spread(len 4, live 1)`
 //! f0(v0: int, v1: float):                        ; the root's reds
 //!     n0 = root: merge main(7) reds(v0, v1) live 3
 //!     merge n0
@@ -681,6 +682,7 @@ impl<'a> Parser<'a> {
         self.word("tree")?;
         let portal = self.portal()?;
         let greens = self.list(Self::word_constant)?;
+        let spread = self.spread_root(portal)?;
         let mut guards = Vec::new();
         let mut log = Vec::new();
         let mut fragments = Vec::new();
@@ -693,6 +695,7 @@ impl<'a> Parser<'a> {
         Ok(Tree {
             portal,
             greens,
+            spread,
             insts: std::mem::take(&mut self.insts),
             args: std::mem::take(&mut self.args),
             guards,

@@ -11,6 +11,7 @@ impl Parser<'_> {
     pub(super) fn code(&mut self) -> Result<Code> {
         self.word("code")?;
         let portal = self.portal()?;
+        let spread = self.spread_root(portal)?;
         self.punct('{')?;
         self.end_of_line()?;
         let mut blocks = Vec::new();
@@ -28,7 +29,14 @@ impl Parser<'_> {
         if !self.eat('}') {
             return self.expected("a block (`b0`), `exit` or `}`");
         }
-        Ok(Code { portal, insts: std::mem::take(&mut self.insts), args: std::mem::take(&mut self.args), blocks, exits })
+        Ok(Code {
+            portal,
+            insts: std::mem::take(&mut self.insts),
+            args: std::mem::take(&mut self.args),
+            blocks,
+            exits,
+            spread,
+        })
     }
 
     fn block(&mut self) -> Result<Block> {

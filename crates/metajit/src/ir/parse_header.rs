@@ -3,7 +3,7 @@
 //! Descriptions are `'static` in the IR, so the parser leaks them, but equal declarations once only.
 
 use super::declare::{kind_name, shape_declaration, type_name};
-use super::inst::{Callee, Effect};
+use super::inst::{Callee, Effect, Spread};
 use super::lex::Token;
 use super::parse::{Parser, Result};
 use super::tree::Portal;
@@ -16,6 +16,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 static SHAPES: OnceLock<Mutex<HashMap<String, &'static Shape>>> = OnceLock::new();
 static PORTALS: OnceLock<Mutex<HashMap<String, &'static Portal>>> = OnceLock::new();
 static CALLEES: OnceLock<Mutex<HashMap<String, &'static Callee>>> = OnceLock::new();
+static SPREADS: OnceLock<Mutex<HashMap<String, &'static Spread>>> = OnceLock::new();
 
 /// The value leaked before for the same declaration, or a new one.
 fn interned<T>(
@@ -206,17 +207,71 @@ impl Parser<'_> {
             Token::Name("any") => Effect::Any,
             Token::Name("elidable") => Effect::Elidable,
             Token::Name("portal") => Effect::Portal,
-            _ => return self.expected("`any`, `elidable` or `portal`"),
+            Token::Name("spread") => Effect::Spread,
+            _ => return self.expected("`any`, `elidable`, `portal` or `spread`"),
         };
         self.advance();
+        let mut spread = None;
+        if effect == Effect::Portal && self.eat(',') {
+            self.word("spread")?;
+            let red = self.number("the number of a red")? as usize;
+            self.punct(':')?;
+            let shape = self.shape()?;
+            spread = Some(self.spread(spelled, (red, shape), (params, results))?);
+        }
         let address = self.bindings.callee.map_or(std::ptr::null(), |callee| callee(spelled));
-        let declaration = format!("{spelled} {params} {results} {effect:?} {address:?}");
-        let callee =
-            interned(&CALLEES, declaration, || Callee { name: leaked(spelled), address, params, results, effect });
+        let identity = spread.map(std::ptr::from_ref);
+        let declaration = format!("{spelled} {params} {results} {effect:?} {identity:?} {address:?}");
+        let callee = interned(&CALLEES, declaration, || Callee {
+            name: leaked(spelled),
+            address,
+            params,
+            results,
+            effect,
+            spread,
+        });
         if self.callees.insert(spelled, callee).is_some() {
             return Err(position.error(format!("`{spelled}` is declared twice")));
         }
         Ok(())
+    }
+
+    /// How the frame of a tree's or code's portal is passed: nothing, or `spread(len 4, live 1)`.
+    pub(super) fn spread_root(&mut self, portal: &'static Portal) -> Result<Option<&'static Spread>> {
+        if !self.eat_word("spread") {
+            return Ok(None);
+        }
+        match portal.virtualizable {
+            Some(frame) => self.spread(portal.name, frame, (portal.reds.len() as u8 + 1, 0)).map(Some),
+            None => self.expected("a portal with a virtualizable before `spread`"),
+        }
+    }
+
+    /// `(len 4, live 1)`: of a portal with this frame that takes and returns so many words.
+    fn spread(
+        &mut self,
+        name: &str,
+        (red, shape): (usize, &'static Shape),
+        (params, results): (u8, u8),
+    ) -> Result<&'static Spread> {
+        self.punct('(')?;
+        self.word("len")?;
+        let len = self.number("the length of the frame's array")?;
+        self.punct(',')?;
+        self.word("live")?;
+        let live = self.number("the number of items passed")?;
+        self.punct(')')?;
+        if red + 1 >= usize::from(params) || live > len || live > 100 {
+            return self.expected("a red, and no more items than there are,");
+        }
+        let name = format!("{name}::spread");
+        let address = self.bindings.callee.map_or(std::ptr::null(), |callee| callee(&name));
+        let declaration = format!("{name} {red} {} {len} {live} {params} {results} {address:?}", shape.id());
+        Ok(interned(&SPREADS, declaration, || {
+            let params = params - 1 + shape.fields.len() as u8 + live as u8;
+            let callee = Callee { name: leaked(&name), address, params, results, effect: Effect::Spread, spread: None };
+            Spread { red, shape, len, live, callee }
+        }))
     }
 
     fn byte(&mut self, what: &str) -> Result<u8> {

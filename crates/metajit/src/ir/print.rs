@@ -12,7 +12,7 @@
 
 use super::code::{BlockId, Code, End, Exit, ExitId, Place, Recipe, ResumeStep};
 use super::declare::{Declarations, name, type_name};
-use super::inst::{Arg, ArgRange, Aux, Inst, OpRef};
+use super::inst::{Arg, ArgRange, Aux, Inst, OpRef, Spread};
 use super::table::{Class, Op};
 use super::tree::{Fragment, FragmentId, GuardId, LogEntry, LogId, Portal, Snapshot, Tree, TreeEnd};
 use crate::object::Shape;
@@ -370,6 +370,11 @@ fn needed_nodes(tree: &Tree) -> Vec<bool> {
     needed
 }
 
+/// How the root's frame is passed, if not by address.
+fn spread(spread: Option<&Spread>) -> String {
+    spread.map_or_else(String::new, |Spread { len, live, .. }| format!(" spread(len {len}, live {live})"))
+}
+
 impl<'a> TreePrinter<'a> {
     fn new(tree: &'a Tree, style: Style<'a>) -> TreePrinter<'a> {
         let mut common = Printer::new(&tree.insts, &tree.args, style);
@@ -470,9 +475,10 @@ impl<'a> TreePrinter<'a> {
         self.common.declared.print(&mut out);
         let _ = writeln!(
             out,
-            "tree {}({}) {{",
+            "tree {}({}){} {{",
             self.common.declared.portal(self.tree.portal),
-            self.common.words(&self.tree.greens)
+            self.common.words(&self.tree.greens),
+            spread(self.tree.spread)
         );
         let mut logged = 0;
         for (index, fragment) in self.tree.fragments.iter().enumerate() {
@@ -626,7 +632,8 @@ impl<'a> CodePrinter<'a> {
     fn print(self) -> String {
         let mut out = String::new();
         self.common.declared.print(&mut out);
-        let _ = writeln!(out, "code {} {{", self.common.declared.portal(self.code.portal));
+        let portal = self.common.declared.portal(self.code.portal);
+        let _ = writeln!(out, "code {portal}{} {{", spread(self.code.spread));
         for (index, block) in self.code.blocks.iter().enumerate() {
             let _ = writeln!(out, "b{index}({}):", self.common.params(&block.params));
             for &op in &block.insts {

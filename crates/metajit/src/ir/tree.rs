@@ -14,7 +14,7 @@
 //! **Merge marks.** `merge` instructions stand in the stream where a merge point was passed, naming the `Merge` node: from
 //! there on the array items of that activation's virtualizable at or above `live` are dead.
 
-use super::inst::{Arg, ArgRange, Inst, OpRef};
+use super::inst::{Arg, ArgRange, Inst, OpRef, Spread};
 use crate::object::Shape;
 
 /// Names a guard of a tree.
@@ -116,6 +116,13 @@ pub struct Fragment {
     pub end: TreeEnd,
 }
 
+impl Fragment {
+    /// Whether it goes back to the root's merge point.
+    pub fn closes(&self) -> bool {
+        matches!(self.end, TreeEnd::Close { .. })
+    }
+}
+
 /// A recorded tree. Instructions 0.. are the root's reds, as `param`/`fparam`; node 0 of the log is the root's `Merge`.
 #[derive(Clone, Debug)]
 pub struct Tree {
@@ -123,6 +130,8 @@ pub struct Tree {
     pub portal: &'static Portal,
     /// The root's greens.
     pub greens: Vec<u64>,
+    /// How the root's frame is passed to its code, if not by address.
+    pub spread: Option<&'static Spread>,
     /// All instructions, by number.
     pub insts: Vec<Inst>,
     /// The pool of operand runs.
@@ -136,11 +145,17 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// Whether it goes back to its root.
+    pub fn loops(&self) -> bool {
+        self.fragments.iter().any(Fragment::closes)
+    }
+
     /// A tree with nothing in it yet.
     pub fn new(portal: &'static Portal, greens: Vec<u64>) -> Tree {
         Tree {
             portal,
             greens,
+            spread: None,
             insts: Vec::new(),
             args: Vec::new(),
             guards: Vec::new(),

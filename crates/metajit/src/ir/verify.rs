@@ -15,7 +15,7 @@
 //! behind guards that always fail, and they are never run. The evaluator refuses them when they are.
 
 use super::code::{Block, BlockId, Code, End, Exit, ExitId, Place, Recipe, ResumeStep};
-use super::inst::{Arg, ArgRange, Aux, Effect, Inst, OpRef};
+use super::inst::{Arg, ArgRange, Aux, Inst, OpRef};
 use super::print::{code_line, tree_line};
 use super::table::{Class, Op};
 use super::tree::{FragmentId, LogEntry, LogId, Portal, Snapshot, Tree, TreeEnd};
@@ -156,7 +156,7 @@ impl Scope<'_> {
                 ensure(args.len() == callee.params as usize, || {
                     format!("`{}` takes {} words, not {}", callee.name, callee.params, args.len())
                 })?;
-                ensure(callee.effect != Effect::Portal || callee.params > 0, || {
+                ensure(!callee.is_portal() || callee.params > 0, || {
                     format!("`{}` takes a call cell first", callee.name)
                 })?;
                 ensure(callee.results as usize <= MAX_RESULTS, || format!("`{}` returns too many words", callee.name))?;
@@ -495,8 +495,13 @@ impl CodeVerifier<'_> {
         let whole = |message: &str| self.error("code", message.to_string());
         let entry = code.blocks.first().ok_or_else(|| whole("it has no block"))?;
         let types = entry.params.iter().map(|&param| code.insts.get(param.0 as usize)?.result());
-        if !types.eq(code.portal.reds.iter().map(|&ty| Some(ty))) {
-            return Err(whole("the parameters of b0 must be the portal's reds"));
+        let reds = code.portal.reds;
+        let fit = match code.spread {
+            None => types.eq(reds.iter().map(|&ty| Some(ty))),
+            Some(spread) => types.eq(spread.types(reds).map(Some)),
+        };
+        if !fit {
+            return Err(whole("the parameters of b0 must be the portal's reds, or the words that are passed for them"));
         }
         for (index, block) in code.blocks.iter().enumerate() {
             let error = |message| self.error(BlockId(index as u32), message);

@@ -89,7 +89,10 @@ impl Builder {
                 LogEntry::Merge { portal, greens, reds, live: _ } => ResumeStep::Merge {
                     portal,
                     greens: o.tree.args(greens).iter().filter_map(|green| green.as_const()).collect(),
-                    reds: self.recipes(o, reds)?,
+                    reds: {
+                        o.tree.args(reds).iter().for_each(|&red| o.look_at(o.value(red)));
+                        self.recipes(o, reds)?
+                    },
                 },
                 LogEntry::Words(words) => ResumeStep::Words(self.recipes(o, words)?),
                 LogEntry::Collapsed(words) => ResumeStep::Collapsed(self.recipes(o, words)?),

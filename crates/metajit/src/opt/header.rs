@@ -321,6 +321,7 @@ impl Optimizer<'_> {
         if let Val::Virtual(id) = val
             && let Some(object) = self.state.virtuals.object(id).cloned()
         {
+            self.look_at(val);
             let item_type = object.shape.array.map_or(Type::Int, |array| array.ty());
             let fields = object.shape.fields.iter().zip(&object.fields);
             let fields = fields.map(|(field, &val)| self.describe(header, nodes, val, field.ty())).collect();

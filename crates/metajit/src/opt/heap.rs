@@ -348,6 +348,11 @@ impl Optimizer<'_> {
         if !elidable && args.iter().any(|&arg| self.state.heap.is_frame(arg)) {
             self.flush_frame();
         }
+        let spread = callee.spread.and_then(|spread| Some((&spread.callee, self.spread_call(spread, args)?)));
+        let (callee, args) = match &spread {
+            Some((callee, args)) => (*callee, &args[..]),
+            None => (callee, args),
+        };
         let args: Vec<Arg> = args.iter().map(|&arg| self.force(arg)).collect();
         let passes_frame = args.iter().any(|arg| matches!(arg, Arg::Op(op) if self.state.heap.is_frame(Val::Op(*op))));
         let call = self.emit_call(callee, &args);

@@ -15,7 +15,8 @@
 //! 4. *common subexpressions*: an expression computed before on this path is not computed again (`value`);
 //! 5. *guard facts*: what a guard proves refines its operands, and theirs (`guard`); a guard that must hold vanishes;
 //! 6. *heap*: loads are forwarded, stores to the frame delayed (`heap`);
-//! 7. *virtual objects*: allocations wait until they are needed (`virtuals`);
+//! 7. *virtual objects*: allocations wait until they are needed (`virtuals`); frames that are passed with a call need not be
+//!    made at all (`spread`);
 //! 8. *exits*: each guard left gets its recipe (`exit`).
 //!
 //! A loop is *peeled*: its first iteration is code of its own, which proves what the others rely on (`peel`, `header`); bounds of
@@ -40,6 +41,7 @@ mod nan;
 mod peel;
 mod range;
 mod rules;
+mod spread;
 mod value;
 mod virtuals;
 
@@ -51,6 +53,7 @@ use crate::object::Field;
 use crate::word::Type;
 use heap::{Frame, Heap};
 use range::Range;
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use value::{Available, Facts, Key, Val};
 use virtuals::Virtuals;
@@ -79,6 +82,8 @@ pub struct Options {
     pub counter: Option<u32>,
     /// Hand over operands of boxing operations at exits instead of their results.
     pub sink: bool,
+    /// Pass a virtual frame to a portal by what it holds.
+    pub spread: bool,
     /// Instructions that the code may have at most.
     pub max_ops: usize,
     /// Verify the code.
@@ -98,6 +103,7 @@ impl Default for Options {
             counters: true,
             counter: None,
             sink: true,
+            spread: true,
             max_ops: 100_000,
             verify: cfg!(debug_assertions),
         }
@@ -118,6 +124,7 @@ impl Options {
             counters: false,
             counter: None,
             sink: false,
+            spread: false,
             ..Options::default()
         }
     }
@@ -145,6 +152,7 @@ impl Options {
                 "peel" => &mut options.peel,
                 "counters" => &mut options.counters,
                 "sink" => &mut options.sink,
+                "spread" => &mut options.spread,
                 _ => return Err(name),
             };
             *stage = true;
@@ -234,6 +242,10 @@ pub fn optimize(
         }
         result => result?,
     }
+    if optimizer.took_back.get() {
+        let options = Options { spread: false, ..options.clone() };
+        return optimize(tree, &options, attach);
+    }
     let Optimizer { mut code, mut stats, directions, .. } = optimizer;
     for (overflow, [less, than]) in directions {
         let inst = &mut code.insts[overflow.0 as usize];
@@ -303,6 +315,10 @@ struct Optimizer<'t> {
     exits_begun: u32,
     /// The loop that instance 1 is in.
     looping: Option<peel::Loop>,
+    /// The root's frame where its address is not known to anybody: a virtual object at the entry.
+    own_frame: Option<Val>,
+    /// A frame that was given away with a call was used after it.
+    took_back: Cell<bool>,
 }
 
 /// A place of the forward pass to come back to.
@@ -315,10 +331,15 @@ struct Mark {
 
 impl<'t> Optimizer<'t> {
     fn new(tree: &'t Tree, options: &'t Options, attach: &'t dyn Fn(GuardId, u32) -> Option<FragmentId>) -> Self {
-        let code =
-            Code { portal: tree.portal, insts: Vec::new(), args: Vec::new(), blocks: Vec::new(), exits: Vec::new() };
-        let closes = |fragment: &Fragment| matches!(fragment.end, TreeEnd::Close { .. });
-        let peeled = tree.fragments.iter().position(closes).filter(|_| options.peel);
+        let code = Code {
+            portal: tree.portal,
+            insts: Vec::new(),
+            args: Vec::new(),
+            blocks: Vec::new(),
+            exits: Vec::new(),
+            spread: tree.spread,
+        };
+        let peeled = tree.fragments.iter().position(Fragment::closes).filter(|_| options.peel);
         let peeled = peeled.map(|index| FragmentId(index as u32));
         Optimizer {
             tree,
@@ -342,15 +363,23 @@ impl<'t> Optimizer<'t> {
             stamps: Vec::new(),
             exits_begun: 0,
             looping: None,
+            own_frame: None,
+            took_back: Cell::new(false),
         }
     }
 
     fn run(&mut self) -> Result<(), OptError> {
         self.block = self.new_block();
-        let reds = self.params(self.tree.portal.reds);
         let generic = self.new_block();
         debug_assert_eq!(generic, GENERIC);
-        self.end(End::Jump(GENERIC, reds.iter().map(|&red| Arg::Op(red)).collect()));
+        let reds = match self.tree.spread {
+            None => self.params(self.tree.portal.reds).into_iter().map(Arg::Op).collect(),
+            Some(spread) => match self.spread_entry(spread) {
+                Some(reds) => reds,
+                None => return self.fragment(FragmentId(0)),
+            },
+        };
+        self.end(End::Jump(GENERIC, reds));
         self.block = GENERIC;
         let reds = self.params(self.tree.portal.reds);
         for (index, &red) in reds.iter().enumerate() {
@@ -478,7 +507,10 @@ impl<'t> Optimizer<'t> {
         match fragment.end {
             TreeEnd::Close { node } => self.close(node, id),
             TreeEnd::Finish(words) => {
-                self.flush_frame();
+                // Who gave the frame away does not look at it any more.
+                if self.tree.spread.is_none() {
+                    self.flush_frame();
+                }
                 let words = self.values(words);
                 let words = self.force_all(&words);
                 self.end(End::Finish(words));
@@ -592,6 +624,7 @@ impl<'t> Optimizer<'t> {
             unreachable!("a fragment closes at a merge point");
         };
         let reds = self.values(reds);
+        reds.iter().for_each(|&red| self.look_at(red));
         match self.instance {
             0 if self.peeled == Some(from) => self.peel(&reds),
             0 => {

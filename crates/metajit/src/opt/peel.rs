@@ -270,13 +270,15 @@ impl Optimizer<'_> {
                     fill: NONE,
                     fields: Vec::new(),
                     items: Vec::new(),
+                    given: false,
                 }))),
             });
         }
         for (index, node) in header.nodes.iter().enumerate() {
             if let (Kind::Object { shape, fill, fields, items }, Val::Virtual(id)) = (&node.kind, vals[index]) {
                 let contents = |nodes: &[NodeId]| nodes.iter().map(|&node| vals[node]).collect();
-                let object = Object { shape, fill: vals[*fill], fields: contents(fields), items: contents(items) };
+                let object =
+                    Object { shape, fill: vals[*fill], fields: contents(fields), items: contents(items), given: false };
                 self.state.virtuals.replace(id, object);
             }
         }

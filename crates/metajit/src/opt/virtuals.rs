@@ -39,6 +39,8 @@ pub(super) struct Object {
     pub(super) fields: Vec<Val>,
     /// Its array's items.
     pub(super) items: Vec<Val>,
+    /// It was handed over with a call, spread: whatever it is now, nobody may ask.
+    pub(super) given: bool,
 }
 
 impl Object {
@@ -97,6 +99,12 @@ impl Virtuals {
     pub(super) fn replace(&mut self, id: VirtualId, object: Object) {
         self.entries[id.0 as usize] = Entry::Object(Rc::new(object));
     }
+    /// Says that a virtual object was given away.
+    pub(super) fn give(&mut self, id: VirtualId) {
+        if let Some(object) = self.object_mut(id) {
+            object.given = true;
+        }
+    }
     fn object_mut(&mut self, id: VirtualId) -> Option<&mut Object> {
         match &mut self.entries[id.0 as usize] {
             Entry::Object(object) => Some(Rc::make_mut(object)),
@@ -121,6 +129,7 @@ impl Optimizer<'_> {
                     fill,
                     fields: vec![Val::Const(0); shape.fields.len()],
                     items: vec![fill; len as usize],
+                    given: false,
                 })))
             }
             _ => {
@@ -150,6 +159,7 @@ impl Optimizer<'_> {
         let Val::Virtual(id) = object else {
             return None;
         };
+        self.look_at(object);
         let value = *self.state.virtuals.object_mut(id)?.slot(place)?;
         let value = self.resolve(value);
         Some(self.retype(value, ty))
@@ -160,6 +170,7 @@ impl Optimizer<'_> {
         let Val::Virtual(id) = object else {
             return false;
         };
+        self.look_at(object);
         let slot = self.state.virtuals.object_mut(id).and_then(|object| object.slot(place));
         slot.map(|slot| *slot = value).is_some()
     }
@@ -195,8 +206,13 @@ impl Optimizer<'_> {
 
     fn force_object(&mut self, id: VirtualId, object: &Object) -> Arg {
         self.stats.forced += 1;
+        self.look_at(Val::Virtual(id));
         let new = self.emit_new(object.shape, Val::Const(object.items.len() as u64), object.fill);
         self.state.virtuals.entries[id.0 as usize] = Entry::Computed(new);
+        let own = self.own_frame == Some(Val::Virtual(id));
+        if own {
+            self.begin_own_frame(new);
+        }
         for (field, &value) in object.shape.fields.iter().zip(&object.fields) {
             if value != Val::Const(0) {
                 self.store_fresh(new, Place::Field(field), value);
@@ -204,16 +220,18 @@ impl Optimizer<'_> {
                 self.state.heap.remember(new, Place::Field(field), value);
             }
         }
-        let Some(array) = object.shape.array else {
-            return self.force(new);
-        };
-        for (index, &value) in object.items.iter().enumerate() {
-            let place = Place::Item(array, index as u32);
-            if value != object.fill {
-                self.store_fresh(new, place, value);
-            } else {
-                self.state.heap.remember(new, place, value);
+        if let Some(array) = object.shape.array {
+            for (index, &value) in object.items.iter().enumerate() {
+                let place = Place::Item(array, index as u32);
+                if value != object.fill {
+                    self.store_fresh(new, place, value);
+                } else {
+                    self.state.heap.remember(new, place, value);
+                }
             }
+        }
+        if own {
+            self.own_frame_is(new);
         }
         self.force(new)
     }

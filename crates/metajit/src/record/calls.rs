@@ -282,14 +282,14 @@ impl Meta {
             }
         }
         let values: Vec<u64> = reds.iter().map(|red| red.bits).collect();
+        let named = (self.mode == Mode::Record).then(|| crate::driver::portal_callee(driver, greens, &values));
         let mut words = Words::default();
         (driver.call)(greens, &values, &mut words);
-        if self.mode != Mode::Record {
+        let Some((cell, callee)) = named else {
             return Enter::Done(self.constants_of_call::<R>(words));
-        }
-        let cell = Raw::constant(crate::driver::call_cell(driver, greens).bits());
-        let args: Vec<Raw> = std::iter::once(cell).chain(reds.iter().copied()).collect();
-        Enter::Done(self.called::<R>(&driver.entry, &args, words))
+        };
+        let args: Vec<Raw> = std::iter::once(Raw::constant(cell.bits())).chain(reds.iter().copied()).collect();
+        Enter::Done(self.called::<R>(callee, &args, words))
     }
 
     /// The loop's twin of an inlined portal call returned.

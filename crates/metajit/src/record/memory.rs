@@ -35,6 +35,7 @@ static WRITE_QUASI_IMMUTABLE: crate::ir::Callee = crate::ir::Callee {
     params: 3,
     results: 0,
     effect: crate::ir::Effect::Any,
+    spread: None,
 };
 
 fn header<H: Object>(object: Traced<H>) -> *mut Header {

@@ -37,6 +37,7 @@ impl Builder {
                 args: Vec::with_capacity(256),
                 blocks: Vec::with_capacity(64),
                 exits: Vec::with_capacity(64),
+                spread: None,
             },
             tags: FastMap::default(),
         }

@@ -472,6 +472,10 @@ impl Shallow {
     /// The portal returned.
     pub(super) fn finish(&mut self, words: &[Raw]) {
         let words: Vec<Arg> = words.iter().map(|word| self.integer(word.arg)).collect();
+        // A frame that was not given away may be looked at by the caller.
+        if !self.driver.given {
+            self.flush();
+        }
         self.builder.pool(words.iter().copied());
         self.builder.end(self.block, End::Finish(words));
     }

@@ -28,6 +28,7 @@ macro_rules! called {
             params: [$(stringify!($arg)),*].len() as u8,
             results: <$r as Flat>::WORDS as u8,
             effect: Effect::Elidable,
+            spread: None,
         };
         let words = [$($crate::twin::calls::pattern($m, $arg)),*];
         $m.elidable::<$r>(&CALLEE, &words, || native($($arg.val),*))

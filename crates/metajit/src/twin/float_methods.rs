@@ -21,7 +21,7 @@ macro_rules! float_functions {
         }
         pub(super) static $constant: Callee = Callee {
             name: concat!("f64::", stringify!($name)), address: $name as *const (),
-            params: [$(stringify!($arg)),*].len() as u8, results: 1, effect: Effect::Elidable,
+            params: [$(stringify!($arg)),*].len() as u8, results: 1, effect: Effect::Elidable, spread: None,
         };
     )* };
     (@f64 $arg:ident) => { f64 };

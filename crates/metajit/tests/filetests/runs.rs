@@ -77,6 +77,16 @@ unsafe extern "C" fn sum_and_difference(context: *mut Context) -> u64 {
     FINISH
 }
 
+/// A portal's code for a frame that is spread: the same, the other way round.
+unsafe extern "C" fn difference_and_sum(context: *mut Context) -> u64 {
+    // SAFETY: as there.
+    unsafe {
+        sum_and_difference(context);
+        (&mut (*context).results)[..2].reverse();
+    }
+    FINISH
+}
+
 /// A portal's code that leaves by an exit, whose slot is one more than the first red.
 unsafe extern "C" fn leaves(context: *mut Context) -> u64 {
     // SAFETY: the context is that of the run.
@@ -112,13 +122,14 @@ extern "C" fn exhaust() -> u64 {
 thread_local! {
     static CELLS: [CellHead; 4] = [
         CellHead::default(),
-        CellHead { entry: Cell::new(sum_and_difference) },
-        CellHead { entry: Cell::new(leaves) },
-        CellHead { entry: Cell::new(panics_inside) },
+        CellHead { entry: Cell::new(sum_and_difference), spread: Cell::new(difference_and_sum) },
+        CellHead { entry: Cell::new(leaves), ..CellHead::default() },
+        CellHead { entry: Cell::new(panics_inside), ..CellHead::default() },
     ];
 }
 
-/// What `@0` and so on are in texts that are run: call cells without code, with code that returns, that leaves, that panics.
+/// What `@0` and so on are in texts that are run: call cells without code, with code that returns (for
+/// either way of passing a frame), that leaves, that panics.
 pub(super) fn address(number: u64) -> u64 {
     CELLS.with(|cells| cells.get(number as usize).map_or(0, |cell| std::ptr::from_ref(cell) as u64))
 }
@@ -134,6 +145,7 @@ const CALLEES: &[(&str, *const ())] = &[
     ("test::invalidate", invalidate as *const ()),
     ("test::collect", collect as *const ()),
     ("test::portal", finish as *const ()),
+    ("test::spread", finish as *const ()),
     ("test::exhaust", exhaust as *const ()),
 ];
 

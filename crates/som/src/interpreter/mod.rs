@@ -33,6 +33,7 @@ use sends::{
     greens = [pc, sp, method],
     reds = [frame],
     virtualizable = frame,
+    given,
     live = sp,
     location = crate::trace::place(method, pc),
     overflow = Err(stack_overflow(method))

@@ -19,7 +19,7 @@ impl Emitter<'_> {
         if args.len() >= MAX_ARGUMENTS || callee.results as usize > MAX_RESULTS + 1 {
             return Err(malformed(op, "passes too many words"));
         }
-        self.called_portal = callee.effect == Effect::Portal;
+        self.called_portal = callee.is_portal();
         if self.called_portal {
             return self.call_portal(op, callee, args);
         }
@@ -99,7 +99,11 @@ impl Emitter<'_> {
         self.asm.jump_if(Cc::B, no_room);
         self.transfer(Place::Reg(SCRATCH), cell);
         self.asm.copy(RDI, CONTEXT);
-        self.asm.call(Operand::Mem(at(SCRATCH, offset_of!(CellHead, entry) as i32)));
+        let entry = match callee.effect {
+            Effect::Spread => offset_of!(CellHead, spread),
+            _ => offset_of!(CellHead, entry),
+        };
+        self.asm.call(Operand::Mem(at(SCRATCH, entry as i32)));
         self.compare_with(RAX, FINISH);
         self.asm.jump_if(Cc::Ne, left);
         self.asm.bind(done);
