@@ -262,6 +262,7 @@ impl Handler<'_> {
                     params: __CALLEE.params + 1,
                     results: __CALLEE.results,
                     effect: ::metajit::rt::Effect::Any,
+                    spread: ::core::option::Option::None,
                 },
             };
         }

@@ -638,7 +638,7 @@ impl Generator {
                 let args = [self.any(), self.word()];
                 TreeEnd::Finish(self.run(&args))
             }
-            1 => TreeEnd::Leave(self.snapshot()),
+            1 => TreeEnd::Leave(self.snapshot(), None),
             _ => {
                 while self.scope.activations.len() > 1 {
                     self.leave();

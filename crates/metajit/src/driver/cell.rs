@@ -79,7 +79,7 @@ impl CallCell {
     }
 
     /// The callee that stands for a call of the place.
-    pub(super) fn callee(&self) -> &'static Callee {
+    pub(crate) fn callee(&self) -> &'static Callee {
         self.spread.get().unwrap_or(&self.driver.entry)
     }
 

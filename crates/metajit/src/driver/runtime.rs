@@ -338,9 +338,12 @@ pub fn has_code(driver: &'static Driver, greens: &[u64]) -> bool {
     })
 }
 
-/// Whether the place has been recorded: it has code, or will have some.
-pub(crate) fn has_tree(driver: &'static Driver, greens: &[u64]) -> bool {
-    with(|runtime| runtime.find(driver, greens).is_some_and(|place| runtime.places[place].live.is_some()))
+/// The call cell of a place that has been recorded: it has code, or will have some.
+pub(crate) fn cell_of_tree(driver: &'static Driver, greens: &[u64]) -> Option<&'static CallCell> {
+    with(|runtime| {
+        let place = &runtime.places[runtime.find(driver, greens)?];
+        place.live.as_ref().map(|_| place.cell)
+    })
 }
 
 /// Whether calls of this place are never inlined.

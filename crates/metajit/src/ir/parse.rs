@@ -20,7 +20,7 @@
 //!     v3 = lt v2, 10
 //!     guard_true v3 -> g0 at n1+1                ; the snapshot: a node, and ticks since
 //!     ...
-//!     close n5                                   ; or `finish v4, v5`, or `leave n5+2`
+//!     close n5                                   ; or `finish v4, v5`, or `leave n5+2`, or `leave n5+0 to main(@0)`
 //! f1 from g0:
 //!     ...
 //! }
@@ -58,7 +58,9 @@ use super::inst::{Arg, ArgRange, Aux, Callee, Inst, OpRef};
 use super::lex::{Position, Token, lex};
 use super::print::{SYMBOLIC_ADDRESSES, SYMBOLIC_STRIDE};
 use super::table::{Class, Op};
-use super::tree::{Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Portal, Snapshot, Tree, TreeEnd};
+use super::tree::{
+    Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Onward, Portal, Snapshot, Tree, TreeEnd,
+};
 use crate::object::{Field, Shape};
 use crate::word::Type;
 use std::collections::HashMap;
@@ -749,7 +751,17 @@ impl<'a> Parser<'a> {
             return Ok(Some(TreeEnd::Close { node }));
         }
         if self.eat_word("leave") {
-            return self.snapshot().map(TreeEnd::Leave).map(Some);
+            let snapshot = self.snapshot()?;
+            let onward = if self.eat_word("to") {
+                let callee = self.declared(|parser| &parser.callees, "a callee")?;
+                self.punct('(')?;
+                let cell = self.word_constant()?;
+                self.punct(')')?;
+                Some(Onward { callee, cell })
+            } else {
+                None
+            };
+            return Ok(Some(TreeEnd::Leave(snapshot, onward)));
         }
         if self.eat_word("finish") {
             let words = self.rest(Self::arg)?;

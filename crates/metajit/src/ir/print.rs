@@ -14,7 +14,7 @@ use super::code::{BlockId, Code, End, Exit, ExitId, Place, Recipe, ResumeStep};
 use super::declare::{Declarations, name, type_name};
 use super::inst::{Arg, ArgRange, Aux, Inst, OpRef, Spread};
 use super::table::{Class, Op};
-use super::tree::{Fragment, FragmentId, GuardId, LogEntry, LogId, Portal, Snapshot, Tree, TreeEnd};
+use super::tree::{Fragment, FragmentId, GuardId, LogEntry, LogId, Onward, Portal, Snapshot, Tree, TreeEnd};
 use crate::object::Shape;
 use crate::word::Type;
 use std::cell::RefCell;
@@ -354,7 +354,7 @@ fn needed_nodes(tree: &Tree) -> Vec<bool> {
         _ => None,
     });
     let ends = tree.fragments.iter().filter_map(|fragment| match fragment.end {
-        TreeEnd::Close { node } | TreeEnd::Leave(Snapshot { node, .. }) => Some(node.0),
+        TreeEnd::Close { node } | TreeEnd::Leave(Snapshot { node, .. }, _) => Some(node.0),
         TreeEnd::Finish(_) => None,
     });
     let mut needed = vec![false; tree.log.len()];
@@ -392,6 +392,11 @@ impl<'a> TreePrinter<'a> {
             }
         }
         common.declare(&ops);
+        for fragment in &tree.fragments {
+            if let TreeEnd::Leave(_, Some(onward)) = fragment.end {
+                common.declared.add_callee(onward.callee);
+            }
+        }
         let mut guards = vec![None; tree.guards.len()];
         next = 0;
         for (index, inst) in tree.insts.iter().enumerate() {
@@ -528,9 +533,12 @@ impl<'a> TreePrinter<'a> {
                 format!("close {}", self.node(node))
             }
             TreeEnd::Finish(words) => format!("finish {}", self.common.run(words)),
-            TreeEnd::Leave(snapshot) => {
+            TreeEnd::Leave(snapshot, onward) => {
                 self.log(snapshot.node.0, logged, out);
-                format!("leave {}", self.snapshot(snapshot))
+                let onward = onward.map_or_else(String::new, |Onward { callee, cell }| {
+                    format!(" to {}({})", self.common.declared.callee(callee), self.common.words(&[cell]))
+                });
+                format!("leave {}{onward}", self.snapshot(snapshot))
             }
         };
         if last {

@@ -14,7 +14,7 @@
 //! **Merge marks.** `merge` instructions stand in the stream where a merge point was passed, naming the `Merge` node: from
 //! there on the array items of that activation's virtualizable at or above `live` are dead.
 
-use super::inst::{Arg, ArgRange, Inst, OpRef, Spread};
+use super::inst::{Arg, ArgRange, Callee, Inst, OpRef, Spread};
 use crate::object::Shape;
 
 /// Names a guard of a tree.
@@ -101,8 +101,18 @@ pub enum TreeEnd {
     },
     /// The portal returned these words.
     Finish(ArgRange),
-    /// Leaves to the interpreter (or another tree) at this snapshot, which is a merge point or follows one.
-    Leave(Snapshot),
+    /// Leaves to the interpreter (or another tree) at this snapshot, which is a merge point or follows one. If it is a merge point whose
+    /// place has code: how that is called.
+    Leave(Snapshot, Option<Onward>),
+}
+
+/// How another place's code is called with the reds of a merge point: it returns what the activation returns.
+#[derive(Clone, Copy, Debug)]
+pub struct Onward {
+    /// The portal.
+    pub callee: &'static Callee,
+    /// Its call cell.
+    pub cell: u64,
 }
 
 /// A straight run of recorded instructions.

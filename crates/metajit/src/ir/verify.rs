@@ -15,7 +15,7 @@
 //! behind guards that always fail, and they are never run. The evaluator refuses them when they are.
 
 use super::code::{Block, BlockId, Code, End, Exit, ExitId, Place, Recipe, ResumeStep};
-use super::inst::{Arg, ArgRange, Aux, Inst, OpRef};
+use super::inst::{Arg, ArgRange, Aux, Effect, Inst, OpRef};
 use super::print::{code_line, tree_line};
 use super::table::{Class, Op};
 use super::tree::{FragmentId, LogEntry, LogId, Portal, Snapshot, Tree, TreeEnd};
@@ -424,7 +424,13 @@ impl TreeVerifier<'_> {
                 ensure(words.len() <= MAX_RESULTS, || format!("{} result words", words.len()))?;
                 scope.words(words)
             }
-            TreeEnd::Leave(snapshot) => self.snapshot(snapshot, &scope),
+            TreeEnd::Leave(snapshot, onward) => {
+                ensure(
+                    onward.is_none_or(|onward| onward.callee.effect == Effect::Portal && snapshot.ticks == 0),
+                    || "only a portal goes on, from a merge point".to_string(),
+                )?;
+                self.snapshot(snapshot, &scope)
+            }
         }
     }
 }

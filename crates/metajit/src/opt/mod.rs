@@ -516,7 +516,11 @@ impl<'t> Optimizer<'t> {
                 self.end(End::Finish(words));
                 Ok(())
             }
-            TreeEnd::Leave(snapshot) => {
+            TreeEnd::Leave(snapshot, onward) => {
+                if let Some(onward) = onward.filter(|onward| self.goes_on(onward)) {
+                    self.go_on(snapshot.node, &onward);
+                    return Ok(());
+                }
                 let exit = self.exit(None, snapshot);
                 self.end(End::Exit(exit));
                 Ok(())

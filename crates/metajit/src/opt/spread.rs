@@ -8,6 +8,9 @@
 //! address has it allocated (it is the tree's frame in memory from then on, as if it had been passed by address). Code of a loop
 //! is reached from elsewhere with a frame in memory, so its entry allocates.
 //!
+//! Where the callee comes to a loop that has code of its own, that code is called with the frame, now in memory, and what it returns is
+//! returned: the driver need not be asked.
+//!
 //! How a place's frame is spread never changes, so caller and callee need not be compiled together: whoever makes code of
 //! the callee with another convention publishes none for this one, and calls are finished by the driver.
 //!
@@ -19,6 +22,8 @@ use super::Optimizer;
 use super::heap::{Frame, Known, Slot};
 use super::value::Val;
 use super::virtuals::{Entry, Object};
+use crate::ir::code::End;
+use crate::ir::tree::{LogEntry, LogId, Onward};
 use crate::ir::{Arg, Spread};
 use crate::word::Type;
 use std::collections::BTreeMap;
@@ -77,6 +82,30 @@ impl Optimizer<'_> {
         self.state.virtuals.object(frame)?;
         self.state.virtuals.give(frame);
         Some(words.into_iter().map(|word| self.retype(word, Type::Int)).collect())
+    }
+
+    /// Whether code of the root calls the code that goes on where a fragment ends. Its activation is on the native stack meanwhile, so only
+    /// what is called itself may do so, and only what is not: loops do not pile up.
+    pub(super) fn goes_on(&self, onward: &Onward) -> bool {
+        self.options.spread && self.tree.spread.is_some() && !self.tree.loops() && onward.callee.spread.is_none()
+    }
+
+    /// Calls the code that goes on at a merge point, and returns what it returns.
+    pub(super) fn go_on(&mut self, node: LogId, onward: &Onward) {
+        let LogEntry::Merge { reds, .. } = self.tree.log[node.0 as usize].entry else {
+            unreachable!("what goes on does so at a merge point");
+        };
+        let mut args = vec![Val::Const(onward.cell)];
+        for red in self.values(reds) {
+            args.push(self.retype(red, Type::Int));
+        }
+        let first = self.call(onward.callee, &args);
+        self.last_call = Some(first);
+        let mut words = vec![first];
+        words.extend((1..u32::from(onward.callee.results)).map(|word| self.result_word(word)));
+        words.truncate(onward.callee.results.into());
+        let words = self.force_all(&words);
+        self.end(End::Finish(words));
     }
 
     /// The root's frame is allocated: what is stored to it is delayed from now on.

@@ -7,7 +7,9 @@ use super::Stop;
 use super::generic::{self, Resume};
 use super::known::{LENGTH, SCALAR, Tables};
 use crate::driver::{Driver, Validity};
-use crate::ir::tree::{Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Snapshot, Tree, TreeEnd};
+use crate::ir::tree::{
+    Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Onward, Snapshot, Tree, TreeEnd,
+};
 use crate::ir::{Arg, ArgRange, Aux, Class, Inst, Op, OpRef};
 use crate::object::Field;
 use crate::twin::Raw;
@@ -601,8 +603,11 @@ impl Recorder {
             return Err(Stop::End(TreeEnd::Close { node }));
         }
         if back_edge {
-            if depth == 0 && crate::driver::has_tree(driver, greens) {
-                return Err(Stop::End(TreeEnd::Leave(Snapshot { node, ticks: 0 })));
+            if depth == 0
+                && let Some(cell) = crate::driver::cell_of_tree(driver, greens)
+            {
+                let onward = Onward { callee: cell.callee(), cell: cell.bits() };
+                return Err(Stop::End(TreeEnd::Leave(Snapshot { node, ticks: 0 }, Some(onward))));
             }
             let count = self.passed(driver, depth, greens);
             if count > self.limits.unroll {
