@@ -112,7 +112,8 @@ impl Default for Parameters {
             upgrade_threshold: 8000,
             threaded: false,
             tracing: true,
-            tier1_threshold: 23,
+            // A bytecode's threaded code costs as much as it saves in some hundred times, and a short program is over before.
+            tier1_threshold: 150,
             max_handler_ops: 60,
             max_threaded_merge_points: 1000,
             max_threaded_ops: 20_000,
