@@ -158,7 +158,7 @@ extern "C" fn reached(cell: u64) -> u64 {
 }
 
 /// Finishes a call of a portal that compiled code began: `number` is what the portal's code returned instead of `FINISH`.
-/// The result words go to the context. This is the function of each portal's [`Callee`](crate::ir::Callee).
+/// The result words go to the context. This is the function of each portal's [`Callee`].
 ///
 /// # Safety
 /// `cell` is the address of a call cell of this thread. The context has what goes with the number: the reds if there is no
