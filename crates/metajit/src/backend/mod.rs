@@ -5,8 +5,8 @@
 //! at the same time. Cranelift makes good instructions, but not quickly; its interface changes with every release.
 //!
 //! **Approach.** Cranelift is named in this module alone. [`Compiler`] turns one code into one [`Machine`], at one of two
-//! qualities: with Cranelift ([`lower`]), or, on x86-64 and when it has to be quick, directly (`direct`). [`Arena`] owns the executable memory, mapped twice; [`Queue`] does the work on a thread of its own, or
-//! at once for those who want runs to be the same every time.
+//! qualities: with Cranelift ([`lower`]), or, on x86-64 and when it has to be quick, directly (`direct`). [`Arena`] owns the
+//! executable memory, mapped twice; [`Queue`] does the work on a thread of its own, or at once for those who want runs to be the same every time.
 //!
 //! **Invariants.** A machine's memory stays valid and unchanged until the machine is dropped, whoever drops it makes sure that no
 //! activation is inside. Compiling reads nothing but the code; what the rest of the process is to know of a machine
