@@ -104,6 +104,11 @@ impl CallCell {
         self.place
     }
 
+    /// The driver of its place.
+    pub(super) fn driver(&self) -> &'static Driver {
+        self.driver
+    }
+
     /// The greens of its place.
     pub(super) fn greens(&self) -> &[u64] {
         &self.greens

@@ -28,16 +28,14 @@ thread_local! {
     static ENDED: Cell<bool> = const { Cell::new(false) };
 }
 
-fn slot(greens: &[u64]) -> usize {
-    let mixed =
-        greens.iter().fold(0, |hash: u64, &green| (hash ^ green).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
-    (mixed >> 40) as usize % RECENT
+fn slot(driver: &'static Driver, greens: &[u64]) -> usize {
+    (runtime::hash(driver, greens) >> 40) as usize % RECENT
 }
 
 /// A place's code was entered at its start, the long way.
 pub(super) fn remember(cell: &'static CallCell) {
     if !ENDED.get() {
-        CELLS.with(|cells| cells[slot(cell.greens())].set(Some(cell)));
+        CELLS.with(|cells| cells[slot(cell.driver(), cell.greens())].set(Some(cell)));
     }
 }
 
@@ -50,7 +48,7 @@ pub(super) fn forget_all() {
 /// Runs the code of these greens, if it is known to have some.
 #[inline]
 pub(super) fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64]) -> Option<Entered> {
-    let cell = CELLS.with(|cells| cells[slot(greens)].get()).filter(|cell| cell.is_of(driver, greens))?;
+    let cell = CELLS.with(|cells| cells[slot(driver, greens)].get()).filter(|cell| cell.is_of(driver, greens))?;
     let entries = ENTRIES.get().wrapping_add(1);
     ENTRIES.set(entries);
     if entries.is_multiple_of(LONG_WAY) {

@@ -178,7 +178,7 @@ thread_local! {
     static CONTEXT: Cell<*mut Context> = const { Cell::new(std::ptr::null_mut()) };
 }
 
-fn hash(driver: &'static Driver, greens: &[u64]) -> u64 {
+pub(super) fn hash(driver: &'static Driver, greens: &[u64]) -> u64 {
     greens.iter().fold(std::ptr::from_ref(driver) as u64, |hash, &green| {
         (hash ^ green).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
     })
