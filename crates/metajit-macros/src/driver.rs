@@ -288,9 +288,7 @@ impl Sketch {
                 match ::metajit::rt::enter(&#driver, &#green_bits, &#red_bits, #entry) {
                     ::metajit::rt::Entered::No => {}
                     ::metajit::rt::Entered::Continue(__next) => { #set_greens #set_reds }
-                    ::metajit::rt::Entered::Return(__words) => {
-                        return <#result as ::metajit::rt::Flat>::unflatten(&mut ::metajit::rt::Reader::new(&__words));
-                    }
+                    ::metajit::rt::Entered::Return => return ::metajit::rt::returned::<#result>(),
                 }
             }
         };

@@ -227,9 +227,12 @@ fn twins(parsed: &DeriveInput, shapes: &[Shape<'_>]) -> TokenStream {
             }
             impl ::metajit::rt::Flat for #name {
                 const WORDS: usize = #tag_words + LARGEST;
-                fn flatten(self, out: &mut ::metajit::rt::Words) {
+                #[inline]
+                fn flatten(self, out: &mut impl ::metajit::rt::Sink) {
+                    use ::metajit::rt::Sink as _;
                     match self { #(#flatten)* }
                 }
+                #[inline]
                 fn unflatten(words: &mut ::metajit::rt::Reader<'_, u64>) -> Self {
                     #read_tag
                     #unflatten

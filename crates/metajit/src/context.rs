@@ -14,6 +14,49 @@ pub const MAX_SLOTS: usize = 1024;
 /// Result words that a call or a portal may have at most.
 pub const MAX_RESULTS: usize = 8;
 
+/// What takes the words of a result, one after the other.
+pub trait Sink {
+    /// One more word.
+    fn push(&mut self, word: u64);
+}
+
+/// Result words on their way to compiled code: it takes the first by value, the others from memory.
+#[derive(Debug)]
+pub(crate) struct Returned {
+    first: u64,
+    others: *mut u64,
+    len: usize,
+}
+
+impl Returned {
+    /// None yet.
+    ///
+    /// # Safety
+    /// There must be room at `others` for all words after the first, for as long as this takes any.
+    #[inline]
+    pub(crate) unsafe fn to(others: *mut u64) -> Returned {
+        Returned { first: 0, others, len: 0 }
+    }
+
+    /// The first word; 0 if there is none.
+    #[inline]
+    pub(crate) fn first(self) -> u64 {
+        self.first
+    }
+}
+
+impl Sink for Returned {
+    #[inline]
+    fn push(&mut self, word: u64) {
+        match self.len {
+            0 => self.first = word,
+            // SAFETY: the contract of `to`.
+            others => unsafe { *self.others.add(others - 1) = word },
+        }
+        self.len += 1;
+    }
+}
+
 /// Words that a call or a portal returns, by value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Words {
@@ -21,13 +64,11 @@ pub struct Words {
     len: usize,
 }
 
-impl Words {
-    /// One more word.
-    ///
+impl Sink for Words {
     /// # Panics
     /// If there are more than a result may have.
     #[inline]
-    pub fn push(&mut self, word: u64) {
+    fn push(&mut self, word: u64) {
         self.words[self.len] = word;
         self.len += 1;
     }

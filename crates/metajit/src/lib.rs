@@ -65,14 +65,14 @@ pub mod prelude {
 pub mod rt {
     pub use crate::access::*;
     #[cfg(feature = "jit")]
-    pub use crate::context::Words;
+    pub use crate::context::{Sink, Words};
     pub use crate::gc::alloc;
     pub use crate::object::{Field, Header, Item, Kind, Mutability, Object, Shape};
     pub use crate::stack::stack_is_low;
     pub use crate::word::{Type, Word};
     #[cfg(feature = "jit")]
     pub use crate::{
-        driver::{Driver, Entered, counting, enter, finish_call, hot, residual},
+        driver::{Driver, Entered, counting, enter, finish_call, hot, residual, returned},
         ir::tree::Portal,
         ir::{Arg, Callee, Effect},
         record::{Allocation, Enter, FrameUse, Handler, Meta, no_result},

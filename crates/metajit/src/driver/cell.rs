@@ -6,7 +6,7 @@
 //! Code that was made quickly counts its entries down; the count, too, is in the cell.
 
 use super::Driver;
-use super::runtime::{Compiled, PlaceId, called_often, carry, code_of, context, finish_portal};
+use super::runtime::{Compiled, PlaceId, called_often, carry, code_of, context, finish_portal, return_words};
 use super::spread::{take, whole_reds};
 use crate::backend::Countdown;
 use crate::context::{CellHead, Entry, NO_CODE, PANICKED, Words, no_code};
@@ -117,7 +117,8 @@ impl CallCell {
     /// Whether it is the cell of this place.
     #[inline]
     pub(super) fn is_of(&self, driver: &'static Driver, greens: &[u64]) -> bool {
-        std::ptr::eq(self.driver, driver) && *self.greens == *greens
+        // There are few: comparing them as memory takes a call.
+        std::ptr::eq(self.driver, driver) && self.greens.iter().eq(greens)
     }
 
     /// Puts what the code that there is takes for these reds into the context's slots: the code's function; `None` if it can't be
@@ -200,14 +201,14 @@ fn finish(cell: &'static CallCell, number: u64, reds: impl FnOnce() -> Vec<u64>)
         number => finish_portal(cell.place, cell.driver, code_of(number), number),
     };
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(finish)) {
-        // SAFETY: as above.
-        Ok(words) => unsafe { (&mut (*context()).results)[..words.len()].copy_from_slice(&words) },
+        Ok(()) => {}
         Err(payload) => carry(payload),
     }
 }
 
-/// Calls a portal: if its code takes the frame in another way than the caller passed it, that code; else by the driver.
-fn call(cell: &CallCell, reds: &[u64]) -> Words {
+/// Calls a portal: if its code takes the frame in another way than the caller passed it, that code; else by the driver. The result words
+/// go to the context.
+fn call(cell: &CallCell, reds: &[u64]) {
     let marker = 0u8;
     // SAFETY: the context lives as long as the thread.
     let has_room = (&raw const marker as u64) >= unsafe { (*context()).stack_limit };
@@ -217,5 +218,5 @@ fn call(cell: &CallCell, reds: &[u64]) -> Words {
     }
     let mut words = Words::default();
     (cell.driver.call)(&cell.greens, reds, &mut words);
-    words
+    return_words(&words);
 }

@@ -9,12 +9,12 @@ use super::statistics::Statistics;
 use super::threaded::{self, Threaded};
 use super::{COUNTING, Driver, THRESHOLDS, Validity, delay_counter, entry, exit, holds, reset_counter, stack};
 use crate::backend::{Machine, OUT_OF_MEMORY};
-use crate::context::{Context, FINISH, PANICKED, Words};
+use crate::context::{Context, FINISH, PANICKED, Returned, Words};
 use crate::gc;
 use crate::ir::code::Code;
 use crate::ir::tree::{GuardId, Tree};
 use crate::record::{Abort, Continue, FastMap, Limits, Meta, Recorder, Replay};
-use crate::twin::{Flat, Raw};
+use crate::twin::{Flat, Raw, Reader};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -29,8 +29,23 @@ pub enum Entered {
     No,
     /// Code ran; go on at this merge point.
     Continue(Continue),
-    /// Code ran until the portal returned these words.
-    Return(Words),
+    /// Code ran until the portal returned; [`returned`] has what.
+    Return,
+}
+
+/// What the portal returned that [`enter`] says has returned. To be asked at once: what is entered next writes over it.
+#[inline]
+pub fn returned<R: Flat>() -> R {
+    // SAFETY: the context lives as long as the thread; nothing else uses it now.
+    let words = unsafe { &(&(*context()).results)[..R::WORDS] };
+    R::unflatten(&mut Reader::new(words))
+}
+
+/// The portal has returned these words.
+pub(super) fn return_words(words: &[u64]) -> Entered {
+    // SAFETY: as above.
+    unsafe { (&mut (*context()).results)[..words.len()].copy_from_slice(words) };
+    Entered::Return
 }
 
 /// How a run of code ended.
@@ -838,7 +853,7 @@ pub(super) fn outcome_of(outcome: Option<Continue>, words: &[Raw]) -> Outcome {
 /// After code was left: straight into other code, if there is any where the interpreter would go on.
 fn go_on(driver: &'static Driver, outcome: Outcome) -> Entered {
     match outcome {
-        Outcome::Return(words) => Entered::Return(words),
+        Outcome::Return(words) => return_words(&words),
         Outcome::Link(cell, compiled) => {
             let code = compiled.execute(0);
             follow(cell.place(), driver, compiled, code)
@@ -888,18 +903,13 @@ pub(super) fn follow(
     mut compiled: Rc<Compiled>,
     mut code: u64,
 ) -> Entered {
-    let context = context();
     loop {
         let mut entry = 0;
         match code {
-            FINISH => {
-                // SAFETY: the context lives as long as the thread, and no reference to it is held across a run.
-                let words = unsafe { &(&(*context).results)[..driver.results] };
-                return Entered::Return(words.iter().copied().collect());
-            }
+            FINISH => return Entered::Return,
             PANICKED => resume_panic(),
             exit => match exit::leave(place, driver, &compiled, exit) {
-                Outcome::Return(words) => return Entered::Return(words),
+                Outcome::Return(words) => return return_words(&words),
                 Outcome::Interpret(next) => return Entered::Continue(next),
                 Outcome::Record(place, next) => return record(place, driver, &next.greens, &next.reds, false),
                 Outcome::Link(cell, next) => (place, compiled) = (cell.place(), next),
@@ -955,15 +965,13 @@ pub(super) fn called_often(place: PlaceId) {
     with(|runtime| runtime.look_after(place));
 }
 
-/// Finishes a portal call whose code was left by an exit: its result words.
-pub(super) fn finish_portal(place: PlaceId, driver: &'static Driver, compiled: Rc<Compiled>, exit: u64) -> Words {
-    let mut words = Words::default();
-    match follow(place, driver, compiled, exit) {
-        Entered::Return(done) => words = done,
-        Entered::Continue(next) => (driver.plain)(&next.greens, &next.reds, &mut words),
-        Entered::No => {}
+/// Finishes a portal call whose code was left by an exit: its result words go to the context.
+pub(super) fn finish_portal(place: PlaceId, driver: &'static Driver, compiled: Rc<Compiled>, exit: u64) {
+    if let Entered::Continue(next) = follow(place, driver, compiled, exit) {
+        let mut words = Words::default();
+        (driver.plain)(&next.greens, &next.reds, &mut words);
+        return_words(&words);
     }
-    words
 }
 
 /// Keeps a panic for whoever leaves compiled code next.
@@ -977,17 +985,15 @@ pub(super) fn carry(payload: Box<dyn Any + Send>) {
 ///
 /// # Safety
 /// `out` must have room for the result words after the first.
+#[inline]
 pub unsafe fn residual<R: Flat>(out: *mut u64, native: impl FnOnce() -> R) -> u64 {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(native));
     match result {
         Ok(result) => {
-            let mut words = Words::default();
+            // SAFETY: the caller's contract.
+            let mut words = unsafe { Returned::to(out) };
             result.flatten(&mut words);
-            for (index, &word) in words.iter().enumerate().skip(1) {
-                // SAFETY: the caller's contract.
-                unsafe { *out.add(index - 1) = word };
-            }
-            words.first().copied().unwrap_or(0)
+            words.first()
         }
         Err(payload) => {
             carry(payload);

@@ -5,7 +5,7 @@
 //! from a call and nothing when it is known.
 
 use super::{Traced, Twin};
-use crate::context::Words;
+use crate::context::Sink;
 use crate::ir::Arg;
 use crate::record::Meta;
 use crate::word::{Type, Word};
@@ -34,6 +34,7 @@ pub struct Reader<'a, W> {
 
 impl<'a, W: Copy> Reader<'a, W> {
     /// A reader of these words.
+    #[inline]
     pub fn new(words: &'a [W]) -> Self {
         Reader { words }
     }
@@ -41,11 +42,13 @@ impl<'a, W: Copy> Reader<'a, W> {
     ///
     /// # Panics
     /// If there is none: the number of words is part of the type.
+    #[inline]
     pub fn next(&mut self) -> W {
         let (first, rest) = self.words.split_first().expect("as many words as the type has");
         self.words = rest;
         *first
     }
+    #[inline]
     fn skip(&mut self, count: usize) {
         self.words = &self.words[count..];
     }
@@ -56,7 +59,7 @@ pub trait Flat: Twin + Sized {
     /// How many.
     const WORDS: usize;
     /// Writes the words.
-    fn flatten(self, out: &mut Words);
+    fn flatten(self, out: &mut impl Sink);
     /// Reads the words.
     fn unflatten(words: &mut Reader<'_, u64>) -> Self;
     /// Writes the twin's words.
@@ -69,7 +72,7 @@ pub trait Flat: Twin + Sized {
 impl<T: Word> Flat for T {
     const WORDS: usize = 1;
     #[inline]
-    fn flatten(self, out: &mut Words) {
+    fn flatten(self, out: &mut impl Sink) {
         out.push(self.to_bits());
     }
     #[inline]
@@ -90,7 +93,9 @@ impl<T: Word> Flat for T {
 
 impl Flat for () {
     const WORDS: usize = 0;
-    fn flatten(self, _: &mut Words) {}
+    #[inline]
+    fn flatten(self, _: &mut impl Sink) {}
+    #[inline]
     fn unflatten(_: &mut Reader<'_, u64>) {}
     fn flatten_twin(_: &(), _: &mut Vec<Raw>) {}
     fn unflatten_twin(_: &mut Meta, _: &mut Reader<'_, Raw>, _: bool) {}
@@ -104,7 +109,8 @@ const fn max(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }
 
-fn pad(out: &mut Words, count: usize) {
+#[inline]
+fn pad(out: &mut impl Sink, count: usize) {
     (0..count).for_each(|_| out.push(0));
 }
 
@@ -114,7 +120,8 @@ fn pad_twin(out: &mut Vec<Raw>, count: usize) {
 
 impl<A: Flat, B: Flat> Flat for Result<A, B> {
     const WORDS: usize = 1 + max(A::WORDS, B::WORDS);
-    fn flatten(self, out: &mut Words) {
+    #[inline]
+    fn flatten(self, out: &mut impl Sink) {
         let used = match self {
             Ok(a) => {
                 out.push(0);
@@ -129,6 +136,7 @@ impl<A: Flat, B: Flat> Flat for Result<A, B> {
         };
         pad(out, Self::WORDS - 1 - used);
     }
+    #[inline]
     fn unflatten(words: &mut Reader<'_, u64>) -> Self {
         let (result, used) = match words.next() {
             0 => (Ok(A::unflatten(words)), A::WORDS),
@@ -166,7 +174,8 @@ impl<A: Flat, B: Flat> Flat for Result<A, B> {
 
 impl<A: Flat> Flat for Option<A> {
     const WORDS: usize = 1 + A::WORDS;
-    fn flatten(self, out: &mut Words) {
+    #[inline]
+    fn flatten(self, out: &mut impl Sink) {
         match self {
             Some(a) => {
                 out.push(1);
@@ -175,6 +184,7 @@ impl<A: Flat> Flat for Option<A> {
             None => pad(out, Self::WORDS),
         }
     }
+    #[inline]
     fn unflatten(words: &mut Reader<'_, u64>) -> Self {
         if words.next() != 0 {
             Some(A::unflatten(words))
@@ -207,10 +217,12 @@ macro_rules! tuples {
     ($(($($t:ident $v:ident),*))*) => { $(
         impl<$($t: Flat),*> Flat for ($($t,)*) {
             const WORDS: usize = 0 $(+ $t::WORDS)*;
-            fn flatten(self, out: &mut Words) {
+            #[inline]
+            fn flatten(self, out: &mut impl Sink) {
                 let ($($v,)*) = self;
                 $($v.flatten(out);)*
             }
+            #[inline]
             fn unflatten(words: &mut Reader<'_, u64>) -> Self {
                 ($($t::unflatten(words),)*)
             }
