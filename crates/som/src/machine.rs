@@ -102,6 +102,8 @@ pub fn run_on_this_thread(options: Options, stack: usize) -> i32 {
 pub fn run_process(options: Options) -> ! {
     let status = on_large_stack(move || {
         let status = run_here(options);
+        #[cfg(feature = "jit")]
+        metajit::driver::leave_to_the_system();
         std::process::exit(status)
     });
     match status {

@@ -18,6 +18,7 @@ use crate::twin::{Flat, Raw, Reader};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -369,10 +370,15 @@ pub fn never_inlines(driver: &'static Driver, greens: &[u64]) -> bool {
 impl Drop for Runtime {
     fn drop(&mut self) {
         super::entry::forget_all();
-        self.conclude();
-        if self.parameters.report {
-            eprint!("{}", self.report());
-        }
+        self.last_words();
+    }
+}
+
+/// Ends what this thread's JIT compiler writes (the log, the report) without freeing its memory: for a thread that is about to end
+/// the process, which frees all of it at once. A thread that just ends needs no such call.
+pub fn leave_to_the_system() {
+    if let Some(runtime) = RUNTIME.take() {
+        ManuallyDrop::new(runtime).last_words();
     }
 }
 
@@ -409,6 +415,14 @@ impl Runtime {
             }
         }
         text
+    }
+
+    /// Writes what is written at the end.
+    fn last_words(&mut self) {
+        self.conclude();
+        if self.parameters.report {
+            eprint!("{}", self.report());
+        }
     }
 
     /// Ends the log, if there is one.
