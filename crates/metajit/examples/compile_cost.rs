@@ -90,16 +90,8 @@ impl Maker {
         let end = self.recent.len();
         let from = (end / period * period).saturating_sub(rest.saturating_sub(period / 2));
         slots.extend(&self.recent[from..]);
-        self.code.exits.push(Exit {
-            guard: None,
-            instance: 0,
-            bridge: None,
-            slots,
-            virtuals: Vec::new(),
-            stores: Vec::new(),
-            resume: Vec::new(),
-            ticks: 0,
-        });
+        let slots = self.code.details.add(slots);
+        self.code.exits.push(Exit { slots, ..Exit::default() });
         let exit = self.code.exits.len() as u32 - 1;
         self.inst(op, args, Aux::Index(exit));
     }
@@ -117,18 +109,7 @@ fn params(maker: &mut Maker, count: u32) -> Vec<OpRef> {
 }
 
 fn make(ops: usize, shape: &Shape) -> Code {
-    let mut maker = Maker {
-        code: Code {
-            portal: &PORTAL,
-            insts: Vec::new(),
-            args: Vec::new(),
-            blocks: Vec::new(),
-            exits: Vec::new(),
-            spread: None,
-        },
-        seed: 42,
-        recent: Vec::new(),
-    };
+    let mut maker = Maker { code: Code::new(&PORTAL), seed: 42, recent: Vec::new() };
     let reds = params(&mut maker, 6);
     maker.code.blocks[0].end = End::Jump(BlockId(1), reds.into_iter().map(Arg::Op).collect());
     maker.recent = params(&mut maker, 6);

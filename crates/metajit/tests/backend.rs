@@ -20,14 +20,7 @@ fn c(bits: i64) -> Arg {
 
 impl Builder {
     fn new() -> Builder {
-        Builder(Code {
-            portal: &PORTAL,
-            insts: Vec::new(),
-            args: Vec::new(),
-            blocks: Vec::new(),
-            exits: Vec::new(),
-            spread: None,
-        })
+        Builder(Code::new(&PORTAL))
     }
 
     fn push(&mut self, op: Op, args: &[Arg], aux: Aux) -> OpRef {
@@ -64,16 +57,8 @@ impl Builder {
             Arg::Op(op) => op,
             Arg::Const(_) => panic!("a slot is a value"),
         });
-        self.0.exits.push(Exit {
-            guard: None,
-            instance: 0,
-            bridge: None,
-            slots: slots.collect(),
-            virtuals: Vec::new(),
-            stores: Vec::new(),
-            resume: Vec::new(),
-            ticks: 0,
-        });
+        let slots = self.0.details.add(slots);
+        self.0.exits.push(Exit { slots, ..Exit::default() });
         self.0.exits.len() as u32 - 1
     }
 

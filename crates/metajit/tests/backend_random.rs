@@ -344,23 +344,15 @@ impl Generator {
             && !self.random.one_in(4)
         {
             let known = |op: &OpRef| self.scope.0.iter().any(|v| v.0 == *op);
-            slots.extend(last.slots.iter().take_while(|op| known(op)));
+            slots.extend(self.code.details[last.slots].iter().take_while(|op| known(op)));
         }
         for _ in 0..self.random.below(5) {
             let of = self.scope.0.len();
             let i = of - 1 - self.random.below(of.min(10));
             slots.push(self.scope.0[i].0);
         }
-        self.code.exits.push(Exit {
-            guard: None,
-            instance: 0,
-            bridge: None,
-            slots,
-            virtuals: Vec::new(),
-            stores: Vec::new(),
-            resume: Vec::new(),
-            ticks: 0,
-        });
+        let slots = self.code.details.add(slots);
+        self.code.exits.push(Exit { slots, ..Exit::default() });
         self.code.exits.len() as u32 - 1
     }
 
@@ -370,8 +362,7 @@ impl Generator {
         if self.bridges > 0 && self.random.one_in(5) {
             self.bridges -= 1;
             let id = BlockId(self.code.blocks.len() as u32);
-            self.code.exits[exit as usize] =
-                Exit { bridge: Some(id), slots: Vec::new(), ..self.code.exits[exit as usize].clone() };
+            self.code.exits[exit as usize] = Exit { bridge: Some(id), ..Exit::default() };
             let (block, scope) = (self.block, self.scope.clone());
             self.new_block(Vec::new());
             let ops = self.random.below(15);
@@ -647,14 +638,7 @@ fn generate(seed: u64) -> Code {
     let carried = vec![Sort::Int, Sort::Int, Sort::Int, Sort::Int, Sort::Float, Sort::Float, node, node, Sort::Either];
     let mut generator = Generator {
         random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
-        code: Code {
-            portal: &PORTAL,
-            insts: Vec::new(),
-            args: Vec::new(),
-            blocks: Vec::new(),
-            exits: Vec::new(),
-            spread: None,
-        },
+        code: Code::new(&PORTAL),
         scope: Scope::default(),
         block: 0,
         carried: carried.clone(),
@@ -808,7 +792,7 @@ fn same(code: &Code, sorts: &HashMap<OpRef, Sort>, a: &Outcome, b: &Outcome) -> 
         let (x, y) = (x.get(), y.get());
         let sort = match a.how {
             FINISH => Sort::Int,
-            exit => sorts[&code.exits[exit as usize].slots[i]],
+            exit => sorts[&code.slots(ExitId(exit as u32))[i]],
         };
         let equal = match sort {
             Sort::Int => comparison.number(x, y),

@@ -11,7 +11,7 @@
 
 use metajit::context::{Context, FINISH};
 use metajit::gc;
-use metajit::ir::code::{Code, Exit, Place, Recipe, ResumeStep};
+use metajit::ir::code::{Code, Details, Exit, Place, Recipe, ResumeStep};
 use metajit::ir::eval::Evaluator;
 use metajit::ir::tree::{
     Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Portal, Snapshot, Tree, TreeEnd,
@@ -768,7 +768,7 @@ fn evaluate(generator: &Generator, code: &Code, seed: u64, fuel: u64) -> Option<
             let exit = &code.exits[result as usize];
             left = exit.guard;
             // SAFETY: the recipes speak of objects that exist.
-            let frames = unsafe { resume(exit, &context.slots, &mut objects, &mut roots, &mut text) };
+            let frames = unsafe { resume(&code.details, exit, &context.slots, &mut objects, &mut roots, &mut text) };
             if let Some(guard) = exit.guard {
                 let activations = &generator.scopes[guard.0 as usize].activations;
                 for (frame, activation) in frames.iter().zip(activations) {
@@ -816,6 +816,7 @@ fn evaluate(generator: &Generator, code: &Code, seed: u64, fuel: u64) -> Option<
 /// # Safety
 /// The exit's slots were just written.
 unsafe fn resume(
+    details: &Details,
     exit: &Exit,
     slots: &[u64],
     objects: &mut Vec<u64>,
@@ -824,7 +825,7 @@ unsafe fn resume(
 ) -> Vec<u64> {
     let mut frames = Vec::new();
     let built: Vec<u64> =
-        exit.virtuals.iter().map(|object| gc::alloc(object.shape, object.len as usize) as u64).collect();
+        details[exit.virtuals].iter().map(|object| gc::alloc(object.shape, object.len as usize) as u64).collect();
     objects.extend(&built);
     let value = |recipe: &Recipe| match *recipe {
         Recipe::Const(bits) => bits,
@@ -840,7 +841,7 @@ unsafe fn resume(
         // SAFETY: the place is in the object, and every item here takes eight bytes.
         unsafe { *word(object, offset) = bits };
     };
-    for (object, &address) in exit.virtuals.iter().zip(&built) {
+    for (object, &address) in details[exit.virtuals].iter().zip(&built) {
         if let Some(array) = object.shape.array {
             // SAFETY: the object has an array of so many items.
             unsafe { *word(address, array.offset - 8) = object.len.into() };
@@ -848,22 +849,22 @@ unsafe fn resume(
                 store(address, &Place::Item(array, index), value(&object.fill));
             }
         }
-        for (place, recipe) in &object.contents {
+        for (place, recipe) in &details[object.contents] {
             store(address, place, value(recipe));
         }
     }
-    for pending in &exit.stores {
+    for pending in &details[exit.stores] {
         store(value(&pending.object), &pending.place, value(&pending.value));
     }
-    for step in &exit.resume {
+    for &step in &details[exit.resume] {
         let recipes = match step {
             ResumeStep::Enter(portal) => {
                 text.push_str(portal.name);
                 continue;
             }
             ResumeStep::Merge { portal, greens, reds } => {
-                let _ = write!(text, "merge {} {greens:?} ", portal.name);
-                frames.push(value(&reds[0]));
+                let _ = write!(text, "merge {} {:?} ", portal.name, &details[greens]);
+                frames.push(value(&details[reds][0]));
                 reds
             }
             ResumeStep::Words(words) => {
@@ -875,7 +876,7 @@ unsafe fn resume(
                 words
             }
         };
-        roots.extend(recipes.iter().map(value));
+        roots.extend(details[recipes].iter().map(value));
     }
     frames
 }

@@ -81,7 +81,7 @@ impl Lowering<'_> {
         let code = self.code;
         let mut lists = SlotLists::new();
         let exits = std::mem::take(&mut self.exits_to_do);
-        let ends: Vec<usize> = exits.iter().map(|exit| lists.add(&code.exits[exit.0 as usize].slots)).collect();
+        let ends: Vec<usize> = exits.iter().map(|exit| lists.add(code.slots(*exit))).collect();
         let mut shared: Vec<(usize, Block, Value)> = Vec::new();
         let mut block_of = vec![None; lists.nodes.len()];
         for (&exit, &end) in exits.iter().zip(&ends) {

@@ -215,14 +215,7 @@ fn work(
             opt::optimize(tree, optimize, &attach).ok().map(|optimized| optimized.code)
         }
         Source::Code(code) => {
-            let empty = Code {
-                portal: code.portal,
-                insts: Vec::new(),
-                args: Vec::new(),
-                blocks: Vec::new(),
-                exits: Vec::new(),
-                spread: None,
-            };
+            let empty = Code::new(code.portal);
             Some(std::mem::replace(code, empty))
         }
     };

@@ -8,7 +8,7 @@ use super::runtime::{
 use super::{Driver, Validity, holds, runtime, stack, threaded};
 use crate::gc;
 use crate::ir::Arg;
-use crate::ir::code::{Exit, Place, Recipe, ResumeStep};
+use crate::ir::code::{Details, Exit, Place, Recipe, ResumeStep};
 use crate::ir::tree::{FragmentId, GuardId, LogEntry, LogId, Tree};
 use crate::object::{Header, Kind};
 use crate::opt::LOOPED;
@@ -81,12 +81,12 @@ impl Values<'_> {
 }
 
 /// Builds an exit's virtual objects and does its stores.
-fn rebuild<'a>(exit: &Exit, slots: &'a [u64]) -> Values<'a> {
+fn rebuild<'a>(details: &Details, exit: &Exit, slots: &'a [u64]) -> Values<'a> {
     let mut values = Values { slots, virtuals: Vec::with_capacity(exit.virtuals.len()) };
-    for object in &exit.virtuals {
+    for object in &details[exit.virtuals] {
         values.virtuals.push(gc::alloc(object.shape, object.len as usize) as u64);
     }
-    for (object, &address) in exit.virtuals.iter().zip(&values.virtuals) {
+    for (object, &address) in details[exit.virtuals].iter().zip(&values.virtuals) {
         // SAFETY: the object was just made with this shape and length.
         unsafe {
             if let Some(array) = object.shape.array {
@@ -100,12 +100,12 @@ fn rebuild<'a>(exit: &Exit, slots: &'a [u64]) -> Values<'a> {
                     }
                 }
             }
-            for &(place, recipe) in &object.contents {
+            for &(place, recipe) in &details[object.contents] {
                 write(address, place, values.get(recipe));
             }
         }
     }
-    for store in &exit.stores {
+    for store in &details[exit.stores] {
         // SAFETY: the trace stored there.
         unsafe { write(values.get(store.object), store.place, values.get(store.value)) };
     }
@@ -123,10 +123,14 @@ fn symbolic(tree: &Tree, node: LogId) -> &[Arg] {
 }
 
 /// Writes down what replay is to consume; with a tree and a guard of it, the operands that recording goes on with, too.
-fn fill(replay: &mut Replay, exit: &Exit, values: &Values<'_>, recording: Option<(&Tree, GuardId)>) {
-    let path = recording.map(|(tree, guard)| tree.path(tree.guards[guard.0 as usize].snapshot.node));
+fn fill(replay: &mut Replay, details: &Details, exit: &Exit, values: &Values<'_>, recording: Option<(&Tree, GuardId)>) {
+    let path = recording.map(|(tree, guard)| {
+        let mut path = Vec::new();
+        tree.path(tree.guards[guard.0 as usize].snapshot.node, &mut path);
+        path
+    });
     replay.begin(exit.ticks);
-    for (index, step) in exit.resume.iter().enumerate() {
+    for (index, &step) in details[exit.resume].iter().enumerate() {
         let node = path.as_ref().map(|path| path[index]);
         let operands = match (recording, node) {
             (Some((tree, _)), Some(node)) => symbolic(tree, node),
@@ -142,12 +146,15 @@ fn fill(replay: &mut Replay, exit: &Exit, values: &Values<'_>, recording: Option
         match step {
             ResumeStep::Enter(_) => replay.push(node, StepKind::Enter, std::iter::empty()),
             ResumeStep::Merge { greens, reds, .. } => {
-                let greens_first = greens.iter().map(|&bits| Raw::constant(bits));
-                let words = greens_first.chain(reds.iter().enumerate().map(raw));
+                let greens_first = details[greens].iter().map(|&bits| Raw::constant(bits));
+                let words = greens_first.chain(details[reds].iter().enumerate().map(raw));
                 replay.push(node, StepKind::Merge(greens.len() as u32), words);
             }
-            ResumeStep::Words(words) => replay.push(node, StepKind::Words, words.iter().enumerate().map(raw)),
+            ResumeStep::Words(words) => {
+                replay.push(node, StepKind::Words, details[words].iter().enumerate().map(raw));
+            }
             ResumeStep::Collapsed(words) => {
+                let words = &details[words];
                 let at = values.get(words[0]) as u32;
                 replay.push(node, StepKind::Collapsed(at), words[1..].iter().enumerate().map(raw));
             }
@@ -212,6 +219,7 @@ fn wants_bridge(runtime: &mut Runtime, place: PlaceId, exit: &Exit, validity: &V
 #[inline(never)]
 pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled, number: u64) -> Outcome {
     // The upper half says which code it is of.
+    let details = &compiled.code.details;
     let exit = &compiled.code.exits[number as u32 as usize];
     let mut slots = [0u64; FEW_SLOTS];
     let count = exit.slots.len();
@@ -228,21 +236,22 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
     let values = if exit.virtuals.is_empty() && exit.stores.is_empty() {
         Values { slots, virtuals: Vec::new() }
     } else {
-        gc::without_collection(|| rebuild(exit, slots))
+        gc::without_collection(|| rebuild(details, exit, slots))
     };
-    if let (true, Some(ResumeStep::Merge { greens, reds, .. })) = (compiled.threaded, exit.resume.first()) {
-        let next =
-            || Continue { greens: greens.clone(), reds: reds.iter().map(|&recipe| values.get(recipe)).collect() };
+    let steps = &details[exit.resume];
+    let reds_of = |reds| -> Vec<u64> { details[reds].iter().map(|&recipe| values.get(recipe)).collect() };
+    if let (true, Some(&ResumeStep::Merge { greens, reds, .. })) = (compiled.threaded, steps.first()) {
+        let next = || Continue { greens: details[greens].to_vec(), reds: reds_of(reds) };
         if let Some(outcome) = threaded::leave(driver, exit, next) {
             return outcome;
         }
-    } else if let (None, 0, [ResumeStep::Merge { greens, reds, .. }]) = (exit.guard, exit.ticks, &exit.resume[..]) {
+    } else if let (None, 0, &[ResumeStep::Merge { greens, reds, .. }]) = (exit.guard, exit.ticks, steps) {
         // The fragment ended at a merge point: there is nothing to do again.
         if exit.instance == LOOPED {
             with(|runtime| runtime.looped(place));
         }
-        let cell = *compiled.links.borrow_mut().entry(number).or_insert_with(|| call_cell(driver, greens));
-        let reds: Vec<u64> = reds.iter().map(|&recipe| values.get(recipe)).collect();
+        let cell = *compiled.links.borrow_mut().entry(number).or_insert_with(|| call_cell(driver, &details[greens]));
+        let reds = reds_of(reds);
         if let Some(next) = cell.compiled()
             && next.take_reds(&reds)
         {
@@ -252,7 +261,7 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
             runtime.statistics.exits += 1;
             runtime.statistics.exits_at_end += 1;
         });
-        return Outcome::Continue(Continue { greens: greens.clone(), reds });
+        return Outcome::Continue(Continue { greens: details[greens].to_vec(), reds });
     }
     let (recording, mut replay) = with(|runtime| {
         let guard = wants_bridge(runtime, place, exit, &compiled.validity);
@@ -268,11 +277,11 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
         (recording, runtime.replays.pop().unwrap_or_default())
     });
     let Some((guard, limits, mut live)) = recording else {
-        fill(&mut replay, exit, &values, None);
+        fill(&mut replay, details, exit, &values, None);
         return resume(driver, replay, None, compiled.threaded).0;
     };
     let start = thread_time();
-    fill(&mut replay, exit, &values, Some((&live.tree, guard)));
+    fill(&mut replay, details, exit, &values, Some((&live.tree, guard)));
     let empty = Arc::new(Tree::new(live.tree.portal, Vec::new()));
     // A job that is under way has the tree as it was.
     let tree = Arc::unwrap_or_clone(std::mem::replace(&mut live.tree, empty));

@@ -9,6 +9,8 @@
 use super::inst::{Arg, ArgRange, Inst, OpRef, Spread};
 use super::tree::{GuardId, Portal};
 use crate::object::{Field, Shape};
+use std::marker::PhantomData;
+use std::ops::{Index, IndexMut, Range};
 
 /// Names a block.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -64,7 +66,7 @@ pub enum Place {
 }
 
 /// An object to build at an exit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Virtual {
     /// Its shape.
     pub shape: &'static Shape,
@@ -73,11 +75,11 @@ pub struct Virtual {
     /// What its array items are unless said otherwise.
     pub fill: Recipe,
     /// Its contents. May name virtual objects before or after it (and itself).
-    pub contents: Vec<(Place, Recipe)>,
+    pub contents: Run<(Place, Recipe)>,
 }
 
 /// A store to do at an exit, to an object that exists (or a virtual one).
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct PendingStore {
     /// The object.
     pub object: Recipe,
@@ -88,7 +90,7 @@ pub struct PendingStore {
 }
 
 /// One step of what replay consumes; as [`super::tree::LogEntry`], with recipes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum ResumeStep {
     /// Enter a portal call.
     Enter(&'static Portal),
@@ -97,18 +99,18 @@ pub enum ResumeStep {
         /// The portal.
         portal: &'static Portal,
         /// Its greens.
-        greens: Vec<u64>,
+        greens: Run<u64>,
         /// Its reds.
-        reds: Vec<Recipe>,
+        reds: Run<Recipe>,
     },
     /// An event's result words.
-    Words(Vec<Recipe>),
+    Words(Run<Recipe>),
     /// The result words of a completed call.
-    Collapsed(Vec<Recipe>),
+    Collapsed(Run<Recipe>),
 }
 
-/// What leaving at a guard takes.
-#[derive(Clone, Debug)]
+/// What leaving at a guard takes. Its runs are of the code's [`Details`].
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Exit {
     /// The guard of the tree that it belongs to (`None` at the end of a fragment that leaves).
     pub guard: Option<GuardId>,
@@ -117,15 +119,151 @@ pub struct Exit {
     /// The bridge that takes its place, if there is one; then the rest is empty.
     pub bridge: Option<BlockId>,
     /// The values to hand over, in slot order; each keeps its own type.
-    pub slots: Vec<OpRef>,
+    pub slots: Run<OpRef>,
     /// The objects to build.
-    pub virtuals: Vec<Virtual>,
+    pub virtuals: Run<Virtual>,
     /// The stores to do then.
-    pub stores: Vec<PendingStore>,
+    pub stores: Run<PendingStore>,
     /// What replay consumes.
-    pub resume: Vec<ResumeStep>,
+    pub resume: Run<ResumeStep>,
     /// Branches and stores to replay after the last step.
     pub ticks: u32,
+}
+
+/// A run of entries of one pool of [`Details`].
+pub struct Run<T> {
+    start: u32,
+    len: u32,
+    of: PhantomData<fn() -> T>,
+}
+impl<T> Clone for Run<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Run<T> {}
+impl<T> Default for Run<T> {
+    fn default() -> Self {
+        Run { start: 0, len: 0, of: PhantomData }
+    }
+}
+impl<T> std::fmt::Debug for Run<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.range())
+    }
+}
+
+impl<T> Run<T> {
+    /// How many entries it has.
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
+    /// Whether it has none.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+    /// Its first `len` entries.
+    #[must_use]
+    pub fn first(self, len: usize) -> Self {
+        Run { len: self.len.min(len as u32), ..self }
+    }
+    /// Where it is in its pool.
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.start as usize + self.len as usize
+    }
+}
+
+/// What the exits of a code are made of.
+///
+/// Code has an exit for each guard, an exit says where every word of every frame comes from, and hardly any is ever taken: making
+/// them is much of what optimizing costs. So no exit owns memory; all of a code have these pools together, into which
+/// each puts its runs.
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    slots: Vec<OpRef>,
+    virtuals: Vec<Virtual>,
+    contents: Vec<(Place, Recipe)>,
+    stores: Vec<PendingStore>,
+    steps: Vec<ResumeStep>,
+    recipes: Vec<Recipe>,
+    words: Vec<u64>,
+}
+
+/// What there is a pool of in [`Details`].
+pub trait Pooled: Sized {
+    /// The pool.
+    fn pool(details: &Details) -> &Vec<Self>;
+    /// The pool, to change it.
+    fn pool_mut(details: &mut Details) -> &mut Vec<Self>;
+}
+
+macro_rules! pooled {
+    ($($ty:ty: $pool:ident;)*) => {$(
+        impl Pooled for $ty {
+            fn pool(details: &Details) -> &Vec<Self> {
+                &details.$pool
+            }
+            fn pool_mut(details: &mut Details) -> &mut Vec<Self> {
+                &mut details.$pool
+            }
+        }
+    )*
+        /// How long the pools of a code's [`Details`] were.
+        #[derive(Clone, Copy, Debug)]
+        pub struct DetailsMark {$($pool: usize),*}
+
+        impl Details {
+            /// How long the pools are, to come back to.
+            pub fn mark(&self) -> DetailsMark {
+                DetailsMark {$($pool: self.$pool.len()),*}
+            }
+            /// Takes out what was put in since.
+            pub fn truncate(&mut self, mark: DetailsMark) {
+                $(self.$pool.truncate(mark.$pool);)*
+            }
+        }
+    };
+}
+pooled! {
+    OpRef: slots;
+    Virtual: virtuals;
+    (Place, Recipe): contents;
+    PendingStore: stores;
+    ResumeStep: steps;
+    Recipe: recipes;
+    u64: words;
+}
+
+impl Details {
+    /// Puts a run into its pool.
+    pub fn add<T: Pooled>(&mut self, entries: impl IntoIterator<Item = T>) -> Run<T> {
+        let pool = T::pool_mut(self);
+        let start = pool.len();
+        pool.extend(entries);
+        Run { start: start as u32, len: (pool.len() - start) as u32, of: PhantomData }
+    }
+    /// Adds an entry to a run: an empty one, or the last of its pool.
+    pub fn append<T: Pooled>(&mut self, run: &mut Run<T>, entry: T) {
+        let pool = T::pool_mut(self);
+        if run.is_empty() {
+            run.start = pool.len() as u32;
+        }
+        debug_assert_eq!(run.range().end, pool.len(), "another run was put behind this one");
+        pool.push(entry);
+        run.len += 1;
+    }
+}
+
+impl<T: Pooled> Index<Run<T>> for Details {
+    type Output = [T];
+    fn index(&self, run: Run<T>) -> &[T] {
+        &T::pool(self)[run.range()]
+    }
+}
+impl<T: Pooled> IndexMut<Run<T>> for Details {
+    fn index_mut(&mut self, run: Run<T>) -> &mut [T] {
+        &mut T::pool_mut(self)[run.range()]
+    }
 }
 
 /// Optimized code of a tree.
@@ -143,12 +281,30 @@ pub struct Code {
     pub blocks: Vec<Block>,
     /// The exits.
     pub exits: Vec<Exit>,
+    /// What they are made of.
+    pub details: Details,
 }
 
 impl Code {
+    /// Code without a block yet.
+    pub fn new(portal: &'static Portal) -> Self {
+        Code {
+            portal,
+            spread: None,
+            insts: Vec::new(),
+            args: Vec::new(),
+            blocks: Vec::new(),
+            exits: Vec::new(),
+            details: Details::default(),
+        }
+    }
     /// The operands of a run.
     pub fn args(&self, range: ArgRange) -> &[Arg] {
         &self.args[range.range()]
+    }
+    /// The values that an exit hands over.
+    pub fn slots(&self, exit: ExitId) -> &[OpRef] {
+        &self.details[self.exits[exit.0 as usize].slots]
     }
     /// The instruction of a value.
     pub fn inst(&self, op: OpRef) -> &Inst {

@@ -260,7 +260,7 @@ impl<'a> Evaluator<'a> {
             return Next::Block(bridge);
         }
         assert!(exit.slots.len() <= MAX_SLOTS, "evaluating: {id} has too many slots");
-        for (index, &op) in exit.slots.iter().enumerate() {
+        for (index, &op) in self.code.slots(id).iter().enumerate() {
             let bits = self.arg(Arg::Op(op));
             // SAFETY: the caller's contract; the index is in bounds.
             unsafe { (*context).slots[index] = bits };

@@ -1,6 +1,8 @@
 //! Parsing the body of a `code`: blocks and exits. The grammar is in [`super::parse`].
 
-use super::code::{Block, BlockId, Code, End, Exit, ExitId, PendingStore, Place, Recipe, ResumeStep, Virtual};
+use super::code::{
+    Block, BlockId, Code, Details, End, Exit, ExitId, PendingStore, Place, Recipe, ResumeStep, Run, Virtual,
+};
 use super::lex::Token;
 use super::parse::{Parser, Result, Sort};
 use super::tree::GuardId;
@@ -21,9 +23,10 @@ impl Parser<'_> {
             blocks.push(block);
         }
         let mut exits = Vec::new();
+        let mut details = Details::default();
         while self.eat_word("exit") {
             self.define(Sort::Exit, exits.len())?;
-            let exit = self.exit()?;
+            let exit = self.exit(&mut details)?;
             exits.push(exit);
         }
         if !self.eat('}') {
@@ -35,6 +38,7 @@ impl Parser<'_> {
             args: std::mem::take(&mut self.args),
             blocks,
             exits,
+            details,
             spread,
         })
     }
@@ -75,17 +79,8 @@ impl Parser<'_> {
     }
 
     /// An exit after its name.
-    fn exit(&mut self) -> Result<Exit> {
-        let mut exit = Exit {
-            guard: None,
-            instance: 0,
-            bridge: None,
-            slots: Vec::new(),
-            virtuals: Vec::new(),
-            stores: Vec::new(),
-            resume: Vec::new(),
-            ticks: 0,
-        };
+    fn exit(&mut self, details: &mut Details) -> Result<Exit> {
+        let mut exit = Exit::default();
         if self.eat_word("of") {
             exit.guard = Some(GuardId(self.literal(Sort::Guard)?));
             if self.eat('#') {
@@ -98,14 +93,14 @@ impl Parser<'_> {
         }
         self.punct(':')?;
         self.end_of_line()?;
-        while self.exit_line(&mut exit)? {
+        while self.exit_line(&mut exit, details)? {
             self.end_of_line()?;
         }
         Ok(exit)
     }
 
     /// One line of an exit, if there is one more.
-    fn exit_line(&mut self, exit: &mut Exit) -> Result<bool> {
+    fn exit_line(&mut self, exit: &mut Exit, details: &mut Details) -> Result<bool> {
         if self.peek_numbered(Sort::Object).is_some() {
             let position = self.position();
             let number = exit.virtuals.len();
@@ -113,8 +108,8 @@ impl Parser<'_> {
                 return Err(position.error(format!("expected `o{number}` (objects are numbered in order)")));
             }
             self.punct('=')?;
-            let object = self.object()?;
-            exit.virtuals.push(object);
+            let object = self.object(details)?;
+            details.append(&mut exit.virtuals, object);
             return Ok(true);
         }
         let Token::Name(word) = self.peek() else {
@@ -125,32 +120,32 @@ impl Parser<'_> {
         }
         self.advance();
         match word {
-            "slots" => exit.slots = self.rest(Self::value)?,
+            "slots" => exit.slots = details.add(self.rest(Self::value)?),
             "store" => {
                 let store = self.store()?;
-                exit.stores.push(store);
+                details.append(&mut exit.stores, store);
             }
             "ticks" => exit.ticks = self.number("the number of ticks")?,
             _ => {
-                let step = self.step(word)?;
-                exit.resume.push(step);
+                let step = self.step(word, details)?;
+                details.append(&mut exit.resume, step);
             }
         }
         Ok(true)
     }
 
-    fn step(&mut self, word: &str) -> Result<ResumeStep> {
+    fn step(&mut self, word: &str, details: &mut Details) -> Result<ResumeStep> {
         Ok(match word {
             "enter" => ResumeStep::Enter(self.portal()?),
             "merge" => {
                 let portal = self.portal()?;
-                let greens = self.list(Self::word_constant)?;
+                let greens = details.add(self.list(Self::word_constant)?);
                 self.word("reds")?;
-                let reds = self.list(|parser| parser.recipe(None))?;
+                let reds = details.add(self.list(|parser| parser.recipe(None))?);
                 ResumeStep::Merge { portal, greens, reds }
             }
-            "words" => ResumeStep::Words(self.list(|parser| parser.recipe(None))?),
-            _ => ResumeStep::Collapsed(self.list(|parser| parser.recipe(None))?),
+            "words" => ResumeStep::Words(details.add(self.list(|parser| parser.recipe(None))?)),
+            _ => ResumeStep::Collapsed(details.add(self.list(|parser| parser.recipe(None))?)),
         })
     }
 
@@ -182,9 +177,9 @@ impl Parser<'_> {
         Ok(Place::Item(field, item))
     }
 
-    fn object(&mut self) -> Result<Virtual> {
+    fn object(&mut self, details: &mut Details) -> Result<Virtual> {
         let shape = self.shape()?;
-        let mut object = Virtual { shape, len: 0, fill: Recipe::Const(0), contents: Vec::new() };
+        let mut object = Virtual { shape, len: 0, fill: Recipe::Const(0), contents: Run::default() };
         if self.eat('(') {
             self.word("len")?;
             object.len = self.number("a length")?;
@@ -202,7 +197,7 @@ impl Parser<'_> {
             let place = self.place(field)?;
             self.punct(':')?;
             let recipe = self.recipe(Some(field.ty()))?;
-            object.contents.push((place, recipe));
+            details.append(&mut object.contents, (place, recipe));
         }
         Ok(object)
     }

@@ -603,20 +603,21 @@ impl<'a> CodePrinter<'a> {
         common.number(ops.iter().copied());
         common.declared.add_portal(code.portal);
         for exit in &code.exits {
-            for step in &exit.resume {
+            for &step in &code.details[exit.resume] {
                 if let ResumeStep::Enter(portal) | ResumeStep::Merge { portal, .. } = step {
                     common.declared.add_portal(portal);
                 }
             }
-            for object in &exit.virtuals {
+            for object in &code.details[exit.virtuals] {
                 common.declared.add_shape(object.shape);
             }
         }
         common.declare(&ops);
         for exit in &code.exits {
-            let contents = exit.virtuals.iter().flat_map(|object| &object.contents);
+            let virtuals = &code.details[exit.virtuals];
+            let contents = virtuals.iter().flat_map(|object| &code.details[object.contents]);
             let places = contents.map(|(place, _)| place);
-            for place in places.chain(exit.stores.iter().map(|store| &store.place)) {
+            for place in places.chain(code.details[exit.stores].iter().map(|store| &store.place)) {
                 let (Place::Field(field) | Place::Item(field, _)) = place;
                 common.declared.add_field(field);
             }
@@ -695,13 +696,14 @@ impl<'a> CodePrinter<'a> {
             return Some(format!("bridge {bridge}"));
         }
         let mut text = "live".to_string();
-        for &op in &exit.slots {
+        for &op in &self.code.details[exit.slots] {
             let _ = write!(text, " {}", self.common.value(op));
         }
         Some(text)
     }
 
     fn exit(&self, index: usize, exit: &Exit, out: &mut String) {
+        let details = &self.code.details;
         let _ = write!(out, "exit x{index}");
         if let Some(guard) = exit.guard {
             let _ = write!(out, " of {guard}");
@@ -714,16 +716,16 @@ impl<'a> CodePrinter<'a> {
         }
         out.push_str(":\n");
         if !exit.slots.is_empty() {
-            let slots = exit.slots.iter().map(|&op| self.common.value(op));
+            let slots = details[exit.slots].iter().map(|&op| self.common.value(op));
             let _ = writeln!(out, "    slots {}", join(slots));
         }
-        for (number, object) in exit.virtuals.iter().enumerate() {
+        for (number, object) in details[exit.virtuals].iter().enumerate() {
             let shape = self.common.declared.shape(object.shape);
             let _ = write!(out, "    o{number} = {shape}");
             if object.shape.array.is_some() || object.len != 0 {
                 let _ = write!(out, "(len {}, fill {})", object.len, self.recipe(object.fill));
             }
-            let contents = object.contents.iter();
+            let contents = details[object.contents].iter();
             let contents = join(contents.map(|(place, recipe)| {
                 let recipe = self.typed_recipe(*place, *recipe);
                 match place {
@@ -737,7 +739,7 @@ impl<'a> CodePrinter<'a> {
                 let _ = writeln!(out, " {{ {contents} }}");
             }
         }
-        for store in &exit.stores {
+        for store in &details[exit.stores] {
             let place = match store.place {
                 Place::Field(field) => self.common.declared.field(field),
                 Place::Item(field, item) => {
@@ -747,7 +749,7 @@ impl<'a> CodePrinter<'a> {
             let value = self.typed_recipe(store.place, store.value);
             let _ = writeln!(out, "    store {}.{place}, {value}", self.recipe(store.object));
         }
-        for step in &exit.resume {
+        for &step in &details[exit.resume] {
             let text = match step {
                 ResumeStep::Enter(portal) => {
                     format!("enter {}", self.common.declared.portal(portal))
@@ -755,11 +757,11 @@ impl<'a> CodePrinter<'a> {
                 ResumeStep::Merge { portal, greens, reds } => format!(
                     "merge {}({}) reds({})",
                     self.common.declared.portal(portal),
-                    self.common.words(greens),
-                    self.reds(portal, reds)
+                    self.common.words(&details[greens]),
+                    self.reds(portal, &details[reds])
                 ),
-                ResumeStep::Words(words) => format!("words({})", self.recipes(words)),
-                ResumeStep::Collapsed(words) => format!("collapsed({})", self.recipes(words)),
+                ResumeStep::Words(words) => format!("words({})", self.recipes(&details[words])),
+                ResumeStep::Collapsed(words) => format!("collapsed({})", self.recipes(&details[words])),
             };
             let _ = writeln!(out, "    {text}");
         }

@@ -177,15 +177,15 @@ impl Tree {
     pub fn args(&self, range: ArgRange) -> &[Arg] {
         &self.args[range.range()]
     }
-    /// The log nodes from the first to `node`.
-    pub fn path(&self, node: LogId) -> Vec<LogId> {
-        let mut path = vec![node];
+    /// Fills `path` with the log nodes from the first to `node`.
+    pub fn path(&self, node: LogId, path: &mut Vec<LogId>) {
+        path.clear();
+        path.push(node);
         let mut at = node;
         while let Some(parent) = self.log[at.0 as usize].parent {
             path.push(parent);
             at = parent;
         }
         path.reverse();
-        path
     }
 }

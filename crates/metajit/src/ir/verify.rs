@@ -382,7 +382,9 @@ impl TreeVerifier<'_> {
     fn snapshot(&self, snapshot: Snapshot, scope: &Scope<'_>) -> Check {
         ensure((snapshot.node.0 as usize) < self.tree.log.len(), || format!("{} does not exist", snapshot.node))?;
         // Parents come before their children, as was checked, so the path ends.
-        for node in self.tree.path(snapshot.node) {
+        let mut path = Vec::new();
+        self.tree.path(snapshot.node, &mut path);
+        for node in path {
             self.entry(node, scope)?;
         }
         Ok(())
@@ -621,7 +623,7 @@ impl CodeVerifier<'_> {
     fn leaves(&self, id: ExitId, scope: &Scope<'_>) -> Check {
         let exit = self.code.exits.get(id.0 as usize);
         let exit = exit.ok_or_else(|| format!("{id} does not exist"))?;
-        for (index, &slot) in exit.slots.iter().enumerate() {
+        for (index, &slot) in self.code.details[exit.slots].iter().enumerate() {
             scope.value(slot, None, &|| format!("slot {index} of {id}"))?;
         }
         Ok(())
@@ -674,14 +676,14 @@ impl CodeVerifier<'_> {
             return ensure(rest == 0, || "it has a bridge and a recipe".to_string());
         }
         ensure(exit.slots.len() <= MAX_SLOTS, || format!("{} slots", exit.slots.len()))?;
-        for (index, object) in exit.virtuals.iter().enumerate() {
+        for (index, object) in self.code.details[exit.virtuals].iter().enumerate() {
             let context = |message: String| format!("o{index}: {message}");
             whole_shape(object.shape).map_err(context)?;
             let fill = object.shape.array.map_or(Type::Int, Field::ty);
             self.recipe(exit, object.fill, Some(fill)).map_err(context)?;
             ensure(object.shape.array.is_some() || object.len == 0, || "it has no array".to_string())
                 .map_err(context)?;
-            for (place, recipe) in &object.contents {
+            for (place, recipe) in &self.code.details[object.contents] {
                 let field = self.place(place).map_err(context)?;
                 let mut fields = object.shape.fields.iter().chain(object.shape.array);
                 ensure(fields.any(|own| own.offset == field.offset && own.kind == field.kind), || {
@@ -693,7 +695,7 @@ impl CodeVerifier<'_> {
                 self.recipe(exit, *recipe, Some(field.ty())).map_err(context)?;
             }
         }
-        for store in &exit.stores {
+        for store in &self.code.details[exit.stores] {
             self.recipe(exit, store.object, Some(Type::Int))?;
             let field = self.place(&store.place)?;
             self.recipe(exit, store.value, Some(field.ty()))?;
@@ -732,12 +734,12 @@ impl CodeVerifier<'_> {
             return Ok(());
         }
         let mut entered = Some(self.code.portal);
-        for (index, step) in exit.resume.iter().enumerate() {
+        for (index, &step) in self.code.details[exit.resume].iter().enumerate() {
             let context = |message: String| format!("step {index}: {message}");
             match step {
                 ResumeStep::Merge { portal, greens, reds } => {
                     let expected = entered.take();
-                    ensure(expected.is_some_and(|expected| std::ptr::eq(expected, *portal)), || {
+                    ensure(expected.is_some_and(|expected| std::ptr::eq(expected, portal)), || {
                         "a merge point follows the entry of its portal".to_string()
                     })
                     .map_err(context)?;
@@ -745,7 +747,7 @@ impl CodeVerifier<'_> {
                         format!("wrong number of greens or reds for `{}`", portal.name)
                     })
                     .map_err(context)?;
-                    for (&red, &ty) in reds.iter().zip(portal.reds) {
+                    for (&red, &ty) in self.code.details[reds].iter().zip(portal.reds) {
                         self.recipe(exit, red, Some(ty)).map_err(context)?;
                     }
                 }
@@ -755,7 +757,7 @@ impl CodeVerifier<'_> {
                 }
                 ResumeStep::Words(words) | ResumeStep::Collapsed(words) => {
                     ensure(index > 0, || "the first step is a merge point".to_string()).map_err(context)?;
-                    for &word in words {
+                    for &word in &self.code.details[words] {
                         self.recipe(exit, word, None).map_err(context)?;
                     }
                 }

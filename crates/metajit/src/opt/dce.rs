@@ -13,7 +13,7 @@
 use super::Options;
 use super::rules::is_large;
 use super::value::HashMap;
-use crate::ir::code::{Block, BlockId, Code, End, Exit, ExitId, PendingStore, Recipe, ResumeStep};
+use crate::ir::code::{Block, BlockId, Code, Details, End, Exit, ExitId, PendingStore, Recipe, ResumeStep};
 use crate::ir::{Arg, Aux, Class, Effect, Inst, Op, OpRef};
 
 /// Cleans up code.
@@ -24,12 +24,10 @@ pub(super) fn clean(code: &mut Code, options: &Options) {
     let mut used = Used::new(code);
     used.mark_effects(code);
     if options.sink {
-        for exit in 0..code.exits.len() {
-            sink(code, exit, &used.marks);
-        }
+        sink(code, &used.marks);
     }
     for exit in &code.exits {
-        used.mark(code, &exit.slots);
+        used.mark(code, &code.details[exit.slots]);
     }
     drop_unused(code, &used.marks);
     renumber(code);
@@ -101,22 +99,31 @@ fn substitute(code: &mut Code, by: &HashMap<OpRef, Arg>) {
             End::Exit(_) | End::Enter(_) => {}
         }
     }
+    let mut reslotting = Reslotting::default();
     for exit in &mut code.exits {
-        if !exit.slots.iter().any(|slot| by.contains_key(slot)) {
-            continue;
+        if code.details[exit.slots].iter().any(|slot| by.contains_key(slot)) {
+            reslotting.sources.clear();
+            reslotting.sources.extend(code.details[exit.slots].iter().map(|&slot| (last(Arg::Op(slot)), 0)));
+            reslotting.apply(&mut code.details, exit);
         }
-        let slots: Vec<Arg> = exit.slots.iter().map(|&slot| last(Arg::Op(slot))).collect();
-        let recipes = slots.iter().map(|&slot| (slot, 0)).collect::<Vec<_>>();
-        reslot(exit, &recipes);
     }
 }
 
-/// Gives an exit's recipes new sources: for each slot a value and what to add to it.
-fn reslot(exit: &mut Exit, sources: &[(Arg, u64)]) {
-    let mut slots: Vec<OpRef> = Vec::new();
-    let recipes: Vec<Recipe> = sources
-        .iter()
-        .map(|&(source, plus)| match source {
+/// New sources for an exit's recipes.
+#[derive(Default)]
+struct Reslotting {
+    /// For each slot a value and what to add to it.
+    sources: Vec<(Arg, u64)>,
+    slots: Vec<OpRef>,
+    recipes: Vec<Recipe>,
+}
+
+impl Reslotting {
+    fn apply(&mut self, details: &mut Details, exit: &mut Exit) {
+        let Reslotting { sources, slots, recipes } = self;
+        slots.clear();
+        recipes.clear();
+        recipes.extend(sources.iter().map(|&(source, plus)| match source {
             Arg::Const(bits) => Recipe::Const(bits.wrapping_add(plus)),
             Arg::Op(op) => {
                 let slot = slots.iter().position(|&slot| slot == op).unwrap_or_else(|| {
@@ -125,40 +132,44 @@ fn reslot(exit: &mut Exit, sources: &[(Arg, u64)]) {
                 });
                 if plus == 0 { Recipe::Slot(slot as u32) } else { Recipe::SlotPlus(slot as u32, plus) }
             }
-        })
-        .collect();
-    exit.slots = slots;
-    for_each_recipe(exit, |recipe| {
-        *recipe = match *recipe {
-            Recipe::Slot(slot) => recipes[slot as usize],
-            Recipe::SlotPlus(slot, more) => match recipes[slot as usize] {
-                Recipe::Const(bits) => Recipe::Const(bits.wrapping_add(more)),
-                Recipe::SlotPlus(slot, plus) if plus.wrapping_add(more) != 0 => {
-                    Recipe::SlotPlus(slot, plus.wrapping_add(more))
-                }
-                Recipe::SlotPlus(slot, _) => Recipe::Slot(slot),
-                Recipe::Slot(slot) => Recipe::SlotPlus(slot, more),
-                Recipe::Virtual(_) => unreachable!("a slot is no virtual object"),
-            },
-            other => other,
-        };
-    });
+        }));
+        // A slot becomes one or none.
+        exit.slots = exit.slots.first(slots.len());
+        details[exit.slots].copy_from_slice(slots);
+        for_each_recipe(details, exit, |recipe| {
+            *recipe = match *recipe {
+                Recipe::Slot(slot) => recipes[slot as usize],
+                Recipe::SlotPlus(slot, more) => match recipes[slot as usize] {
+                    Recipe::Const(bits) => Recipe::Const(bits.wrapping_add(more)),
+                    Recipe::SlotPlus(slot, plus) if plus.wrapping_add(more) != 0 => {
+                        Recipe::SlotPlus(slot, plus.wrapping_add(more))
+                    }
+                    Recipe::SlotPlus(slot, _) => Recipe::Slot(slot),
+                    Recipe::Slot(slot) => Recipe::SlotPlus(slot, more),
+                    Recipe::Virtual(_) => unreachable!("a slot is no virtual object"),
+                },
+                other => other,
+            };
+        });
+    }
 }
 
-fn for_each_recipe(exit: &mut Exit, mut f: impl FnMut(&mut Recipe)) {
-    for object in &mut exit.virtuals {
+fn for_each_recipe(details: &mut Details, exit: &Exit, mut f: impl FnMut(&mut Recipe)) {
+    for index in 0..exit.virtuals.len() {
+        let object = &mut details[exit.virtuals][index];
         f(&mut object.fill);
-        object.contents.iter_mut().for_each(|(_, recipe)| f(recipe));
+        let contents = object.contents;
+        details[contents].iter_mut().for_each(|(_, recipe)| f(recipe));
     }
-    for PendingStore { object, value, .. } in &mut exit.stores {
+    for PendingStore { object, value, .. } in &mut details[exit.stores] {
         f(object);
         f(value);
     }
-    for step in &mut exit.resume {
-        match step {
+    for index in 0..exit.resume.len() {
+        match details[exit.resume][index] {
             ResumeStep::Enter(_) => {}
             ResumeStep::Merge { reds: recipes, .. } | ResumeStep::Words(recipes) | ResumeStep::Collapsed(recipes) => {
-                recipes.iter_mut().for_each(&mut f)
+                details[recipes].iter_mut().for_each(&mut f);
             }
         }
     }
@@ -272,8 +283,7 @@ fn drop_unreached(code: &mut Code) {
         };
         blocks.push(block);
     }
-    let mut all: Vec<Option<Exit>> = std::mem::take(&mut code.exits).into_iter().map(Some).collect();
-    code.exits = exits.into_iter().filter_map(|exit| all[exit.0 as usize].take()).collect();
+    code.exits = exits.into_iter().map(|exit| code.exits[exit.0 as usize]).collect();
     for exit in &mut code.exits {
         exit.bridge = exit.bridge.and_then(|block| block_number[block.0 as usize]);
     }
@@ -344,33 +354,32 @@ impl Used {
     }
 }
 
-/// Replaces an exit's slots by what they are made from: those that only exits need, and boxed words, which are
+/// Replaces the exits' slots by what they are made from: those that only exits need, and boxed words, which are
 /// mostly wanted where it is cold.
-fn sink(code: &mut Code, exit: usize, needed: &[bool]) {
-    let sources: Vec<(Arg, u64)> = code.exits[exit]
-        .slots
-        .iter()
-        .map(|&slot| {
-            let (mut source, mut plus) = (slot, 0u64);
-            loop {
-                let inst = code.inst(source);
-                let wanted = needed[source.0 as usize];
-                let (next, more) = match (inst.op, inst.args) {
-                    (Op::Add, [Arg::Op(next), Arg::Const(more), _]) if !wanted || is_large(more) => (next, more),
-                    (Op::FloatBits | Op::BitsFloat, [Arg::Op(next), ..]) if !wanted || needed[next.0 as usize] => {
-                        (next, 0)
-                    }
-                    _ => break,
-                };
-                source = next;
-                plus = plus.wrapping_add(more);
-            }
-            (Arg::Op(source), plus)
-        })
-        .collect();
-    let unchanged = |(slot, source): (&OpRef, &(Arg, u64))| *source == (Arg::Op(*slot), 0);
-    if !code.exits[exit].slots.iter().zip(&sources).all(unchanged) {
-        reslot(&mut code.exits[exit], &sources);
+fn sink(code: &mut Code, needed: &[bool]) {
+    let source_of = |insts: &[Inst], slot: OpRef| {
+        let (mut source, mut plus) = (slot, 0u64);
+        loop {
+            let inst = &insts[source.0 as usize];
+            let wanted = needed[source.0 as usize];
+            let (next, more) = match (inst.op, inst.args) {
+                (Op::Add, [Arg::Op(next), Arg::Const(more), _]) if !wanted || is_large(more) => (next, more),
+                (Op::FloatBits | Op::BitsFloat, [Arg::Op(next), ..]) if !wanted || needed[next.0 as usize] => (next, 0),
+                _ => return (Arg::Op(source), plus),
+            };
+            source = next;
+            plus = plus.wrapping_add(more);
+        }
+    };
+    let mut reslotting = Reslotting::default();
+    for exit in &mut code.exits {
+        let slots = &code.details[exit.slots];
+        reslotting.sources.clear();
+        reslotting.sources.extend(slots.iter().map(|&slot| source_of(&code.insts, slot)));
+        let unchanged = |(slot, source): (&OpRef, &(Arg, u64))| *source == (Arg::Op(*slot), 0);
+        if !slots.iter().zip(&reslotting.sources).all(unchanged) {
+            reslotting.apply(&mut code.details, exit);
+        }
     }
 }
 
@@ -423,8 +432,8 @@ fn renumber(code: &mut Code) {
             args.iter_mut().for_each(|arg| *arg = renumbered_arg(*arg));
         }
     }
-    for exit in &mut code.exits {
-        exit.slots.iter_mut().for_each(|slot| *slot = renumbered(*slot));
+    for exit in &code.exits {
+        code.details[exit.slots].iter_mut().for_each(|slot| *slot = renumbered(*slot));
     }
     code.insts = insts;
     code.args = args;

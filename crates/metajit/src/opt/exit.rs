@@ -16,30 +16,47 @@
 use super::value::{Val, VirtualId};
 use super::virtuals::Entry;
 use super::{ENTRY, Optimizer};
-use crate::ir::code::{Exit, ExitId, PendingStore, Place, Recipe, ResumeStep, Virtual};
-use crate::ir::tree::{GuardId, LogEntry, Snapshot};
+use crate::ir::code::{Details, Exit, ExitId, PendingStore, Place, Recipe, ResumeStep, Run, Virtual};
+use crate::ir::tree::{GuardId, LogEntry, LogId, Snapshot, Tree};
 use crate::ir::{ArgRange, Op, OpRef};
 
 /// The exit that a value last had a slot in, and which; exits are numbered from 1 here.
-pub(super) type Stamp = (u32, u32);
+type Stamp = (u32, u32);
 
 /// Objects that an exit builds at most: a trace that makes a long list would describe all of it at each guard. Beyond, the
 /// object met first is allocated, and so what it refers to.
 const MAX_VIRTUALS: usize = 96;
 
+/// What building exits takes. It is kept from exit to exit.
 #[derive(Default)]
-struct Builder {
+pub(super) struct Builder {
+    /// The slots of the exit being built.
     slots: Vec<OpRef>,
     /// For each value, whether it has a slot in the exit being built, and which.
     stamps: Vec<Stamp>,
     stamp: u32,
     virtuals: Vec<VirtualId>,
+    /// The log node that the last exit was at, and the way to it.
+    node: Option<LogId>,
+    path: Vec<LogId>,
 }
 
 /// A pure operation on a virtual object was met, or one object too many.
 struct Uncomputed(Val);
 
 impl Builder {
+    /// Begins an exit at a log node, of code that has so many values.
+    fn begin(&mut self, tree: &Tree, node: LogId, values: usize) {
+        self.slots.clear();
+        self.virtuals.clear();
+        self.stamp += 1;
+        self.stamps.resize(values.max(self.stamps.len()), (0, 0));
+        if self.node != Some(node) {
+            self.node = Some(node);
+            tree.path(node, &mut self.path);
+        }
+    }
+
     fn recipe(&mut self, o: &Optimizer<'_>, val: Val) -> Result<Recipe, Uncomputed> {
         Ok(match o.resolve(val) {
             Val::Const(bits) => Recipe::Const(bits),
@@ -77,59 +94,56 @@ impl Builder {
         })
     }
 
-    fn recipes(&mut self, o: &Optimizer<'_>, run: ArgRange) -> Result<Vec<Recipe>, Uncomputed> {
-        o.tree.args(run).iter().map(|&arg| self.recipe(o, o.value(arg))).collect()
+    fn recipes(&mut self, o: &Optimizer<'_>, details: &mut Details, run: ArgRange) -> Result<Run<Recipe>, Uncomputed> {
+        let mut recipes = Run::default();
+        for &arg in o.tree.args(run) {
+            details.append(&mut recipes, self.recipe(o, o.value(arg))?);
+        }
+        Ok(recipes)
     }
 
-    fn build(&mut self, o: &Optimizer<'_>, guard: Option<GuardId>, snapshot: Snapshot) -> Result<Exit, Uncomputed> {
-        let mut resume = Vec::new();
-        for node in o.tree.path(snapshot.node) {
-            resume.push(match o.tree.log[node.0 as usize].entry {
+    fn build(&mut self, o: &Optimizer<'_>, details: &mut Details, ticks: u32) -> Result<Exit, Uncomputed> {
+        let mut exit = Exit { instance: o.instance, ticks, ..Exit::default() };
+        for index in 0..self.path.len() {
+            let step = match o.tree.log[self.path[index].0 as usize].entry {
                 LogEntry::Enter(portal) => ResumeStep::Enter(portal),
                 LogEntry::Merge { portal, greens, reds, live: _ } => ResumeStep::Merge {
                     portal,
-                    greens: o.tree.args(greens).iter().filter_map(|green| green.as_const()).collect(),
+                    greens: details.add(o.tree.args(greens).iter().filter_map(|green| green.as_const())),
                     reds: {
                         o.tree.args(reds).iter().for_each(|&red| o.look_at(o.value(red)));
-                        self.recipes(o, reds)?
+                        self.recipes(o, details, reds)?
                     },
                 },
-                LogEntry::Words(words) => ResumeStep::Words(self.recipes(o, words)?),
-                LogEntry::Collapsed(words) => ResumeStep::Collapsed(self.recipes(o, words)?),
-            });
+                LogEntry::Words(words) => ResumeStep::Words(self.recipes(o, details, words)?),
+                LogEntry::Collapsed(words) => ResumeStep::Collapsed(self.recipes(o, details, words)?),
+            };
+            details.append(&mut exit.resume, step);
         }
-        let mut stores = Vec::new();
         for (object, place, value) in o.state.heap.pending() {
-            stores.push(PendingStore { object: self.recipe(o, object)?, place, value: self.recipe(o, value)? });
+            let store = PendingStore { object: self.recipe(o, object)?, place, value: self.recipe(o, value)? };
+            details.append(&mut exit.stores, store);
         }
-        let mut virtuals = Vec::new();
-        while let Some(&id) = self.virtuals.get(virtuals.len()) {
+        while let Some(&id) = self.virtuals.get(exit.virtuals.len()) {
             let Entry::Object(object) = o.state.virtuals.entry(id) else { unreachable!("only objects are numbered") };
-            let mut contents = Vec::new();
+            let mut contents = Run::default();
             for (field, &value) in object.shape.fields.iter().zip(&object.fields) {
                 if value != Val::Const(0) {
-                    contents.push((Place::Field(field), self.recipe(o, value)?));
+                    details.append(&mut contents, (Place::Field(field), self.recipe(o, value)?));
                 }
             }
             for (index, &value) in object.items.iter().enumerate() {
                 if let (Some(array), true) = (object.shape.array, value != object.fill) {
-                    contents.push((Place::Item(array, index as u32), self.recipe(o, value)?));
+                    details.append(&mut contents, (Place::Item(array, index as u32), self.recipe(o, value)?));
                 }
             }
             let fill =
                 if object.items.contains(&object.fill) { self.recipe(o, object.fill)? } else { Recipe::Const(0) };
-            virtuals.push(Virtual { shape: object.shape, len: object.items.len() as u32, fill, contents });
+            let len = object.items.len() as u32;
+            details.append(&mut exit.virtuals, Virtual { shape: object.shape, len, fill, contents });
         }
-        Ok(Exit {
-            guard,
-            instance: o.instance,
-            bridge: None,
-            slots: std::mem::take(&mut self.slots),
-            virtuals,
-            stores,
-            resume,
-            ticks: snapshot.ticks,
-        })
+        exit.slots = details.add(self.slots.iter().copied());
+        Ok(exit)
     }
 }
 
@@ -140,22 +154,20 @@ impl Optimizer<'_> {
             // Nobody will take it.
             return self.exit_to(ENTRY, guard);
         }
-        loop {
-            let mut builder = Builder { stamps: std::mem::take(&mut self.stamps), ..Builder::default() };
-            builder.stamps.resize(self.code.insts.len().max(builder.stamps.len()), (0, 0));
-            self.exits_begun += 1;
-            builder.stamp = self.exits_begun;
-            let result = builder.build(self, guard, snapshot);
-            self.stamps = builder.stamps;
-            match result {
-                Ok(exit) => {
-                    self.code.exits.push(exit);
-                    return ExitId(self.code.exits.len() as u32 - 1);
-                }
+        let (mut builder, mut details) = (std::mem::take(&mut self.exits), std::mem::take(&mut self.code.details));
+        let mark = details.mark();
+        let exit = loop {
+            builder.begin(self.tree, snapshot.node, self.code.insts.len());
+            match builder.build(self, &mut details, snapshot.ticks) {
+                Ok(exit) => break exit,
                 Err(Uncomputed(val)) => {
+                    details.truncate(mark);
                     self.force(val);
                 }
             }
-        }
+        };
+        (self.exits, self.code.details) = (builder, details);
+        self.code.exits.push(Exit { guard, ..exit });
+        ExitId(self.code.exits.len() as u32 - 1)
     }
 }

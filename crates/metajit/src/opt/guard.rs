@@ -106,16 +106,7 @@ impl Optimizer<'_> {
 
     /// Adds an exit that goes on in a block.
     pub(super) fn exit_to(&mut self, block: BlockId, guard: Option<GuardId>) -> ExitId {
-        self.code.exits.push(Exit {
-            guard,
-            instance: self.instance,
-            bridge: Some(block),
-            slots: Vec::new(),
-            virtuals: Vec::new(),
-            stores: Vec::new(),
-            resume: Vec::new(),
-            ticks: 0,
-        });
+        self.code.exits.push(Exit { guard, instance: self.instance, bridge: Some(block), ..Exit::default() });
         ExitId(self.code.exits.len() as u32 - 1)
     }
 

@@ -310,9 +310,8 @@ struct Optimizer<'t> {
     watch: Option<counters::Watch>,
     /// Whether this round over the loop only finds out what its header may rely on.
     rehearsal: bool,
-    /// Slots of the exit being built, by value, and how many exits were.
-    stamps: Vec<exit::Stamp>,
-    exits_begun: u32,
+    /// What makes exits.
+    exits: exit::Builder,
     /// The loop that instance 1 is in.
     looping: Option<peel::Loop>,
     /// The root's frame where its address is not known to anybody: a virtual object at the entry.
@@ -331,14 +330,7 @@ struct Mark {
 
 impl<'t> Optimizer<'t> {
     fn new(tree: &'t Tree, options: &'t Options, attach: &'t dyn Fn(GuardId, u32) -> Option<FragmentId>) -> Self {
-        let code = Code {
-            portal: tree.portal,
-            insts: Vec::new(),
-            args: Vec::new(),
-            blocks: Vec::new(),
-            exits: Vec::new(),
-            spread: tree.spread,
-        };
+        let code = Code { spread: tree.spread, ..Code::new(tree.portal) };
         let peeled = tree.fragments.iter().position(Fragment::closes).filter(|_| options.peel);
         let peeled = peeled.map(|index| FragmentId(index as u32));
         Optimizer {
@@ -360,8 +352,7 @@ impl<'t> Optimizer<'t> {
             directions: Vec::new(),
             watch: None,
             rehearsal: false,
-            stamps: Vec::new(),
-            exits_begun: 0,
+            exits: exit::Builder::default(),
             looping: None,
             own_frame: None,
             took_back: Cell::new(false),

@@ -38,7 +38,7 @@ use super::range::Range;
 use super::value::Val;
 use super::virtuals::{Entry, Object};
 use super::{GENERIC, Mark, OptError, Optimizer, Stats};
-use crate::ir::code::{BlockId, End};
+use crate::ir::code::{BlockId, DetailsMark, End};
 use crate::ir::tree::FragmentId;
 use crate::ir::{Arg, Op};
 use crate::word::Type;
@@ -65,6 +65,7 @@ struct Start {
     args: usize,
     blocks: usize,
     exits: usize,
+    details: DetailsMark,
     block_insts: usize,
     stats: Stats,
 }
@@ -127,6 +128,7 @@ impl Optimizer<'_> {
             args: self.code.args.len(),
             blocks: self.code.blocks.len(),
             exits: self.code.exits.len(),
+            details: self.code.details.mark(),
             block_insts: self.code.blocks[self.block.0 as usize].insts.len(),
             stats: self.stats,
         }
@@ -142,6 +144,7 @@ impl Optimizer<'_> {
         self.code.args.truncate(start.args);
         self.code.blocks.truncate(start.blocks);
         self.code.exits.truncate(start.exits);
+        self.code.details.truncate(start.details);
         self.code.blocks[self.block.0 as usize].insts.truncate(start.block_insts);
     }
 

@@ -1,7 +1,7 @@
 //! The code being built.
 
 use crate::driver::keep_constant;
-use crate::ir::code::{Block, BlockId, Code, End, Exit, ExitId};
+use crate::ir::code::{Block, BlockId, Code, DetailsMark, End, Exit, ExitId};
 use crate::ir::tree::Portal;
 use crate::ir::{Arg, ArgRange, Aux, Class, Inst, Op, OpRef};
 use crate::record::FastMap;
@@ -22,6 +22,7 @@ pub(super) struct Position {
     args: usize,
     blocks: usize,
     exits: usize,
+    details: DetailsMark,
     /// The open block and its instructions.
     block: BlockId,
     in_block: usize,
@@ -32,12 +33,11 @@ impl Builder {
         Builder {
             // Room for a method of usual size.
             code: Code {
-                portal,
                 insts: Vec::with_capacity(512),
                 args: Vec::with_capacity(256),
                 blocks: Vec::with_capacity(64),
                 exits: Vec::with_capacity(64),
-                spread: None,
+                ..Code::new(portal)
             },
             tags: FastMap::default(),
         }
@@ -49,6 +49,7 @@ impl Builder {
             args: self.code.args.len(),
             blocks: self.code.blocks.len(),
             exits: self.code.exits.len(),
+            details: self.code.details.mark(),
             block,
             in_block: self.code.blocks[block.0 as usize].insts.len(),
         }
@@ -59,6 +60,7 @@ impl Builder {
         self.code.args.truncate(to.args);
         self.code.blocks.truncate(to.blocks);
         self.code.exits.truncate(to.exits);
+        self.code.details.truncate(to.details);
         self.tags.retain(|&op, ()| (op as usize) < to.insts);
         self.code.blocks[to.block.0 as usize].insts.truncate(to.in_block);
     }
@@ -125,16 +127,7 @@ impl Builder {
 
     /// An exit that is no exit: the guard goes to a block.
     pub(super) fn bridge(&mut self, block: BlockId) -> ExitId {
-        self.exit(Exit {
-            guard: None,
-            instance: 0,
-            bridge: Some(block),
-            slots: Vec::new(),
-            virtuals: Vec::new(),
-            stores: Vec::new(),
-            resume: Vec::new(),
-            ticks: 0,
-        })
+        self.exit(Exit { bridge: Some(block), ..Exit::default() })
     }
 
     pub(super) fn end(&mut self, block: BlockId, end: End) {
@@ -187,7 +180,7 @@ impl Builder {
             }
         };
         for exit in &self.code.exits {
-            exit.slots.iter().for_each(|&slot| used[slot.0 as usize] = true);
+            self.code.details[exit.slots].iter().for_each(|&slot| used[slot.0 as usize] = true);
         }
         for block in &self.code.blocks {
             if let End::Jump(_, args) | End::Finish(args) = &block.end {

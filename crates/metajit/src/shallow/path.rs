@@ -898,24 +898,24 @@ impl Shallow {
                 Recipe::Slot(slot as u32)
             }
         };
-        let code = &self.builder.code;
-        let merge = ResumeStep::Merge {
-            portal: &self.driver.portal,
-            greens: self.state.greens.clone(),
-            reds: self.state.reds.iter().map(|&red| recipe(red)).collect(),
-        };
-        let mut resume = Vec::with_capacity(1 + self.state.log.len());
-        resume.push(merge);
+        let mut exit = Exit { instance, ticks: self.state.ticks, ..Exit::default() };
+        let Code { args, details, .. } = &mut self.builder.code;
+        let greens = details.add(self.state.greens.iter().copied());
+        let reds = details.add(self.state.reds.iter().map(|&red| recipe(red)));
+        details.append(&mut exit.resume, ResumeStep::Merge { portal: &self.driver.portal, greens, reds });
         for step in &self.state.log {
-            resume.push(match *step {
-                Step::Words(words) => ResumeStep::Words(code.args(words).iter().map(|&word| recipe(word)).collect()),
-                Step::Collapsed(ticks, words) => {
-                    let words = code.args(words).iter().map(|&word| recipe(word));
-                    ResumeStep::Collapsed(std::iter::once(Recipe::Const(u64::from(ticks))).chain(words).collect())
+            let step = match *step {
+                Step::Words(words) => {
+                    ResumeStep::Words(details.add(args[words.range()].iter().map(|&word| recipe(word))))
                 }
-            });
+                Step::Collapsed(ticks, words) => {
+                    let words = args[words.range()].iter().map(|&word| recipe(word));
+                    let ticks = std::iter::once(Recipe::Const(u64::from(ticks)));
+                    ResumeStep::Collapsed(details.add(ticks.chain(words)))
+                }
+            };
+            details.append(&mut exit.resume, step);
         }
-        let mut stores = Vec::new();
         if let Some((position, _)) = self.driver.portal.virtualizable {
             for held in self.state.held.iter().filter(|held| held.dirty) {
                 let place = if held.index == SCALAR {
@@ -924,19 +924,10 @@ impl Shallow {
                     Place::Item(held.field, held.index as u32)
                 };
                 let object = recipe(self.state.reds[position]);
-                stores.push(PendingStore { object, place, value: recipe(held.value) });
+                details.append(&mut exit.stores, PendingStore { object, place, value: recipe(held.value) });
             }
         }
-        let ticks = self.state.ticks;
-        self.builder.exit(Exit {
-            guard: None,
-            instance,
-            bridge: None,
-            slots,
-            virtuals: Vec::new(),
-            stores,
-            resume,
-            ticks,
-        })
+        exit.slots = details.add(slots);
+        self.builder.exit(exit)
     }
 }

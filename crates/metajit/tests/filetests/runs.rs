@@ -432,7 +432,8 @@ pub(super) fn run(code: &Code, shapes: &Shapes<'_>, text: &str, engine: Engine<'
         }
         PANICKED => "panicked".to_string(),
         exit => {
-            let slots = code.exits.get(exit as usize).ok_or_else(|| format!("exit x{exit}?"))?.slots.iter();
+            let slots = code.exits.get(exit as usize).ok_or_else(|| format!("exit x{exit}?"))?.slots;
+            let slots = code.details[slots].iter();
             let words = slots.zip(context.slots);
             let words: Vec<String> =
                 words.map(|(&op, bits)| shown.word(bits, code.inst(op).result().unwrap_or(Type::Int))).collect();

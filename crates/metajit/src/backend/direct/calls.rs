@@ -177,7 +177,7 @@ impl Emitter<'_> {
 
     /// An exit that hands over what is where it is now.
     pub(super) fn exit_label(&mut self, exit: ExitId) -> Result<Label, CompileError> {
-        let slots = self.slots(&self.code.exits[exit.0 as usize].slots)?;
+        let slots = self.slots(self.code.slots(exit))?;
         let label = self.asm.label();
         self.exits.push(PendingExit { label, number: exit.0, slots });
         Ok(label)

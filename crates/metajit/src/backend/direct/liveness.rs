@@ -119,7 +119,7 @@ impl Liveness {
                 match code.exits[inst.index() as usize].bridge {
                     Some(target) => way(self, target.0, true, loops),
                     None => {
-                        for &slot in &code.exits[inst.index() as usize].slots {
+                        for &slot in code.slots(ExitId(inst.index())) {
                             needed(self, Arg::Op(slot), position);
                         }
                     }
@@ -137,7 +137,7 @@ impl Liveness {
             End::Exit(ExitId(exit)) => match code.exits[*exit as usize].bridge {
                 Some(target) => way(self, target.0, cold, loops),
                 None => {
-                    for &slot in &code.exits[*exit as usize].slots {
+                    for &slot in code.slots(ExitId(*exit)) {
                         needed(self, Arg::Op(slot), stop);
                     }
                 }
