@@ -825,13 +825,19 @@ unsafe fn resume(
 ) -> Vec<u64> {
     let mut frames = Vec::new();
     let built: Vec<u64> =
-        details[exit.virtuals].iter().map(|object| gc::alloc(object.shape, object.len as usize) as u64).collect();
+        details.virtuals(exit).map(|object| gc::alloc(object.shape, object.len as usize) as u64).collect();
+    let slot = |op: OpRef| {
+        slots[details[exit.slots].iter().position(|&slot| slot == op).expect("recipes speak of the exit's slots")]
+    };
+    let number = |name: u32| {
+        details.virtuals(exit).position(|object| object.name == name).expect("recipes speak of the exit's objects")
+    };
     objects.extend(&built);
     let value = |recipe: &Recipe| match *recipe {
         Recipe::Const(bits) => bits,
-        Recipe::Slot(slot) => slots[slot as usize],
-        Recipe::SlotPlus(slot, plus) => slots[slot as usize].wrapping_add(plus),
-        Recipe::Virtual(number) => built[number as usize],
+        Recipe::Value(op) => slot(op),
+        Recipe::Plus(op, plus) => slot(op).wrapping_add(plus),
+        Recipe::Virtual(name) => built[number(name)],
     };
     let store = |object: u64, place: &Place, bits: u64| {
         let offset = match place {
@@ -841,7 +847,7 @@ unsafe fn resume(
         // SAFETY: the place is in the object, and every item here takes eight bytes.
         unsafe { *word(object, offset) = bits };
     };
-    for (object, &address) in details[exit.virtuals].iter().zip(&built) {
+    for (object, &address) in details.virtuals(exit).zip(&built) {
         if let Some(array) = object.shape.array {
             // SAFETY: the object has an array of so many items.
             unsafe { *word(address, array.offset - 8) = object.len.into() };
@@ -856,7 +862,7 @@ unsafe fn resume(
     for pending in &details[exit.stores] {
         store(value(&pending.object), &pending.place, value(&pending.value));
     }
-    for &step in &details[exit.resume] {
+    for step in details.steps(exit) {
         let recipes = match step {
             ResumeStep::Enter(portal) => {
                 text.push_str(portal.name);

@@ -8,12 +8,13 @@ use super::runtime::{
 use super::{Driver, Validity, holds, runtime, stack, threaded};
 use crate::gc;
 use crate::ir::Arg;
-use crate::ir::code::{Details, Exit, Place, Recipe, ResumeStep};
+use crate::ir::code::{Code, Details, Exit, Place, Recipe, ResumeStep, Run};
 use crate::ir::tree::{FragmentId, GuardId, LogEntry, LogId, Tree};
 use crate::object::{Header, Kind};
 use crate::opt::LOOPED;
 use crate::record::{Abort, Continue, Meta, Recorder, Replay, StepKind};
 use crate::twin::Raw;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -60,33 +61,57 @@ unsafe fn write_item(items: *mut u8, kind: Kind, index: usize, bits: u64) {
     }
 }
 
-/// Slots that are copied without an allocation.
-const FEW_SLOTS: usize = 32;
-
-/// The values of an exit's recipes.
-struct Values<'a> {
-    slots: &'a [u64],
-    virtuals: Vec<u64>,
+thread_local! {
+    /// [`Values::words`], kept from exit to exit.
+    static WORDS: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
 }
 
-impl Values<'_> {
+/// The values of an exit's recipes.
+struct Values {
+    /// For each value of the code its word, if it is one of the exit's slots; something else for others.
+    words: Vec<u64>,
+    /// Names and addresses.
+    virtuals: Vec<(u32, u64)>,
+}
+
+impl Values {
+    /// What compiled code has handed over.
+    fn new(code: &Code, exit: &Exit, handed: &[u64]) -> Values {
+        let mut words = WORDS.take();
+        if words.len() < code.insts.len() {
+            words.resize(code.insts.len(), 0);
+        }
+        for (&op, &word) in code.details[exit.slots].iter().zip(handed) {
+            words[op.0 as usize] = word;
+        }
+        Values { words, virtuals: Vec::new() }
+    }
+
     fn get(&self, recipe: Recipe) -> u64 {
         match recipe {
             Recipe::Const(bits) => bits,
-            Recipe::Slot(slot) => self.slots[slot as usize],
-            Recipe::SlotPlus(slot, addend) => self.slots[slot as usize].wrapping_add(addend),
-            Recipe::Virtual(number) => self.virtuals[number as usize],
+            Recipe::Value(op) => self.words[op.0 as usize],
+            Recipe::Plus(op, addend) => self.words[op.0 as usize].wrapping_add(addend),
+            Recipe::Virtual(name) => {
+                self.virtuals.iter().find(|object| object.0 == name).map_or(0, |&(_, address)| address)
+            }
         }
     }
 }
 
-/// Builds an exit's virtual objects and does its stores.
-fn rebuild<'a>(details: &Details, exit: &Exit, slots: &'a [u64]) -> Values<'a> {
-    let mut values = Values { slots, virtuals: Vec::with_capacity(exit.virtuals.len()) };
-    for object in &details[exit.virtuals] {
-        values.virtuals.push(gc::alloc(object.shape, object.len as usize) as u64);
+impl Drop for Values {
+    fn drop(&mut self) {
+        WORDS.set(std::mem::take(&mut self.words));
     }
-    for (object, &address) in details[exit.virtuals].iter().zip(&values.virtuals) {
+}
+
+/// Builds an exit's virtual objects and does its stores.
+fn rebuild(details: &Details, exit: &Exit, values: &mut Values) {
+    values.virtuals.reserve(exit.virtuals.len());
+    for object in details.virtuals(exit) {
+        values.virtuals.push((object.name, gc::alloc(object.shape, object.len as usize) as u64));
+    }
+    for (object, &(_, address)) in details.virtuals(exit).zip(&values.virtuals) {
         // SAFETY: the object was just made with this shape and length.
         unsafe {
             if let Some(array) = object.shape.array {
@@ -109,7 +134,6 @@ fn rebuild<'a>(details: &Details, exit: &Exit, slots: &'a [u64]) -> Values<'a> {
         // SAFETY: the trace stored there.
         unsafe { write(values.get(store.object), store.place, values.get(store.value)) };
     }
-    values
 }
 
 /// The operands that a log node's words have in the tree.
@@ -123,14 +147,14 @@ fn symbolic(tree: &Tree, node: LogId) -> &[Arg] {
 }
 
 /// Writes down what replay is to consume; with a tree and a guard of it, the operands that recording goes on with, too.
-fn fill(replay: &mut Replay, details: &Details, exit: &Exit, values: &Values<'_>, recording: Option<(&Tree, GuardId)>) {
+fn fill(replay: &mut Replay, details: &Details, exit: &Exit, values: &Values, recording: Option<(&Tree, GuardId)>) {
     let path = recording.map(|(tree, guard)| {
         let mut path = Vec::new();
         tree.path(tree.guards[guard.0 as usize].snapshot.node, &mut path);
         path
     });
     replay.begin(exit.ticks);
-    for (index, &step) in details[exit.resume].iter().enumerate() {
+    for (index, step) in details.steps(exit).enumerate() {
         let node = path.as_ref().map(|path| path[index]);
         let operands = match (recording, node) {
             (Some((tree, _)), Some(node)) => symbolic(tree, node),
@@ -221,31 +245,21 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
     // The upper half says which code it is of.
     let details = &compiled.code.details;
     let exit = &compiled.code.exits[number as u32 as usize];
-    let mut slots = [0u64; FEW_SLOTS];
-    let count = exit.slots.len();
-    let many: Vec<u64>;
     // SAFETY: the context lives as long as the thread, and nothing else uses it now.
-    let handed = unsafe { &(&(*context()).slots)[..count] };
-    let slots: &[u64] = if count <= FEW_SLOTS {
-        slots[..count].copy_from_slice(handed);
-        &slots[..count]
-    } else {
-        many = handed.to_vec();
-        &many
-    };
-    let values = if exit.virtuals.is_empty() && exit.stores.is_empty() {
-        Values { slots, virtuals: Vec::new() }
-    } else {
-        gc::without_collection(|| rebuild(details, exit, slots))
-    };
-    let steps = &details[exit.resume];
-    let reds_of = |reds| -> Vec<u64> { details[reds].iter().map(|&recipe| values.get(recipe)).collect() };
-    if let (true, Some(&ResumeStep::Merge { greens, reds, .. })) = (compiled.threaded, steps.first()) {
+    let mut values = unsafe { Values::new(&compiled.code, exit, &(*context()).slots) };
+    if !(exit.virtuals.is_empty() && exit.stores.is_empty()) {
+        gc::without_collection(|| rebuild(details, exit, &mut values));
+    }
+    let first = details.steps(exit).next();
+    let reds_of = |reds: Run<Recipe>| -> Vec<u64> { details[reds].iter().map(|&recipe| values.get(recipe)).collect() };
+    if let (true, Some(ResumeStep::Merge { greens, reds, .. })) = (compiled.threaded, first) {
         let next = || Continue { greens: details[greens].to_vec(), reds: reds_of(reds) };
         if let Some(outcome) = threaded::leave(driver, exit, next) {
             return outcome;
         }
-    } else if let (None, 0, &[ResumeStep::Merge { greens, reds, .. }]) = (exit.guard, exit.ticks, steps) {
+    } else if let (None, 0, 1, Some(ResumeStep::Merge { greens, reds, .. })) =
+        (exit.guard, exit.ticks, exit.resume.len(), first)
+    {
         // The fragment ended at a merge point: there is nothing to do again.
         if exit.instance == LOOPED {
             with(|runtime| runtime.looped(place));
@@ -278,10 +292,12 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
     });
     let Some((guard, limits, mut live)) = recording else {
         fill(&mut replay, details, exit, &values, None);
+        drop(values);
         return resume(driver, replay, None, compiled.threaded).0;
     };
     let start = thread_time();
     fill(&mut replay, details, exit, &values, Some((&live.tree, guard)));
+    drop(values);
     let empty = Arc::new(Tree::new(live.tree.portal, Vec::new()));
     // A job that is under way has the tree as it was.
     let tree = Arc::unwrap_or_clone(std::mem::replace(&mut live.tree, empty));

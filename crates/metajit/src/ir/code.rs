@@ -48,11 +48,11 @@ pub enum End {
 pub enum Recipe {
     /// A constant.
     Const(u64),
-    /// The exit's slot with this number.
-    Slot(u32),
-    /// A slot plus a constant (a boxed word whose payload is in the slot).
-    SlotPlus(u32, u64),
-    /// The address of the exit's virtual object with this number.
+    /// A value, which is one of the exit's slots.
+    Value(OpRef),
+    /// A value plus a constant (a boxed word whose payload is handed over).
+    Plus(OpRef, u64),
+    /// The address of the virtual object of this name, which is one of the exit's.
     Virtual(u32),
 }
 
@@ -65,9 +65,21 @@ pub enum Place {
     Item(&'static Field, u32),
 }
 
+impl PartialEq for Place {
+    fn eq(&self, other: &Place) -> bool {
+        match (*self, *other) {
+            (Place::Field(a), Place::Field(b)) => std::ptr::eq(a, b),
+            (Place::Item(a, i), Place::Item(b, j)) => i == j && std::ptr::eq(a, b),
+            (Place::Field(_), Place::Item(..)) | (Place::Item(..), Place::Field(_)) => false,
+        }
+    }
+}
+
 /// An object to build at an exit.
 #[derive(Clone, Copy, Debug)]
 pub struct Virtual {
+    /// Its name in recipes. An exit has no two of one name.
+    pub name: u32,
     /// Its shape.
     pub shape: &'static Shape,
     /// Its array's length.
@@ -121,11 +133,11 @@ pub struct Exit {
     /// The values to hand over, in slot order; each keeps its own type.
     pub slots: Run<OpRef>,
     /// The objects to build.
-    pub virtuals: Run<Virtual>,
+    pub virtuals: Run<Shared<Virtual>>,
     /// The stores to do then.
     pub stores: Run<PendingStore>,
     /// What replay consumes.
-    pub resume: Run<ResumeStep>,
+    pub resume: Run<Shared<ResumeStep>>,
     /// Branches and stores to replay after the last step.
     pub ticks: u32,
 }
@@ -173,17 +185,38 @@ impl<T> Run<T> {
     }
 }
 
+/// Names an entry of a pool that several exits may have.
+pub struct Shared<T> {
+    number: u32,
+    of: PhantomData<fn() -> T>,
+}
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Shared<T> {}
+impl<T> std::fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.number)
+    }
+}
+
 /// What the exits of a code are made of.
 ///
 /// Code has an exit for each guard, an exit says where every word of every frame comes from, and hardly any is ever taken: making
-/// them is much of what optimizing costs. So no exit owns memory; all of a code have these pools together, into which
-/// each puts its runs.
+/// them is much of what optimizing costs. So no exit owns memory; all of a code have these pools together. And most of what
+/// an exit says the one before has said, too: steps and virtual objects are in the pools once and exits name them. That
+/// is possible because recipes speak of values, not of an exit's slots; it also makes it one pass over the pools to
+/// replace a value everywhere.
 #[derive(Clone, Debug, Default)]
 pub struct Details {
     slots: Vec<OpRef>,
+    virtual_names: Vec<Shared<Virtual>>,
     virtuals: Vec<Virtual>,
     contents: Vec<(Place, Recipe)>,
     stores: Vec<PendingStore>,
+    step_names: Vec<Shared<ResumeStep>>,
     steps: Vec<ResumeStep>,
     recipes: Vec<Recipe>,
     words: Vec<u64>,
@@ -226,9 +259,11 @@ macro_rules! pooled {
 }
 pooled! {
     OpRef: slots;
+    Shared<Virtual>: virtual_names;
     Virtual: virtuals;
     (Place, Recipe): contents;
     PendingStore: stores;
+    Shared<ResumeStep>: step_names;
     ResumeStep: steps;
     Recipe: recipes;
     u64: words;
@@ -251,6 +286,37 @@ impl Details {
         debug_assert_eq!(run.range().end, pool.len(), "another run was put behind this one");
         pool.push(entry);
         run.len += 1;
+    }
+    /// Puts an entry into its pool that exits will name.
+    pub fn share<T: Pooled>(&mut self, entry: T) -> Shared<T> {
+        let pool = T::pool_mut(self);
+        pool.push(entry);
+        Shared { number: pool.len() as u32 - 1, of: PhantomData }
+    }
+    /// The objects that an exit builds.
+    pub fn virtuals(&self, exit: &Exit) -> impl Iterator<Item = &Virtual> + Clone {
+        self[exit.virtuals].iter().map(|&name| &self[name])
+    }
+    /// The steps of an exit.
+    pub fn steps(&self, exit: &Exit) -> impl Iterator<Item = ResumeStep> + Clone + use<'_> {
+        self[exit.resume].iter().map(|&name| self[name])
+    }
+    /// Calls `f` with each recipe of each exit.
+    pub fn for_each_recipe(&mut self, mut f: impl FnMut(&mut Recipe)) {
+        self.recipes.iter_mut().for_each(&mut f);
+        self.contents.iter_mut().for_each(|(_, recipe)| f(recipe));
+        self.virtuals.iter_mut().for_each(|object| f(&mut object.fill));
+        for PendingStore { object, value, .. } in &mut self.stores {
+            f(object);
+            f(value);
+        }
+    }
+}
+
+impl<T: Pooled> Index<Shared<T>> for Details {
+    type Output = T;
+    fn index(&self, shared: Shared<T>) -> &T {
+        &T::pool(self)[shared.number as usize]
     }
 }
 

@@ -213,6 +213,8 @@ pub(super) struct Parser<'a> {
     defined: HashMap<(Sort, u64), u32>,
     /// Whether this is the pass that collects definitions.
     collecting: bool,
+    /// The slots of the exit that is being read.
+    pub(super) slots: Vec<OpRef>,
     pub(super) insts: Vec<Inst>,
     pub(super) args: Vec<Arg>,
 }
@@ -229,6 +231,7 @@ impl<'a> Parser<'a> {
             ops: Op::ALL.iter().map(|&op| (op.info().name, op)).collect(),
             defined: HashMap::new(),
             collecting: true,
+            slots: Vec::new(),
             insts: Vec::new(),
             args: Vec::new(),
         })

@@ -93,6 +93,7 @@ impl Parser<'_> {
         }
         self.punct(':')?;
         self.end_of_line()?;
+        self.slots.clear();
         while self.exit_line(&mut exit, details)? {
             self.end_of_line()?;
         }
@@ -108,7 +109,8 @@ impl Parser<'_> {
                 return Err(position.error(format!("expected `o{number}` (objects are numbered in order)")));
             }
             self.punct('=')?;
-            let object = self.object(details)?;
+            let object = self.object(number as u32, details)?;
+            let object = details.share(object);
             details.append(&mut exit.virtuals, object);
             return Ok(true);
         }
@@ -120,7 +122,10 @@ impl Parser<'_> {
         }
         self.advance();
         match word {
-            "slots" => exit.slots = details.add(self.rest(Self::value)?),
+            "slots" => {
+                self.slots = self.rest(Self::value)?;
+                exit.slots = details.add(self.slots.iter().copied());
+            }
             "store" => {
                 let store = self.store()?;
                 details.append(&mut exit.stores, store);
@@ -128,6 +133,7 @@ impl Parser<'_> {
             "ticks" => exit.ticks = self.number("the number of ticks")?,
             _ => {
                 let step = self.step(word, details)?;
+                let step = details.share(step);
                 details.append(&mut exit.resume, step);
             }
         }
@@ -151,11 +157,15 @@ impl Parser<'_> {
 
     fn recipe(&mut self, ty: Option<Type>) -> Result<Recipe> {
         if self.peek_numbered(Sort::Slot).is_some() {
+            let position = self.position();
             let slot = self.literal(Sort::Slot)?;
+            let Some(&value) = self.slots.get(slot as usize) else {
+                return Err(position.error(format!("the exit has no slot `s{slot}` so far")));
+            };
             if self.eat('+') {
-                return Ok(Recipe::SlotPlus(slot, self.word_constant()?));
+                return Ok(Recipe::Plus(value, self.word_constant()?));
             }
-            return Ok(Recipe::Slot(slot));
+            return Ok(Recipe::Value(value));
         }
         if self.peek_numbered(Sort::Object).is_some() {
             return self.literal(Sort::Object).map(Recipe::Virtual);
@@ -177,9 +187,9 @@ impl Parser<'_> {
         Ok(Place::Item(field, item))
     }
 
-    fn object(&mut self, details: &mut Details) -> Result<Virtual> {
+    fn object(&mut self, name: u32, details: &mut Details) -> Result<Virtual> {
         let shape = self.shape()?;
-        let mut object = Virtual { shape, len: 0, fill: Recipe::Const(0), contents: Run::default() };
+        let mut object = Virtual { name, shape, len: 0, fill: Recipe::Const(0), contents: Run::default() };
         if self.eat('(') {
             self.word("len")?;
             object.len = self.number("a length")?;

@@ -603,19 +603,18 @@ impl<'a> CodePrinter<'a> {
         common.number(ops.iter().copied());
         common.declared.add_portal(code.portal);
         for exit in &code.exits {
-            for &step in &code.details[exit.resume] {
+            for step in code.details.steps(exit) {
                 if let ResumeStep::Enter(portal) | ResumeStep::Merge { portal, .. } = step {
                     common.declared.add_portal(portal);
                 }
             }
-            for object in &code.details[exit.virtuals] {
+            for object in code.details.virtuals(exit) {
                 common.declared.add_shape(object.shape);
             }
         }
         common.declare(&ops);
         for exit in &code.exits {
-            let virtuals = &code.details[exit.virtuals];
-            let contents = virtuals.iter().flat_map(|object| &code.details[object.contents]);
+            let contents = code.details.virtuals(exit).flat_map(|object| &code.details[object.contents]);
             let places = contents.map(|(place, _)| place);
             for place in places.chain(code.details[exit.stores].iter().map(|store| &store.place)) {
                 let (Place::Field(field) | Place::Item(field, _)) = place;
@@ -671,7 +670,7 @@ impl<'a> CodePrinter<'a> {
             let _ = writeln!(out, "    {}", end.trim_end());
         }
         for (index, exit) in self.code.exits.iter().enumerate() {
-            self.exit(index, exit, &mut out);
+            ExitPrinter { code: self.code, common: &self.common, exit }.print(index, &mut out);
         }
         out.push_str("}\n");
         out
@@ -701,9 +700,17 @@ impl<'a> CodePrinter<'a> {
         }
         Some(text)
     }
+}
 
-    fn exit(&self, index: usize, exit: &Exit, out: &mut String) {
-        let details = &self.code.details;
+struct ExitPrinter<'a> {
+    code: &'a Code,
+    common: &'a Printer<'a>,
+    exit: &'a Exit,
+}
+
+impl ExitPrinter<'_> {
+    fn print(&self, index: usize, out: &mut String) {
+        let (exit, details) = (self.exit, &self.code.details);
         let _ = write!(out, "exit x{index}");
         if let Some(guard) = exit.guard {
             let _ = write!(out, " of {guard}");
@@ -719,7 +726,7 @@ impl<'a> CodePrinter<'a> {
             let slots = details[exit.slots].iter().map(|&op| self.common.value(op));
             let _ = writeln!(out, "    slots {}", join(slots));
         }
-        for (number, object) in details[exit.virtuals].iter().enumerate() {
+        for (number, object) in details.virtuals(exit).enumerate() {
             let shape = self.common.declared.shape(object.shape);
             let _ = write!(out, "    o{number} = {shape}");
             if object.shape.array.is_some() || object.len != 0 {
@@ -749,7 +756,7 @@ impl<'a> CodePrinter<'a> {
             let value = self.typed_recipe(store.place, store.value);
             let _ = writeln!(out, "    store {}.{place}, {value}", self.recipe(store.object));
         }
-        for &step in &details[exit.resume] {
+        for step in details.steps(exit) {
             let text = match step {
                 ResumeStep::Enter(portal) => {
                     format!("enter {}", self.common.declared.portal(portal))
@@ -773,10 +780,18 @@ impl<'a> CodePrinter<'a> {
     fn recipe(&self, recipe: Recipe) -> String {
         match recipe {
             Recipe::Const(bits) => self.common.word(bits),
-            Recipe::Slot(slot) => format!("s{slot}"),
-            Recipe::SlotPlus(slot, bits) => format!("s{slot}+{}", word_literal(bits)),
-            Recipe::Virtual(object) => format!("o{object}"),
+            Recipe::Value(op) => self.slot(op),
+            Recipe::Plus(op, bits) => format!("{}+{}", self.slot(op), word_literal(bits)),
+            Recipe::Virtual(name) => {
+                let number = self.code.details.virtuals(self.exit).position(|object| object.name == name);
+                number.map_or_else(|| format!("o?{name}"), |number| format!("o{number}"))
+            }
         }
+    }
+
+    fn slot(&self, op: OpRef) -> String {
+        let slot = self.code.details[self.exit.slots].iter().position(|&slot| slot == op);
+        slot.map_or_else(|| format!("s?{op}"), |slot| format!("s{slot}"))
     }
 
     fn typed(&self, recipe: Recipe, ty: Type) -> String {

@@ -676,7 +676,7 @@ impl CodeVerifier<'_> {
             return ensure(rest == 0, || "it has a bridge and a recipe".to_string());
         }
         ensure(exit.slots.len() <= MAX_SLOTS, || format!("{} slots", exit.slots.len()))?;
-        for (index, object) in self.code.details[exit.virtuals].iter().enumerate() {
+        for (index, object) in self.code.details.virtuals(exit).enumerate() {
             let context = |message: String| format!("o{index}: {message}");
             whole_shape(object.shape).map_err(context)?;
             let fill = object.shape.array.map_or(Type::Int, Field::ty);
@@ -717,12 +717,13 @@ impl CodeVerifier<'_> {
         match recipe {
             Recipe::Const(_) => Ok(()),
             // Slots are handed over as bits: a float serves where its pattern is wanted, boxed or not.
-            Recipe::Slot(slot) | Recipe::SlotPlus(slot, _) => {
-                ensure((slot as usize) < exit.slots.len(), || format!("s{slot} does not exist"))
+            Recipe::Value(op) | Recipe::Plus(op, _) => {
+                ensure(self.code.details[exit.slots].contains(&op), || format!("{op} is not among its slots"))
             }
-            Recipe::Virtual(object) => {
-                ensure((object as usize) < exit.virtuals.len(), || format!("o{object} does not exist"))?;
-                ensure(ty != Some(Type::Float), || format!("o{object} is no float"))
+            Recipe::Virtual(name) => {
+                let known = self.code.details.virtuals(exit).any(|object| object.name == name);
+                ensure(known, || format!("o{name} does not exist"))?;
+                ensure(ty != Some(Type::Float), || format!("o{name} is no float"))
             }
         }
     }
@@ -734,7 +735,7 @@ impl CodeVerifier<'_> {
             return Ok(());
         }
         let mut entered = Some(self.code.portal);
-        for (index, &step) in self.code.details[exit.resume].iter().enumerate() {
+        for (index, step) in self.code.details.steps(exit).enumerate() {
             let context = |message: String| format!("step {index}: {message}");
             match step {
                 ResumeStep::Merge { portal, greens, reds } => {

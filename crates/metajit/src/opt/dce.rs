@@ -5,7 +5,7 @@
 //!
 //! **Approach.** In this order: blocks with one way in are joined to it; parameters that are given the same value on all
 //! ways are that value; what effects, guards and ends need is marked; slots of exits whose value nothing else needs
-//! and which is a constant more than another value are replaced by that value ([`Recipe::SlotPlus`]); what is not marked by
+//! and which is a constant more than another value are replaced by that value ([`Recipe::Plus`]); what is not marked by
 //! then is dropped, parameters included; blocks and exits that nothing reaches are dropped and the others numbered anew.
 //!
 //! **Invariants.** Instructions keep their order; those left are numbered by block.
@@ -13,7 +13,7 @@
 use super::Options;
 use super::rules::is_large;
 use super::value::HashMap;
-use crate::ir::code::{Block, BlockId, Code, Details, End, Exit, ExitId, PendingStore, Recipe, ResumeStep};
+use crate::ir::code::{Block, BlockId, Code, End, ExitId, Recipe};
 use crate::ir::{Arg, Aux, Class, Effect, Inst, Op, OpRef};
 
 /// Cleans up code.
@@ -99,79 +99,40 @@ fn substitute(code: &mut Code, by: &HashMap<OpRef, Arg>) {
             End::Exit(_) | End::Enter(_) => {}
         }
     }
-    let mut reslotting = Reslotting::default();
-    for exit in &mut code.exits {
-        if code.details[exit.slots].iter().any(|slot| by.contains_key(slot)) {
-            reslotting.sources.clear();
-            reslotting.sources.extend(code.details[exit.slots].iter().map(|&slot| (last(Arg::Op(slot)), 0)));
-            reslotting.apply(&mut code.details, exit);
-        }
-    }
+    replace_in_exits(code, |op| (last(Arg::Op(op)), 0));
 }
 
-/// New sources for an exit's recipes.
-#[derive(Default)]
-struct Reslotting {
-    /// For each slot a value and what to add to it.
-    sources: Vec<(Arg, u64)>,
-    slots: Vec<OpRef>,
-    recipes: Vec<Recipe>,
-}
-
-impl Reslotting {
-    fn apply(&mut self, details: &mut Details, exit: &mut Exit) {
-        let Reslotting { sources, slots, recipes } = self;
-        slots.clear();
-        recipes.clear();
-        recipes.extend(sources.iter().map(|&(source, plus)| match source {
+/// Gives the exits new sources for values: another value and what to add to it.
+fn replace_in_exits(code: &mut Code, source: impl Fn(OpRef) -> (Arg, u64)) {
+    let plus = |op: OpRef, more: u64| {
+        let (source, plus) = source(op);
+        let plus = plus.wrapping_add(more);
+        match source {
             Arg::Const(bits) => Recipe::Const(bits.wrapping_add(plus)),
-            Arg::Op(op) => {
-                let slot = slots.iter().position(|&slot| slot == op).unwrap_or_else(|| {
-                    slots.push(op);
-                    slots.len() - 1
-                });
-                if plus == 0 { Recipe::Slot(slot as u32) } else { Recipe::SlotPlus(slot as u32, plus) }
-            }
-        }));
+            Arg::Op(op) if plus == 0 => Recipe::Value(op),
+            Arg::Op(op) => Recipe::Plus(op, plus),
+        }
+    };
+    code.details.for_each_recipe(|recipe| {
+        *recipe = match *recipe {
+            Recipe::Value(op) => plus(op, 0),
+            Recipe::Plus(op, more) => plus(op, more),
+            other => other,
+        };
+    });
+    for exit in &mut code.exits {
         // A slot becomes one or none.
-        exit.slots = exit.slots.first(slots.len());
-        details[exit.slots].copy_from_slice(slots);
-        for_each_recipe(details, exit, |recipe| {
-            *recipe = match *recipe {
-                Recipe::Slot(slot) => recipes[slot as usize],
-                Recipe::SlotPlus(slot, more) => match recipes[slot as usize] {
-                    Recipe::Const(bits) => Recipe::Const(bits.wrapping_add(more)),
-                    Recipe::SlotPlus(slot, plus) if plus.wrapping_add(more) != 0 => {
-                        Recipe::SlotPlus(slot, plus.wrapping_add(more))
-                    }
-                    Recipe::SlotPlus(slot, _) => Recipe::Slot(slot),
-                    Recipe::Slot(slot) => Recipe::SlotPlus(slot, more),
-                    Recipe::Virtual(_) => unreachable!("a slot is no virtual object"),
-                },
-                other => other,
-            };
-        });
-    }
-}
-
-fn for_each_recipe(details: &mut Details, exit: &Exit, mut f: impl FnMut(&mut Recipe)) {
-    for index in 0..exit.virtuals.len() {
-        let object = &mut details[exit.virtuals][index];
-        f(&mut object.fill);
-        let contents = object.contents;
-        details[contents].iter_mut().for_each(|(_, recipe)| f(recipe));
-    }
-    for PendingStore { object, value, .. } in &mut details[exit.stores] {
-        f(object);
-        f(value);
-    }
-    for index in 0..exit.resume.len() {
-        match details[exit.resume][index] {
-            ResumeStep::Enter(_) => {}
-            ResumeStep::Merge { reds: recipes, .. } | ResumeStep::Words(recipes) | ResumeStep::Collapsed(recipes) => {
-                details[recipes].iter_mut().for_each(&mut f);
+        let slots = &mut code.details[exit.slots];
+        let mut kept = 0;
+        for index in 0..slots.len() {
+            if let (Arg::Op(op), _) = source(slots[index])
+                && !slots[..kept].contains(&op)
+            {
+                slots[kept] = op;
+                kept += 1;
             }
         }
+        exit.slots = exit.slots.first(kept);
     }
 }
 
@@ -357,8 +318,9 @@ impl Used {
 /// Replaces the exits' slots by what they are made from: those that only exits need, and boxed words, which are
 /// mostly wanted where it is cold.
 fn sink(code: &mut Code, needed: &[bool]) {
-    let source_of = |insts: &[Inst], slot: OpRef| {
-        let (mut source, mut plus) = (slot, 0u64);
+    let insts = std::mem::take(&mut code.insts);
+    replace_in_exits(code, |value| {
+        let (mut source, mut plus) = (value, 0u64);
         loop {
             let inst = &insts[source.0 as usize];
             let wanted = needed[source.0 as usize];
@@ -370,17 +332,8 @@ fn sink(code: &mut Code, needed: &[bool]) {
             source = next;
             plus = plus.wrapping_add(more);
         }
-    };
-    let mut reslotting = Reslotting::default();
-    for exit in &mut code.exits {
-        let slots = &code.details[exit.slots];
-        reslotting.sources.clear();
-        reslotting.sources.extend(slots.iter().map(|&slot| source_of(&code.insts, slot)));
-        let unchanged = |(slot, source): (&OpRef, &(Arg, u64))| *source == (Arg::Op(*slot), 0);
-        if !slots.iter().zip(&reslotting.sources).all(unchanged) {
-            reslotting.apply(&mut code.details, exit);
-        }
-    }
+    });
+    code.insts = insts;
 }
 
 fn drop_unused(code: &mut Code, used: &[bool]) {
@@ -435,6 +388,11 @@ fn renumber(code: &mut Code) {
     for exit in &code.exits {
         code.details[exit.slots].iter_mut().for_each(|slot| *slot = renumbered(*slot));
     }
+    code.details.for_each_recipe(|recipe| {
+        if let Recipe::Value(op) | Recipe::Plus(op, _) = recipe {
+            *op = renumbered(*op);
+        }
+    });
     code.insts = insts;
     code.args = args;
 }

@@ -145,6 +145,7 @@ impl Optimizer<'_> {
         self.code.blocks.truncate(start.blocks);
         self.code.exits.truncate(start.exits);
         self.code.details.truncate(start.details);
+        self.exits.forget();
         self.code.blocks[self.block.0 as usize].insts.truncate(start.block_insts);
     }
 

@@ -891,18 +891,18 @@ impl Shallow {
         let mut recipe = |arg: Arg| match arg {
             Arg::Const(bits) => Recipe::Const(bits),
             Arg::Op(op) => {
-                let slot = slots.iter().position(|&slot| slot == op).unwrap_or_else(|| {
+                if !slots.contains(&op) {
                     slots.push(op);
-                    slots.len() - 1
-                });
-                Recipe::Slot(slot as u32)
+                }
+                Recipe::Value(op)
             }
         };
         let mut exit = Exit { instance, ticks: self.state.ticks, ..Exit::default() };
         let Code { args, details, .. } = &mut self.builder.code;
         let greens = details.add(self.state.greens.iter().copied());
         let reds = details.add(self.state.reds.iter().map(|&red| recipe(red)));
-        details.append(&mut exit.resume, ResumeStep::Merge { portal: &self.driver.portal, greens, reds });
+        let merge = details.share(ResumeStep::Merge { portal: &self.driver.portal, greens, reds });
+        details.append(&mut exit.resume, merge);
         for step in &self.state.log {
             let step = match *step {
                 Step::Words(words) => {
@@ -914,6 +914,7 @@ impl Shallow {
                     ResumeStep::Collapsed(details.add(ticks.chain(words)))
                 }
             };
+            let step = details.share(step);
             details.append(&mut exit.resume, step);
         }
         if let Some((position, _)) = self.driver.portal.virtualizable {
