@@ -73,6 +73,12 @@ impl CallCell {
         Countdown { left: self.left.as_ptr(), reached, argument: self.bits() }
     }
 
+    /// Code is made quickly: nothing is deserved before so many entries.
+    pub(super) fn begin_anew(&self, entries: u32) {
+        self.often.set(false);
+        self.left.set(u64::from(entries.max(1)));
+    }
+
     /// Waits for so many entries of code made quickly, unless it is waiting for fewer.
     pub(super) fn wait_for(&self, entries: u32) {
         self.left.set(self.left.get().min(u64::from(entries.max(1))));

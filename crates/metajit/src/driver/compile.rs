@@ -281,7 +281,6 @@ impl Runtime {
     pub(super) fn compile(&mut self, place: PlaceId) {
         self.after_fork();
         self.make_room(place);
-        let begins_quick = self.begins_quick(place);
         let name = self.location(place);
         let number = self.new_number();
         let at = self.at(place);
@@ -290,13 +289,15 @@ impl Runtime {
         if std::mem::replace(&mut live.under_way, true) {
             return;
         }
+        // What still grows will be compiled again: quickly, and it has to show anew that it is worth more.
+        let grows = live.pending > 0 || live.compiled.is_none() || !cell.is_often_called();
         let (tree, attached, validity) = (live.tree.clone(), live.attached.clone(), live.validity.clone());
         let product = Product::Tree { attached: attached.len(), ops: tree.insts.len() };
         let token = Token { place, number, validity: validity.clone(), product, submitted: Instant::now() };
         let parameters = &self.parameters;
-        let quality = if parameters.quick || begins_quick { Quality::Quick } else { Quality::Full };
-        let countdown = (begins_quick && !parameters.quick).then(|| {
-            cell.wait_for(parameters.upgrade_threshold);
+        let quality = if parameters.quick || grows { Quality::Quick } else { Quality::Full };
+        let countdown = (grows && !parameters.quick).then(|| {
+            cell.begin_anew(parameters.upgrade_threshold);
             cell.countdown()
         });
         let valid = Some(validity);
@@ -487,7 +488,7 @@ impl Runtime {
         self.last_change = Instant::now();
         self.publish(place);
         // It may have been called so often meanwhile that it deserves better.
-        if !self.begins_quick(place) {
+        if self.at(place).cell.is_often_called() {
             self.upgrade(place);
         }
     }
@@ -537,11 +538,6 @@ impl Runtime {
             self.parameters.enabled = false;
             self.publish_thresholds();
         }
-    }
-
-    /// Whether the place's code is made quickly for now: it is worth more when it has been called or gone round often.
-    fn begins_quick(&mut self, place: PlaceId) -> bool {
-        !self.at(place).cell.is_often_called()
     }
 
     /// A loop in code made quickly has gone round as often as was waited for, and stands at its beginning: better code is

@@ -43,7 +43,7 @@ pub struct Parameters {
     /// To see what it brings: whether threaded code calls handlers themselves. Without, it calls a stub that tests a flag
     /// first, as the papers' does before it is optimized.
     pub handler_optimization: bool,
-    /// Entries of a place's code, or rounds of its loop, until it is compiled again at full quality.
+    /// Entries of a place's code, or rounds of its loop, since its last bridge until it is compiled again at full quality.
     pub upgrade_threshold: u32,
     /// Aborted recordings of one place until it is given up for good.
     pub max_aborts: u32,
@@ -109,7 +109,9 @@ impl Default for Parameters {
             max_unroll_recursion: 1,
             max_inline_depth: 12,
             max_inline_ops: 1500,
-            upgrade_threshold: 8000,
+            // Well made code is hardly faster than code made quickly where objects, calls and guards are most of it; to make it
+            // takes ten times as long.
+            upgrade_threshold: 1_000_000,
             threaded: false,
             tracing: true,
             // A bytecode's threaded code costs as much as it saves in some hundred times, and a short program is over before.
