@@ -127,6 +127,8 @@ pub(super) struct Place {
     visited: [u64; 2],
     pub(super) live: Option<Box<Live>>,
     pub(super) threaded: Threaded,
+    /// Whether it has been entered by a call: a function begins here.
+    called: bool,
     /// Calls of [`enter`] since threaded code turned out not to be possible.
     visits: u32,
     pub(super) busy: bool,
@@ -538,6 +540,7 @@ impl Runtime {
             visited: [0; 2],
             live: None,
             threaded: Threaded::default(),
+            called: false,
             visits: 0,
             busy: false,
             aborts: 0,
@@ -730,6 +733,7 @@ pub fn enter(driver: &'static Driver, greens: &[u64], reds: &[u64], function: bo
             return Todo::Nothing;
         }
         let place = runtime.place(driver, greens);
+        runtime.places[place].called |= function;
         if runtime.code(place).is_some() {
             return Todo::Run(place);
         }
@@ -795,7 +799,7 @@ fn record(place: PlaceId, driver: &'static Driver, greens: &[u64], reds: &[u64],
     let guard = Recording(place);
     let (limits, spread) = with(|runtime| {
         runtime.statistics.loops_recorded += 1;
-        if function || matches!(runtime.at(place).threaded, Threaded::Code(_, 0)) {
+        if function || runtime.at(place).called {
             runtime.decide(place, reds, true);
         }
         let spread = runtime.spread_of(place, reds);
