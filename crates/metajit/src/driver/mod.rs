@@ -48,7 +48,6 @@ pub use events::{Event, ExitName, log_to, observe};
 pub use parameters::{BadParameter, Parameters};
 pub use runtime::{
     Entered, code_memory, enter, explain, finish_compilations, has_code, leave_to_the_system, never_inlines,
-    Entered, code_memory, enter, explain, finish_compilations, has_code, leave_to_the_system, never_inlines,
     parameters, quiet_for, residual, returned, set_parameters, statistics, why_not_compiled,
 };
 pub(crate) use runtime::{call_cell, cell_of_tree};
