@@ -79,7 +79,7 @@ enum Product {
 #[derive(Debug)]
 enum Source {
     Tree { tree: Arc<Tree>, attached: Attached, optimize: opt::Options },
-    Code(Code),
+    Code(Box<Code>),
 }
 
 impl Source {
@@ -216,7 +216,7 @@ fn work(
         }
         Source::Code(code) => {
             let empty = Code::new(code.portal);
-            Some(std::mem::replace(code, empty))
+            Some(std::mem::replace(&mut **code, empty))
         }
     };
     let middle = thread_time();
@@ -322,7 +322,7 @@ impl Runtime {
             product: Product::Threaded { entries, merge_points, shallow_ns },
             submitted: Instant::now(),
         };
-        self.submit(token, Source::Code(code), backend);
+        self.submit(token, Source::Code(Box::new(code)), backend);
     }
 
     fn submit(&mut self, token: Token, source: Source, backend: backend::Options) {
