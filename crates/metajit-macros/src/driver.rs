@@ -272,31 +272,40 @@ impl Sketch {
         let (loop_name, driver) = (self.loop_name(function), self.driver_name(function));
         let call_name = self.call_name(function);
         let enter_name = format_ident!("jit_enter_of_{}", function.sig.ident);
+        let again_name = format_ident!("jit_again_of_{}", function.sig.ident);
         let (names, types): (Vec<_>, Vec<_>) = self.all().map(|variable| (&variable.name, &variable.ty)).unzip();
         let (greens, reds): (Vec<_>, Vec<_>) =
             (self.greens.iter().map(|green| &green.name).collect(), self.reds.iter().map(|red| &red.name).collect());
         let (result, label) = (&self.result, &self.label);
         let bits = |names: &[&Ident]| quote!([#(::metajit::rt::Word::to_bits(#names)),*]);
         let (green_bits, red_bits) = (bits(&greens), bits(&reds));
-        let set = |names: &[&Ident], from: TokenStream| {
-            let index = 0..names.len();
-            quote!(#(#names = ::metajit::rt::Word::from_bits(#from[#index]);)*)
+        let enter = |entry: bool| quote!(::metajit::rt::enter(&#driver, &#green_bits, &#red_bits, #entry));
+        let (at_green, at_red) = (0..greens.len(), 0..reds.len());
+        let next = quote! {
+            #(let #greens = ::metajit::rt::Word::from_bits(__next.greens[#at_green]);)*
+            #(let #reds = ::metajit::rt::Word::from_bits(__next.reds[#at_red]);)*
         };
-        let (set_greens, set_reds) = (set(&greens, quote!(__next.greens)), set(&reds, quote!(__next.reds)));
-        let enter = |entry: bool| {
-            quote! {
-                match ::metajit::rt::enter(&#driver, &#green_bits, &#red_bits, #entry) {
-                    ::metajit::rt::Entered::No => {}
-                    ::metajit::rt::Entered::Continue(__next) => { #set_greens #set_reds }
-                    ::metajit::rt::Entered::Return => return ::metajit::rt::returned::<#result>(),
-                }
-            }
-        };
+        let done = quote!(::metajit::rt::returned::<#result>());
         let if_hot = |entry: bool, then: TokenStream| match emits_twins() {
             true => quote!(if ::metajit::rt::counting() && ::metajit::rt::hot(&#green_bits, #entry) { #then }),
             false => quote!(),
         };
-        let back_edge = if_hot(false, enter(false));
+        // A loop around the loop for what comes rarely: in the inner one, the compiler sees that a jump backwards changes
+        // nothing else.
+        let outer = Lifetime::new("'jit_again", Span::mixed_site());
+        let back_edge = if_hot(
+            false,
+            quote! {
+                match #again_name(#(#names),*) {
+                    ::core::ops::ControlFlow::Break(__result) => return __result,
+                    ::core::ops::ControlFlow::Continue(::core::option::Option::None) => continue #label,
+                    ::core::ops::ControlFlow::Continue(::core::option::Option::Some(__next)) => {
+                        (#(#names,)*) = __next;
+                        continue #outer;
+                    }
+                }
+            },
+        );
         let mut replace = Replace { back_edge: quote!({ #back_edge continue #label; }), merge_points: 0 };
         let mut body = main.body.clone();
         replace.visit_block_mut(&mut body);
@@ -305,16 +314,38 @@ impl Sketch {
         }
         let at_entry = if_hot(true, quote!(return #enter_name(#(#names),*);));
         let enter_function = emits_twins().then(|| {
-            let enter = enter(true);
-            // A function of its own: what it needs room for, the interpreter's entry does not.
+            let (enter, again) = (enter(true), enter(false));
+            // Functions of their own: what they need room for, the interpreter does not.
             quote! {
                 #[doc(hidden)]
-                #[allow(unused_mut, unused_assignments, clippy::too_many_arguments)]
+                #[allow(clippy::too_many_arguments)]
                 #[cold]
                 #[inline(never)]
-                fn #enter_name(#(mut #names: #types),*) -> #result {
-                    #enter
-                    #loop_name(#(#names),*)
+                fn #enter_name(#(#names: #types),*) -> #result {
+                    match #enter {
+                        ::metajit::rt::Entered::No => #loop_name(#(#names),*),
+                        ::metajit::rt::Entered::Continue(__next) => {
+                            #next
+                            #loop_name(#(#names),*)
+                        }
+                        ::metajit::rt::Entered::Return => #done,
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(clippy::too_many_arguments, clippy::type_complexity)]
+                #[cold]
+                #[inline(never)]
+                fn #again_name(
+                    #(#names: #types),*
+                ) -> ::core::ops::ControlFlow<#result, ::core::option::Option<(#(#types,)*)>> {
+                    match #again {
+                        ::metajit::rt::Entered::No => ::core::ops::ControlFlow::Continue(::core::option::Option::None),
+                        ::metajit::rt::Entered::Continue(__next) => {
+                            #next
+                            ::core::ops::ControlFlow::Continue(::core::option::Option::Some((#(#names,)*)))
+                        }
+                        ::metajit::rt::Entered::Return => ::core::ops::ControlFlow::Break(#done),
+                    }
                 }
             }
         });
@@ -325,6 +356,10 @@ impl Sketch {
                 }
             }
         });
+        let main = match emits_twins() {
+            true => quote!(#outer: loop { return #label: loop #body; }),
+            false => quote!(#label: loop #body),
+        };
         let (attrs, vis, sig) = (&function.attrs, &function.vis, &function.sig);
         quote! {
             #(#attrs)*
@@ -343,9 +378,9 @@ impl Sketch {
             }
             #enter_function
             #[doc(hidden)]
-            #[allow(unused_mut, unreachable_code, unused_assignments, unused_labels, clippy::needless_continue, clippy::too_many_arguments)]
+            #[allow(unused_mut, unreachable_code, unused_assignments, unused_labels, clippy::needless_continue, clippy::needless_return, clippy::never_loop, clippy::too_many_arguments)]
             fn #loop_name(#(mut #names: #types),*) -> #result {
-                #label: loop #body
+                #main
             }
         }
     }

@@ -7,17 +7,20 @@
 use super::runtime;
 use crate::object::Header;
 use crate::record::FastMap;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Whether a tree's constants still hold: 1, or 0 once it is invalid. Compiled code reads it.
 pub(crate) type Validity = Arc<AtomicU64>;
 
 thread_local! {
     static DEPENDENTS: RefCell<FastMap<(u64, u32), Vec<Validity>>> = RefCell::new(FastMap::default());
-    static ANY: Cell<bool> = const { Cell::new(false) };
 }
+
+/// Whether any tree of any thread took a field for a constant: of the thread's own variables, interpreters would compute the address
+/// at each entry.
+static ANY: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn new_validity() -> Validity {
     Arc::new(AtomicU64::new(1))
@@ -30,7 +33,7 @@ pub(crate) fn holds(validity: &Validity) -> bool {
 /// Notes that a tree takes the field for a constant.
 pub(crate) fn depend(object: u64, offset: u32, validity: &Validity) {
     super::keep_constant(object);
-    ANY.set(true);
+    ANY.store(true, Ordering::Relaxed);
     DEPENDENTS.with_borrow_mut(|dependents| {
         let trees = dependents.entry((object, offset)).or_default();
         trees.retain(|tree| Arc::strong_count(tree) > 1);
@@ -43,7 +46,7 @@ pub(crate) fn depend(object: u64, offset: u32, validity: &Validity) {
 /// Called after a quasi-immutable field was written.
 #[inline]
 pub(crate) fn written(object: *mut Header, offset: u32) {
-    if ANY.get() {
+    if ANY.load(Ordering::Relaxed) {
         invalidate(object as u64, offset);
     }
 }

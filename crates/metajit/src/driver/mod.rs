@@ -61,6 +61,8 @@ use crate::ir::tree::Portal;
 use crate::record::Meta;
 use crate::twin::Raw;
 use std::cell::Cell;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// One `#[jit_driver]`, as its macro describes it.
 #[derive(Debug)]
@@ -93,14 +95,31 @@ const COUNTERS: usize = 1 << 12;
 thread_local! {
     static TABLE: [Cell<u32>; COUNTERS] = const { [const { Cell::new(0) }; COUNTERS] };
     static THRESHOLDS: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
-    /// Whether visits are counted. So they are until the thread's parameters have been read.
-    static COUNTING: Cell<bool> = const { Cell::new(true) };
 }
 
-/// Whether visits are counted: with the JIT off, this one test is all that it costs the interpreter.
+/// Whether threads count visits: [`UNKNOWN`], or what is known of those that have read their parameters.
+static COUNTING: AtomicU8 = AtomicU8::new(UNKNOWN);
+/// No thread has read its parameters.
+const UNKNOWN: u8 = 0;
+/// All threads found the JIT switched off. Others would find the same, or be told otherwise by the program.
+const NONE: u8 = 1;
+/// Some thread counts, or did.
+const SOME: u8 = 2;
+
+/// Whether visits are counted: with the JIT off, this one test is all that it costs the interpreter. It is the same for all
+/// threads, because the address of a variable of the thread's would be computed at each entry of an interpreter.
 #[inline(always)]
 pub fn counting() -> bool {
-    COUNTING.get()
+    COUNTING.load(Relaxed) != NONE
+}
+
+/// A thread's parameters say whether it counts.
+fn set_counting(counts: bool) {
+    if counts {
+        COUNTING.store(SOME, Relaxed);
+    } else {
+        _ = COUNTING.compare_exchange(UNKNOWN, NONE, Relaxed, Relaxed);
+    }
 }
 
 fn slot<const G: usize>(greens: &[u64; G], function: bool) -> usize {
@@ -114,9 +133,14 @@ fn slot<const G: usize>(greens: &[u64; G], function: bool) -> usize {
 /// Counts a visit of a back edge (or of a function's entry); whether it is time for [`enter`].
 #[inline(always)]
 pub fn hot<const G: usize>(greens: &[u64; G], function: bool) -> bool {
-    let index = slot(greens, function);
+    visit(slot(greens, function), function)
+}
+
+/// Out of line, or interpreters would compute the addresses of the thread's variables whenever they are entered.
+#[inline(never)]
+fn visit(index: usize, function: bool) -> bool {
     let count = TABLE.with(|table| {
-        let count = table[index].get() + 1;
+        let count = table[index].get().wrapping_add(1);
         table[index].set(count);
         count
     });

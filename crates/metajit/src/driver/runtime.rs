@@ -7,7 +7,7 @@ use super::freeing::Retired;
 use super::parameters::Parameters;
 use super::statistics::Statistics;
 use super::threaded::{self, Threaded};
-use super::{COUNTING, Driver, THRESHOLDS, Validity, delay_counter, entry, exit, holds, reset_counter, stack};
+use super::{Driver, THRESHOLDS, Validity, delay_counter, entry, exit, holds, reset_counter, set_counting, stack};
 use crate::backend::{Machine, OUT_OF_MEMORY};
 use crate::context::{Context, FINISH, PANICKED, Returned, Words};
 use crate::gc;
@@ -500,7 +500,7 @@ impl Runtime {
     pub(super) fn publish_thresholds(&self) {
         let parameters = &self.parameters;
         stack::set_reserve(parameters.stack_reserve);
-        COUNTING.set(parameters.enabled || parameters.profile);
+        set_counting(parameters.enabled || parameters.profile);
         THRESHOLDS.set(if parameters.profile {
             (1, 1)
         } else if parameters.enabled && parameters.threaded {
