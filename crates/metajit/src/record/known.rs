@@ -75,6 +75,10 @@ pub(super) struct Known {
     pub(super) room: Room,
 }
 
+/// Operations that the room for a new tree begins with: most recordings have fewer, and growing costs them as much as a third of
+/// what they take.
+const ROOM: usize = 256;
+
 /// What a tree is written to while it is recorded: it is copied when it is complete, and its length is known.
 #[derive(Debug, Default)]
 pub(super) struct Room {
@@ -93,6 +97,15 @@ fn fit<T: Clone>(full: &mut Vec<T>) -> Vec<T> {
 }
 
 impl Room {
+    fn new() -> Room {
+        Room {
+            insts: Vec::with_capacity(ROOM),
+            args: Vec::with_capacity(ROOM),
+            log: Vec::with_capacity(ROOM),
+            guards: Vec::with_capacity(ROOM / 4),
+        }
+    }
+
     /// Moves into an empty tree.
     pub(super) fn lend(&mut self, tree: &mut Tree) {
         let Room { insts, args, log, guards } = std::mem::take(self);
@@ -122,7 +135,7 @@ pub(super) struct Tables(Option<Box<Known>>);
 impl Tables {
     /// Tables that know nothing.
     pub(super) fn take() -> Tables {
-        let mut known = SPARE.take().unwrap_or_default();
+        let mut known = SPARE.take().unwrap_or_else(|| Box::new(Known::new()));
         known.begin();
         Tables(Some(known))
     }
@@ -165,10 +178,14 @@ fn slot_of(op: Op, a: Arg, b: Arg, slots: usize) -> usize {
 }
 
 impl Known {
+    fn new() -> Known {
+        Known { room: Room::new(), facts: vec![Fact::default(); SLOTS], ..Known::default() }
+    }
+
     /// Forgets everything.
     fn begin(&mut self) {
         if self.epoch >= u32::MAX - 1 {
-            *self = Known::default();
+            *self = Known::new();
         }
         self.epoch += 1;
         self.merged_count = 0;
@@ -366,6 +383,7 @@ impl<const BY_OBJECT: bool> Memory<BY_OBJECT> {
         self.seen.clear();
         if self.heads.is_empty() {
             self.heads.resize(SLOTS, Slot::default());
+            self.seen.reserve(SLOTS);
         }
     }
 
