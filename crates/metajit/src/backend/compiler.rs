@@ -15,8 +15,8 @@ use super::helpers::Request;
 use super::lower::{self, Features};
 use super::memory::GROUP_BYTES;
 use super::stubs::Stubs;
-use super::symbols;
 use super::unwind::{self, Registration};
+use super::{debugger, symbols};
 use crate::context::Entry;
 use crate::ir::code::Code;
 use cranelift_codegen::binemit::Reloc;
@@ -151,14 +151,15 @@ pub struct Stats {
 /// Machine code.
 #[derive(Debug)]
 pub struct Machine {
-    /// Before the piece that it describes, to be dropped first.
+    /// Before the piece that they describe, to be dropped first.
+    debugged: Option<debugger::Published>,
     unwind: Option<Registration>,
     piece: Piece,
     name: String,
     stats: Stats,
     quality: Quality,
     _valid: Option<Arc<AtomicU64>>,
-    _stubs: Arc<Stubs>,
+    stubs: Arc<Stubs>,
     _requests: Vec<Box<[Request]>>,
 }
 
@@ -173,11 +174,14 @@ impl Machine {
     /// Tells the unwinder and profilers of it. To be called once, before it is run, on a thread that lasts as long as the
     /// process or its own work: these registries are taken down when the process ends.
     pub fn announce(&mut self) {
+        let name = format!("metajit:{:?}:{}", self.quality, self.name);
+        let (address, bytes) = (self.piece.address() as usize, self.stats.bytes);
         if let Some(unwind) = &mut self.unwind {
             unwind.register();
+            self.debugged = debugger::publish(address, bytes, &name, unwind.section());
         }
-        let name = format!("metajit:{:?}:{}", self.quality, self.name);
-        symbols::publish(self.piece.address() as usize, self.stats.bytes, &name);
+        symbols::publish(address, bytes, &name);
+        self.stubs.announce();
     }
 
     /// What compiling took.
@@ -283,13 +287,14 @@ impl Compiler {
         let time = thread_time().saturating_sub(start);
         let stats = Stats { time, ops, exits: code.exits.len(), bytes: piece.len() };
         Machine {
+            debugged: None,
             unwind,
             piece,
             name: options.name.clone(),
             stats,
             quality: options.quality,
             _valid: options.valid.clone(),
-            _stubs: self.stubs.clone(),
+            stubs: self.stubs.clone(),
             _requests: requests,
         }
     }

@@ -17,6 +17,7 @@
 mod arena;
 mod calls;
 mod compiler;
+mod debugger;
 #[cfg(target_arch = "x86_64")]
 mod direct;
 mod exits;

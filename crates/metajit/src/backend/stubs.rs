@@ -9,8 +9,9 @@
 
 use super::arena::{Arena, Piece};
 use super::compiler::CompileError;
-use super::helpers;
-use std::sync::Arc;
+use super::unwind::{self, Registration};
+use super::{debugger, helpers};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Names a stub.
 #[derive(Clone, Copy, Debug)]
@@ -28,39 +29,66 @@ pub(super) enum Stub {
 /// The stubs of an arena.
 #[derive(Debug)]
 pub(super) struct Stubs {
+    /// Before the pieces that it describes, to be dropped first.
+    frames: Mutex<Frames>,
     pieces: [Piece; 4],
+}
+
+/// How stubs keep their frames.
+#[derive(Debug, Default)]
+struct Frames {
+    /// What is to be said when the first code that may call them is announced.
+    waiting: Vec<Registration>,
+    said: Vec<Registration>,
+    debugged: Vec<debugger::Published>,
 }
 
 impl Stubs {
     /// Makes them.
     pub(super) fn new(arena: &Arc<Arena>) -> Result<Stubs, CompileError> {
-        let barrier = helpers::barrier as *const () as u64;
-        let barrier_item = helpers::barrier_item as *const () as u64;
-        let barrier_items = helpers::barrier_items as *const () as u64;
-        let new = helpers::new_objects as *const () as u64;
-        Ok(Stubs {
-            pieces: [
-                make(arena, barrier, 1)?,
-                make(arena, barrier_item, 2)?,
-                make(arena, barrier_items, 3)?,
-                make(arena, new, 3)?,
-            ],
-        })
+        let mut frames = Frames::default();
+        let mut stub = |helper: *const (), args| {
+            let (piece, frame) = make(arena, helper as u64, args)?;
+            frames.waiting.extend(frame);
+            Ok(piece)
+        };
+        let pieces = [
+            stub(helpers::barrier as *const (), 1)?,
+            stub(helpers::barrier_item as *const (), 2)?,
+            stub(helpers::barrier_items as *const (), 3)?,
+            stub(helpers::new_objects as *const (), 3)?,
+        ];
+        Ok(Stubs { frames: Mutex::new(frames), pieces })
     }
 
     /// Where a stub is.
     pub(super) fn address(&self, stub: Stub) -> u64 {
         self.pieces[stub as usize].address() as u64
     }
+
+    /// Tells unwinders and debuggers of them, once: as [`Machine::announce`](super::compiler::Machine::announce).
+    pub(super) fn announce(&self) {
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = std::mem::take(&mut frames.waiting);
+        for (mut frame, piece) in waiting.into_iter().zip(&self.pieces) {
+            frame.register();
+            let published = debugger::publish(piece.address() as usize, piece.len(), "metajit:stub", frame.section());
+            frames.debugged.extend(published);
+            frames.said.push(frame);
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-fn make(arena: &Arc<Arena>, helper: u64, _: usize) -> Result<Piece, CompileError> {
-    arena.install(&super::direct::stub(helper), |_, _| Ok(()))
+fn make(arena: &Arc<Arena>, helper: u64, _: usize) -> Result<(Piece, Option<Registration>), CompileError> {
+    let (code, frame) = super::direct::stub(helper);
+    let piece = arena.install(&code, |_, _| Ok(()))?;
+    let frame = unwind::describe_frame(&frame, piece.address() as usize);
+    Ok((piece, frame))
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn make(arena: &Arc<Arena>, helper: u64, args: usize) -> Result<Piece, CompileError> {
+fn make(arena: &Arc<Arena>, helper: u64, args: usize) -> Result<(Piece, Option<Registration>), CompileError> {
     use super::calls::call_signature;
     use super::compiler::{Quality, codegen_error, target};
     use cranelift_codegen::control::ControlPlane;
@@ -82,5 +110,7 @@ fn make(arena: &Arc<Arena>, helper: u64, args: usize) -> Result<Piece, CompileEr
     at.ins().return_(&[]);
     let isa = target(Quality::Quick)?;
     let compiled = context.compile(&*isa, &mut ControlPlane::default()).map_err(|error| codegen_error(&error))?;
-    arena.install(compiled.code_buffer(), |_, _| Ok(()))
+    let piece = arena.install(compiled.code_buffer(), |_, _| Ok(()))?;
+    let frame = unwind::describe(compiled, &*isa, piece.address() as usize);
+    Ok((piece, frame))
 }

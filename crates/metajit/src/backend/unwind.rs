@@ -13,9 +13,15 @@ use cranelift_codegen::isa::TargetIsa;
 /// The description of a piece of code.
 #[derive(Debug)]
 pub(super) struct Registration {
-    #[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), expect(dead_code))]
     section: Box<[u8]>,
     registered: bool,
+}
+
+impl Registration {
+    /// The `.eh_frame` section.
+    pub(super) fn section(&self) -> &[u8] {
+        &self.section
+    }
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -44,18 +50,23 @@ mod platform {
     #[cfg(target_arch = "x86_64")]
     pub(super) fn describe_frame(frame: &crate::backend::direct::Frame, address: usize) -> Option<Registration> {
         use cranelift_codegen::gimli::write::CallFrameInstruction as Instruction;
-        use cranelift_codegen::gimli::{Encoding, Format, X86_64};
+        use cranelift_codegen::gimli::{Encoding, Format, Register, X86_64};
         let encoding = Encoding { address_size: 8, format: Format::Dwarf32, version: 1 };
         let mut common = CommonInformationEntry::new(encoding, 1, -8, X86_64::RA);
         common.add_instruction(Instruction::Cfa(X86_64::RSP, 8));
         common.add_instruction(Instruction::Offset(X86_64::RA, -8));
         let mut description = FrameDescriptionEntry::new(Address::Constant(address as u64), frame.bytes);
-        for (offset, instruction) in [
+        let before = [
             (frame.pushed, Instruction::CfaOffset(16)),
             (frame.pushed, Instruction::Offset(X86_64::RBP, -16)),
             (frame.made, Instruction::CfaRegister(X86_64::RBP)),
-            (frame.restored, Instruction::Cfa(X86_64::RSP, 8)),
-        ] {
+        ];
+        // From where the caller's RBP is saved, the frame's own lies 16 bytes below.
+        let saved = frame.saved.iter().map(|&(reg, at)| (frame.ready, Instruction::Offset(Register(reg), at - 16)));
+        let after =
+            [(frame.restored, Instruction::Cfa(X86_64::RSP, 8)), (frame.restored, Instruction::SameValue(X86_64::RBP))];
+        let again = frame.saved.iter().map(|&(reg, _)| (frame.restored, Instruction::SameValue(Register(reg))));
+        for (offset, instruction) in before.into_iter().chain(saved).chain(after).chain(again) {
             description.add_instruction(offset, instruction);
         }
         section(common, description)

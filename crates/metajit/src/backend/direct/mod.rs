@@ -71,8 +71,12 @@ pub(super) struct Frame {
     pub(super) pushed: u32,
     /// Behind the one that makes it this function's own.
     pub(super) made: u32,
+    /// Behind the prologue.
+    pub(super) ready: u32,
     /// Behind the one that restores the caller's.
     pub(super) restored: u32,
+    /// Registers of the caller's that are kept in the frame, by their numbers, and where: bytes from what `RBP` points to.
+    pub(super) saved: Vec<(u16, i32)>,
 }
 
 /// Bytes of stack that are touched one after the other, so that no guard page is jumped over.
@@ -295,13 +299,13 @@ impl<'a> Emitter<'a> {
     fn finish(mut self) -> Result<Assembled, CompileError> {
         let bytes = 8 * (SAVED_WORDS + self.home_ends.len() + self.outgoing) as i32;
         let bytes = (bytes + 15) & !15;
-        let saved: Vec<_> = std::iter::once((CONTEXT, at(RBP, -8)))
-            .chain(FAR.iter().enumerate().map(|(i, &reg)| (reg, at(RBP, -16 - 8 * i as i32))))
+        let saved: Vec<_> = std::iter::once((CONTEXT, -8))
+            .chain(FAR.iter().enumerate().map(|(i, &reg)| (reg, -16 - 8 * i as i32)))
             .filter(|(reg, _)| *reg == CONTEXT || self.used & reg.bit() != 0)
             .collect();
         self.asm.bind(self.epilogue);
-        for &(reg, place) in &saved {
-            self.asm.load(reg, place);
+        for &(reg, offset) in &saved {
+            self.asm.load(reg, at(RBP, offset));
         }
         self.asm.copy(RSP, RBP);
         self.asm.pop(RBP);
@@ -316,13 +320,15 @@ impl<'a> Emitter<'a> {
             prologue.store_imm(at(RSP, -page * PAGE), 0);
         }
         prologue.alu(Alu::Sub, Operand::Reg(RSP), Operand::Imm(bytes));
-        for &(reg, place) in &saved {
-            prologue.store(place, reg);
+        for &(reg, offset) in &saved {
+            prologue.store(at(RBP, offset), reg);
         }
+        let ready = prologue.here() as u32;
         prologue.copy(CONTEXT, RDI);
         let code = self.asm.finish(prologue);
-        // The last instruction, which returns, is one byte.
-        let frame = Frame { bytes: code.len() as u32, pushed, made, restored: code.len() as u32 - 1 };
+        // The last instruction, which returns, is one byte. Those registers have the same numbers in unwinders' tables.
+        let saved = saved.into_iter().map(|(reg, offset)| (u16::from(reg.0), offset)).collect();
+        let frame = Frame { bytes: code.len() as u32, pushed, made, ready, restored: code.len() as u32 - 1, saved };
         Ok(Assembled { code, requests: self.requests, frame })
     }
 }

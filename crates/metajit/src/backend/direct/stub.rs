@@ -1,5 +1,6 @@
 //! Stubs: as in [`stubs`](crate::backend::stubs).
 
+use super::Frame;
 use super::assembler::{Alu, Assembler, Operand, RAX, RBP, RCX, RDI, RDX, RSI, RSP, Reg, SCRATCH, at};
 
 /// Word registers that a native function may change.
@@ -9,12 +10,14 @@ const FLOATS: std::ops::Range<u8> = 16..32;
 /// Bytes for the floats, and what keeps the stack aligned with an odd number of words on it.
 const ROOM: i32 = 16 * 8 + 8;
 
-/// The code that calls `helper` and leaves all registers alone.
-pub(in crate::backend) fn stub(helper: u64) -> Vec<u8> {
+/// The code that calls `helper` and leaves all registers alone, and how it keeps its frame.
+pub(in crate::backend) fn stub(helper: u64) -> (Vec<u8>, Frame) {
     let mut asm = Assembler::default();
     let place = |float: u8| at(RSP, 8 * i32::from(float - FLOATS.start));
     asm.push(RBP);
+    let pushed = asm.here() as u32;
     asm.copy(RBP, RSP);
+    let made = asm.here() as u32;
     for reg in WORDS {
         asm.push(reg);
     }
@@ -33,5 +36,7 @@ pub(in crate::backend) fn stub(helper: u64) -> Vec<u8> {
     }
     asm.pop(RBP);
     asm.ret();
-    asm.finish(Assembler::default())
+    let code = asm.finish(Assembler::default());
+    let bytes = code.len() as u32;
+    (code, Frame { bytes, pushed, made, ready: made, restored: bytes - 1, saved: Vec::new() })
 }
