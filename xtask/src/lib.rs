@@ -9,6 +9,7 @@ pub mod progress;
 pub mod soak;
 pub mod stress;
 pub mod tidy;
+pub mod twins;
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! `cargo xtask COMMAND`: see `cargo xtask help`.
 
 use std::process::{Command, ExitCode};
-use xtask::{evaluate, fuzz, heap, root, soak, stress, tidy};
+use xtask::{evaluate, fuzz, heap, root, soak, stress, tidy, twins};
 
 const HELP: &str = "\
 cargo xtask ci                      everything that CI does (.ci/run), step by step
@@ -23,7 +23,8 @@ cargo xtask evaluate [OPTIONS]      how fast 2SOM's tiers are: a report; goes on
     --tune       puts the synthesized program together anew, and rebench.conf, and nothing else
 cargo xtask soak [NAME=VALUE ...]   hot loops, made and abandoned; goes on where it stopped
     minutes=N    in all (10)
-    chunk=N      seconds of one process (60)";
+    chunk=N      seconds of one process (60)
+cargo xtask twins                   compile time and code of 2SOM with twins and without, held against a budget";
 
 /// Expected text, and the command that rewrites it.
 const BLESSED: &[&[&str]] =
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Some("evaluate") => {
             evaluate::Evaluation::parse(&args[1..], &root()).and_then(|evaluation| evaluation.run(&root()))
         }
+        Some("twins") => twins::run(&root()),
         Some("soak") => soak::Soak::parse(&args[1..]).and_then(|soak| soak.run(&root())),
         Some("help") | None => {
             println!("{HELP}");
