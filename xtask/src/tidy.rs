@@ -31,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("access.rs", &["gc", "object", "word", "driver"]),
     ("stack.rs", &["driver"]),
+    ("stop.rs", &["driver"]),
     ("hints.rs", &["record", "twin", "word"]),
     ("testing.rs", &["driver", "gc"]),
     ("testing/", &["testing", "driver", "gc"]),

@@ -8,6 +8,7 @@
 //! code calls another's.
 
 use std::cell::Cell;
+use std::sync::atomic::AtomicU64;
 
 /// Exit slots that an exit may have at most; one that needs more is not compiled.
 pub const MAX_SLOTS: usize = 1024;
@@ -135,6 +136,8 @@ pub struct Context {
     pub panicked: u64,
     /// Portals are not called directly when the stack is below this address.
     pub stack_limit: u64,
+    /// What `stopped` reads: whether the thread has been asked to stop.
+    pub stop: AtomicU64,
     /// Which entry code with several is to take; it goes back to 0 as the code is entered.
     pub entry: u64,
     /// A portal's result words; a call's result words after the first.
@@ -150,6 +153,7 @@ impl Default for Context {
         Context {
             panicked: 0,
             stack_limit: 0,
+            stop: AtomicU64::new(0),
             entry: 0,
             results: [0; MAX_RESULTS],
             slots: [0; MAX_SLOTS],

@@ -59,6 +59,18 @@ mod twins {
     #[doc(hidden)]
     #[allow(non_camel_case_types)]
     #[derive(Debug)]
+    pub enum stop_requested {}
+    impl stop_requested {
+        #[doc(hidden)]
+        pub fn jit_twin(m: &mut Meta) -> Traced<bool> {
+            m.stop_requested()
+        }
+    }
+
+    /// The twin's place.
+    #[doc(hidden)]
+    #[allow(non_camel_case_types)]
+    #[derive(Debug)]
     pub enum we_are_jitted {}
     impl we_are_jitted {
         #[doc(hidden)]
@@ -69,4 +81,4 @@ mod twins {
 }
 #[cfg(feature = "jit")]
 #[doc(hidden)]
-pub use twins::{promote, seen, we_are_jitted};
+pub use twins::{promote, seen, stop_requested, we_are_jitted};

@@ -23,6 +23,7 @@ pub mod record;
 #[cfg(feature = "jit")]
 mod shallow;
 mod stack;
+mod stop;
 pub mod testing;
 #[cfg(feature = "jit")]
 pub mod twin;
@@ -48,15 +49,19 @@ macro_rules! can_enter_jit {
 pub mod guide;
 
 mod hints;
+#[cfg(feature = "jit")]
+#[doc(hidden)]
+pub use hints::stop_requested;
 pub use hints::{promote, seen, we_are_jitted};
 pub use stack::{set_stack_limit, stack_is_low};
+pub use stop::{Stopper, stop_requested, stopper};
 
 /// What an interpreter's source imports.
 pub mod prelude {
     pub use crate::word::Word;
     pub use crate::{
         Maybe, can_enter_jit, dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum,
-        jit_merge_point, jit_object, jit_word, promote, seen, we_are_jitted,
+        jit_merge_point, jit_object, jit_word, promote, seen, stop_requested, we_are_jitted,
     };
 }
 

@@ -375,7 +375,7 @@ impl Generator {
     /// A guard that mostly holds.
     fn random_guard(&mut self) {
         let a = self.int();
-        match self.random.below(6) {
+        match self.random.below(7) {
             0 => {
                 let low = self.plain(Op::And, &[a, Arg::Const(7)]);
                 let value = self.random.below(8) as u64;
@@ -411,6 +411,11 @@ impl Generator {
                 self.guard(Op::GuardValue, &[equal, Arg::Const(0)]);
             }
             4 => self.guard(Op::GuardValid, &[]),
+            5 => {
+                let stopped = self.inst(Op::Stopped, &[], Aux::None);
+                self.add(stopped, Sort::Int);
+                self.guard(Op::GuardFalse, &[Arg::Op(stopped)]);
+            }
             _ => {
                 let b = self.int();
                 let op = self.random.of(&[Op::Lt, Op::Ult, Op::Le, Op::Ule]);

@@ -295,7 +295,7 @@ impl Generator {
 
     fn step(&mut self) {
         let field = |name: &str| PAIR_FIELDS.iter().find(|field| field.name == name).unwrap();
-        match self.random.below(40) {
+        match self.random.below(41) {
             0..=5 => {
                 let op = self.random.one(&[Op::Add, Op::Sub, Op::Add, Op::Mul, Op::And, Op::Or, Op::Xor]);
                 let args = [self.word(), self.word()];
@@ -537,6 +537,11 @@ impl Generator {
                 if self.random.chance(40) {
                     self.guard(Op::GuardValid, &[]);
                 }
+            }
+            40 => {
+                let stopped = self.push(Op::Stopped, &[], Aux::None);
+                self.event(&[stopped]);
+                self.scope.words.push(stopped);
             }
             37 => self.merge(),
             38 => {

@@ -583,6 +583,11 @@ impl Lowering<'_> {
                 let object = self.word(a);
                 Held::Word(self.at.ins().uload32(MEMORY, object, SHAPE_OFFSET))
             }
+            Op::Stopped => {
+                // Atomic, so that no earlier one's result is taken.
+                let address = self.at.ins().iadd_imm_u(self.context, offset_of!(Context, stop) as i64);
+                Held::Word(self.at.ins().atomic_load(I64, MEMORY, address))
+            }
             Op::New => Held::Word(self.new_object(op)?),
 
             Op::Call => {

@@ -50,7 +50,7 @@ pub use runtime::{
     Entered, code_memory, enter, explain, finish_compilations, has_code, leave_to_the_system, never_inlines,
     parameters, quiet_for, residual, returned, set_parameters, statistics, why_not_compiled,
 };
-pub(crate) use runtime::{call_cell, cell_of_tree};
+pub(crate) use runtime::{call_cell, cell_of_tree, stop_word};
 pub(crate) use spread::portal_callee;
 pub(crate) use stack::stack_limit_changed;
 pub use statistics::Statistics;

@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 /// What came of [`enter`].
@@ -234,6 +235,12 @@ fn new_context() -> *mut Context {
 pub(super) fn existing_context() -> Option<*mut Context> {
     let context = CONTEXT.get();
     (!context.is_null()).then_some(context)
+}
+
+/// The word by which the thread is asked to stop.
+pub(crate) fn stop_word() -> &'static AtomicU64 {
+    // SAFETY: the context lives for ever; the word is only ever read and written atomically.
+    unsafe { &(*context()).stop }
 }
 
 /// The code that an exit's number is of. It was running, so it is alive.

@@ -43,6 +43,16 @@
 //! `handler_optimization=0` (handlers are called through a stub that tests a flag, as the papers' are at first; functions marked
 //! `#[enable_threaded_code]` have one beside), `max_handler_ops=0` (every handler is called: threaded code in the strict sense).
 //!
+//! A program that shall be stoppable from outside (Ctrl-C, a time limit) has an interpreter that tests
+//! [`stop_requested`](crate::stop_requested) at its jumps backwards; [`stopper`](crate::stopper) is what another thread or a signal
+//! handler asks by.
+//!
+//! For whoever looks at a process from outside, `METAJIT_PERF_MAP=1` names compiled code for perf, and `METAJIT_GDB=1` for gdb, whose
+//! backtraces then go through it.
+//!
+//! Twins make an interpreter's crate longer to compile and its code larger. For 2SOM it is 1.6 times the compiler's time and 1.7 times
+//! the code (`cargo xtask twins`, release build, the interpreter's crate alone); more than 3 times and 2.5 times is held to be a mistake.
+//!
 //! Code memory is bounded by `code_memory`; when it is nearly full, the trees that are used least are thrown away.
 //!
 //! In the output of `trace=1` a `guard_value` of something that is no opcode or class, a `call` that should have been looked into, or a

@@ -169,6 +169,11 @@ impl<'a> Evaluator<'a> {
                     self.set(op, result);
                 }
                 Class::Input | Class::Mark => self.fault(op, "can't stand here"),
+                _ if inst.op == Op::Stopped => {
+                    // SAFETY: the caller's contract.
+                    let stop = unsafe { (*context).stop.load(Ordering::Relaxed) };
+                    self.set(op, stop);
+                }
                 _ if inst.op == Op::ResultWord => {
                     let word = inst.index() as usize;
                     let index = if self.called_portal { word } else { word.wrapping_sub(1) };

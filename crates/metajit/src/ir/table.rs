@@ -128,6 +128,7 @@ ops! {
     StoreItem "store_item" (Int, Int, Int), Store, "Writes an item of an object's array; the index is in bounds.";
     Len "len" (Int) -> Int, ImmutableLoad, "The length of an object's array.";
     ShapeOf "shape_of" (Int) -> Int, ImmutableLoad, "The shape number in an object's header.";
+    Stopped "stopped" () -> Int, Load, "1 if the thread has been asked to stop, else 0; whoever asks may be another thread.";
     New "new" (Int, Int) -> Int, Alloc, "Makes an object with so many array items, all of them the second operand; other fields are 0.";
 
     Call "call" () -> Int, Call, "Calls native code; the result is the first word it returns.";

@@ -175,7 +175,7 @@ impl Scope<'_> {
             (Op::Param | Op::FParam | Op::Merge, Aux::Index(_)) => Ok(()),
             (_, Aux::Index(_)) if info.class == Class::Guard => Ok(()),
             (_, Aux::None) if info.class == Class::Pure && inst.op != Op::ResultWord => Ok(()),
-            (Op::ShapeOf, Aux::None) => Ok(()),
+            (Op::ShapeOf | Op::Stopped, Aux::None) => Ok(()),
             _ => Err("it does not say what it is about".to_string()),
         }
     }

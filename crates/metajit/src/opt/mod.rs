@@ -542,6 +542,8 @@ impl<'t> Optimizer<'t> {
                 self.merge_mark(LogId(node));
                 None
             }
+            // As often as it was recorded: the answer may be another each time.
+            (Op::Stopped, _) => Some(Val::Op(self.emit(*inst, range::transfer(Op::Stopped, &[Range::FULL; 2])))),
             (Op::Len, Aux::Field(field)) => Some(self.length(self.value(inst.args[0]), field)),
             _ => Some(self.pure(inst.op, [self.value(inst.args[0]), self.value(inst.args[1])])),
         }

@@ -434,6 +434,7 @@ pub(super) fn transfer(op: Op, args: &[Range; 2]) -> Range {
         Op::FloatBits | Op::BitsFloat => *a,
         Op::IntToFloat | Op::UintToFloat => NUMBERS,
         Op::Len => Range::unsigned(0, 1 << 47),
+        Op::Stopped => Range::unsigned(0, 1),
         Op::ShapeOf => Range::unsigned(0, u32::MAX.into()),
         _ => match extension_of(op) {
             Some((signed, width)) => extension(signed, width, a),

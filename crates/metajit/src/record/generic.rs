@@ -37,7 +37,9 @@ const HANDLERS: [Handler; COUNT] = {
     let mut table = [append as Handler; COUNT];
     let mut index = 0;
     while index < COUNT {
-        if let Class::Load | Class::Store = Op::ALL[index].info().class {
+        if let (Class::Load | Class::Store, true) =
+            (Op::ALL[index].info().class, !Op::ALL[index].info().operands.is_empty())
+        {
             table[index] = memory;
         }
         index += 1;

@@ -99,6 +99,25 @@ impl Meta {
         if constant { Traced::new(val, value) } else { self.logged(val, value) }
     }
 
+    /// The twin of [`crate::stop_requested`]: an event, since the answer may be another each time.
+    pub fn stop_requested(&mut self) -> Traced<bool> {
+        if let Some(shallow) = self.makes_code() {
+            return Traced::new(false, shallow.stopped());
+        }
+        if self.replays() {
+            let word = self.replay.as_mut().expect("a replay in replay mode").take_words()[0];
+            return Traced::new(word.bits != 0, word.arg);
+        }
+        let val = crate::stop_requested();
+        if self.mode == Mode::Live {
+            return Traced::constant(val);
+        }
+        let recorder = self.recorder.as_mut().expect("a recorder in record mode");
+        let arg = recorder.stopped();
+        recorder.log_words([arg]);
+        Traced::new(val, arg)
+    }
+
     /// Writes a scalar field.
     #[inline(never)]
     pub fn store<H: Object, T: Item>(&mut self, object: Traced<H>, field: &'static Field, value: Traced<T>) {

@@ -472,6 +472,11 @@ impl Recorder {
         arg
     }
 
+    /// Whether the thread has been asked to stop.
+    pub(super) fn stopped(&mut self) -> Arg {
+        Arg::Op(self.push(Op::Stopped, [Arg::Const(0); 3], Aux::None))
+    }
+
     pub(super) fn store(&mut self, object: Arg, field: &'static Field, index: Option<Arg>, value: Arg) {
         let (op, args) = match index {
             None => (Op::Store, [object, value, Arg::Const(0)]),

@@ -595,6 +595,17 @@ impl Shallow {
         value
     }
 
+    /// Whether the thread has been asked to stop.
+    pub(crate) fn stopped(&mut self) -> Arg {
+        if let Some(word) = self.word_again() {
+            return word;
+        }
+        let value = Arg::Op(self.emit(Op::Stopped, [Arg::Const(0); 3], Aux::None));
+        self.log(&[value]);
+        self.give(Answer::Word(value));
+        value
+    }
+
     fn read(&mut self, object: Arg, field: &'static Field, index: Option<Arg>) -> Arg {
         let op = if index.is_some() { Op::LoadItem } else { Op::Load };
         Arg::Op(self.emit(op, [object, index.unwrap_or(Arg::Const(0)), Arg::Const(0)], Aux::Field(field)))

@@ -7,8 +7,10 @@ use super::registers::{Place, Source};
 use crate::backend::compiler::CompileError;
 use crate::backend::helpers;
 use crate::backend::lower::{counter_offset, malformed};
+use crate::context::Context;
 use crate::ir::code::ExitId;
 use crate::ir::{Arg, Aux, Class, Inst, Op, OpRef};
+use std::mem::offset_of;
 use std::sync::Arc;
 
 /// When a condition holds.
@@ -110,6 +112,10 @@ impl Emitter<'_> {
             Op::StoreItem => self.store_item(inst.field(), a, b, c),
             Op::Len => self.length(op, inst.field(), a),
             Op::ShapeOf => self.shape_of(op, a),
+            Op::Stopped => {
+                let reg = self.define(op);
+                self.asm.load(reg, at(CONTEXT, offset_of!(Context, stop) as i32));
+            }
             Op::New => self.new_object(op)?,
 
             Op::Call => {
