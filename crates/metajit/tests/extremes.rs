@@ -100,6 +100,54 @@ fn a_trace_may_have_a_hundred_thousand_operations() {
     }
 }
 
+/// The same with a guard in each step, five operations in all.
+#[jit_driver(greens = [steps], reds = [n, sum])]
+fn long_with_guards(steps: i64, n: i64) -> i64 {
+    let sum: i64 = 0;
+    loop {
+        jit_merge_point!();
+        if n <= 0 {
+            return sum;
+        }
+        let mut at: i64 = 0;
+        while at < steps {
+            sum = (sum ^ n).wrapping_mul(3).wrapping_add(at);
+            if sum < -9_000_000_000_000_000_000 {
+                sum = 5;
+            }
+            at += 1;
+        }
+        n -= 1;
+        can_enter_jit!();
+    }
+}
+
+#[test]
+fn what_an_operation_takes_does_not_grow_with_the_trace() {
+    // Of recorder, optimizer and quick compiler, in nanoseconds; the least of several, since others run beside.
+    let per_operation = |steps: i64| {
+        (0..3).fold([f64::INFINITY; 3], |least, _| {
+            let did = with_stack(64 << 20, move || {
+                set("sync=1,threshold=2,trace_limit=200000,max_tree_ops=1000000,upgrade_threshold=4000000000");
+                long_with_guards(steps, 5);
+                statistics()
+            });
+            assert_eq!((did.loops_recorded, did.compilations), (1, 1), "{did:?}");
+            assert!(did.ops_recorded >= steps as u64 * 49 / 10, "{did:?}");
+            let times = [did.record_ns, did.optimize_ns, did.backend_ns];
+            std::array::from_fn(|i| least[i].min(times[i] as f64 / did.ops_recorded as f64))
+        })
+    };
+    let (short, long) = (per_operation(2_000), per_operation(20_000));
+    let total = |times: [f64; 3]| times.iter().sum::<f64>();
+    assert!(total(long) < total(short) * 2.0, "{long:?} for an operation of a long trace, {short:?} of a short one");
+    // New memory is dearer than memory that was used before, so that the recorder alone takes three times as long; what is
+    // done again for each operation before would be ten times.
+    for (short, long) in short.into_iter().zip(long) {
+        assert!(long < short * 8.0, "{long} ns for an operation of a long trace, {short} of a short one");
+    }
+}
+
 /// Each value of `n % kinds` is promoted: a bridge for each, from one guard. (`xtask soak` lets it have a thousand.)
 #[jit_driver(greens = [kinds], reds = [n, sum])]
 fn promotes(kinds: i64, n: i64) -> i64 {
