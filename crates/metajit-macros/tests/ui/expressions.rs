@@ -19,6 +19,7 @@ fn many(a: i64, b: i64) -> i64 {
     let chosen = (if a > b { residual } else { many })(a);
     let constant = i64::max_value;
     let future = async { a };
+    let block = const { 3 };
     a
 }
 

@@ -115,6 +115,9 @@ impl Range {
     }
     /// The same, with each domain tightened by the others; `None` if nothing is left.
     pub(super) fn tightened(mut self) -> Option<Range> {
+        if self == Range::FULL || self == Range::BOOL {
+            return Some(self);
+        }
         for _ in 0..3 {
             let before = self;
             // Bits bound the unsigned interval, and a common prefix of its ends is known bits.
@@ -156,15 +159,16 @@ impl Range {
     }
     /// What is known if both hold; `None` if they contradict.
     pub(super) fn meet(&self, other: &Range) -> Option<Range> {
-        Range {
+        let both = Range {
             smin: self.smin.max(other.smin),
             smax: self.smax.min(other.smax),
             umin: self.umin.max(other.umin),
             umax: self.umax.min(other.umax),
             zeros: self.zeros | other.zeros,
             ones: self.ones | other.ones,
-        }
-        .tightened()
+        };
+        // Mostly one of them says it all, and has been tightened.
+        if both == *self || both == *other { Some(both) } else { both.tightened() }
     }
     /// What is known if either holds.
     pub(super) fn join(&self, other: &Range) -> Range {
