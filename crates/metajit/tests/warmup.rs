@@ -183,7 +183,8 @@ fn a_loop_that_never_ends_is_left_for_better_code() {
             // One call: nobody enters the loop again but by leaving it.
             assert_eq!(run(text, 20_000), expected(text, 20_000));
             let made = made.borrow();
-            assert_eq!((made.first(), made.last()), (Some(&"quick"), Some(&"full")), "{made:?}");
+            // When a bridge is compiled depends on how long compiling took, so quick code may come once more at the end.
+            assert!(made.first() == Some(&"quick") && made.contains(&"full"), "{made:?}");
         })
         .join()
         .unwrap();
