@@ -62,7 +62,7 @@ macro_rules! suite {
 }
 
 /// The modes that each table is run in.
-const MODES: [&str; 7] = [
+const MODES: [&str; 11] = [
     "evaluate=1,optimize=0",
     "evaluate=1",
     "optimize=0,quick=1",
@@ -70,6 +70,11 @@ const MODES: [&str; 7] = [
     "quick=0",
     "quick=1,tracer=generic",
     "quick=1,trace_eagerness=3,threshold=7,compile_patience=100",
+    // Guards that always fail: their exits, and the bridges there.
+    "quick=1,fail_guard=1",
+    "quick=1,fail_guard=2",
+    "quick=0,fail_guard=3",
+    "evaluate=1,fail_guard=5",
 ];
 
 /// Bits that tell apart what is easily confused.
