@@ -15,6 +15,20 @@ pub fn we_are_jitted() -> bool {
     false
 }
 
+/// Whether this is made into threaded code, or replayed from it. False in the plain interpreter and in traces. For what only
+/// threaded code has to know: what a place has met, kept where [`seen`] finds it.
+#[inline(always)]
+pub fn we_are_threaded() -> bool {
+    false
+}
+
+/// The condition itself, of which both outcomes are frequent: threaded code has both ways, where it would else call the handler that is
+/// being inlined on the way where the condition does not hold.
+#[inline(always)]
+pub fn either(condition: bool) -> bool {
+    condition
+}
+
 /// The value itself, taken from an inline cache. Threaded code may take what the cache holds when the code is made for a
 /// constant, for ever: the program must be right whatever it is given of what the cache has held. So a key and what belongs to it
 /// are read one after the other, and what belongs to a key never changes. The value is that of an accessor, read just before. A
@@ -71,6 +85,30 @@ mod twins {
     #[doc(hidden)]
     #[allow(non_camel_case_types)]
     #[derive(Debug)]
+    pub enum either {}
+    impl either {
+        #[doc(hidden)]
+        pub fn jit_twin(m: &mut Meta, condition: Traced<bool>) -> Traced<bool> {
+            m.either(condition)
+        }
+    }
+
+    /// The twin's place.
+    #[doc(hidden)]
+    #[allow(non_camel_case_types)]
+    #[derive(Debug)]
+    pub enum we_are_threaded {}
+    impl we_are_threaded {
+        #[doc(hidden)]
+        pub fn jit_twin(m: &mut Meta) -> Traced<bool> {
+            m.we_are_threaded()
+        }
+    }
+
+    /// The twin's place.
+    #[doc(hidden)]
+    #[allow(non_camel_case_types)]
+    #[derive(Debug)]
     pub enum we_are_jitted {}
     impl we_are_jitted {
         #[doc(hidden)]
@@ -81,4 +119,4 @@ mod twins {
 }
 #[cfg(feature = "jit")]
 #[doc(hidden)]
-pub use twins::{promote, seen, stop_requested, we_are_jitted};
+pub use twins::{either, promote, seen, stop_requested, we_are_jitted, we_are_threaded};

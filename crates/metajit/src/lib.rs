@@ -52,7 +52,7 @@ mod hints;
 #[cfg(feature = "jit")]
 #[doc(hidden)]
 pub use hints::stop_requested;
-pub use hints::{promote, seen, we_are_jitted};
+pub use hints::{either, promote, seen, we_are_jitted, we_are_threaded};
 pub use stack::{set_stack_limit, stack_is_low};
 pub use stop::{Stopper, stop_requested, stopper};
 
@@ -60,8 +60,8 @@ pub use stop::{Stopper, stop_requested, stopper};
 pub mod prelude {
     pub use crate::word::Word;
     pub use crate::{
-        Maybe, can_enter_jit, dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum,
-        jit_merge_point, jit_object, jit_word, promote, seen, stop_requested, we_are_jitted,
+        Maybe, can_enter_jit, dont_look_inside, either, elidable, enable_threaded_code, jit, jit_driver, jit_enum,
+        jit_merge_point, jit_object, jit_word, promote, seen, stop_requested, we_are_jitted, we_are_threaded,
     };
 }
 

@@ -11,6 +11,7 @@ use crate::bytecode::kind;
 use crate::compiler::{Compiled, Constant, MethodContext, SlotKey, compile_generic, compile_method};
 use crate::core_lib;
 use crate::disassembler::disassemble;
+use crate::interpreter::sends::SITE;
 use crate::lexer::SyntaxError;
 use crate::library::{Definitions, assumptions};
 use crate::numbers;
@@ -456,7 +457,7 @@ impl Vm {
             // SAFETY: nothing else has seen the literals.
             unsafe { literals.set_items(index as i64, value) };
         }
-        let caches = Caches::alloc(4 * compiled.sites as i64, 0);
+        let caches = Caches::alloc(SITE * compiled.sites as i64, 0);
         let fallbacks = if generic && !compiled.fallbacks.is_empty() {
             let fallbacks = Caches::alloc(compiled.fallbacks.len() as i64, 0);
             for (index, (pc, _)) in compiled.fallbacks.iter().enumerate() {

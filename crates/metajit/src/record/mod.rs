@@ -154,6 +154,19 @@ impl Meta {
         Traced::constant(!self.threaded)
     }
 
+    /// The twin of [`crate::we_are_threaded`].
+    pub fn we_are_threaded(&self) -> Traced<bool> {
+        Traced::constant(self.threaded)
+    }
+
+    /// The twin of [`crate::either`].
+    pub fn either(&mut self, condition: Traced<bool>) -> Traced<bool> {
+        if let (Some(shallow), Arg::Op(op)) = (self.makes_code(), condition.arg()) {
+            shallow.expect_either(op);
+        }
+        condition
+    }
+
     /// Goes on natively, whatever was being recorded.
     #[cold]
     pub(crate) fn abort(&mut self, reason: Abort) {

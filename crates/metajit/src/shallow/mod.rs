@@ -20,6 +20,8 @@
 //!   word in a `match`, or grows too long, it is called from the start.
 //! * Inline caches ([`crate::seen`]) are read when the code is made: each class that a send has met gets a comparison
 //!   and a direct call, anything else goes through the cache.
+//! * What only threaded code has to know of what a place has met ([`crate::we_are_threaded`]) is read in the same way; of a condition that
+//!   may as well hold as not ([`crate::either`]) both ways are inlined.
 //! * What is left (a panic, a `match` on an unknown word outside any handler) is an *exit*, as in a trace: the driver
 //!   replays the twin from the last merge point and goes on in the interpreter.
 //! * Method starts and loop headers are *entries*. The start counts calls, jumps backwards count iterations, and

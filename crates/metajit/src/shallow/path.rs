@@ -141,6 +141,8 @@ pub(crate) struct Shallow {
     pub(super) hopeless: bool,
     /// What inline caches held, in the order in which it was read.
     pub(super) keys: Vec<u64>,
+    /// The last condition of which both outcomes are frequent.
+    either: Option<OpRef>,
     /// States and scripts that are not used any more: making them anew is most of what a way costs.
     pub(super) spare: Spare,
     /// Only where ways lead is wanted.
@@ -174,6 +176,7 @@ impl Shallow {
             forks: 0,
             hopeless: false,
             keys: Vec::new(),
+            either: None,
             spare: SPARE.take(),
             surveys: false,
             surveys_handlers: false,
@@ -331,7 +334,12 @@ impl Shallow {
             self.give_up();
         }
         // A class that an inline cache has not met last may be the one it met before.
-        let both = self.is_key_before_last(op);
+        let either = self.either.take() == Some(op);
+        let both = either || self.is_key_before_last(op);
+        if let (true, Some(open)) = (either, self.outermost_pure()) {
+            // Both ways may come to call it, by the same code.
+            self.call_instead(open);
+        }
         let exit = match self.outermost_pure().filter(|_| !both) {
             Some(open) => {
                 let slow = self.call_instead(open);
@@ -355,6 +363,11 @@ impl Shallow {
         };
         let guard = if likely { Op::GuardTrue } else { Op::GuardFalse };
         self.builder.emit(self.block, guard, [condition, Arg::Const(0), Arg::Const(0)], Aux::Index(exit.0));
+    }
+
+    /// Both outcomes of a condition are frequent.
+    pub(crate) fn expect_either(&mut self, condition: OpRef) {
+        self.either = Some(condition);
     }
 
     /// Whether a condition compares with a key of an inline cache, and another key was read after it.

@@ -3,17 +3,41 @@
 //! Integers are 51 bits wide, so sums and differences never overflow a machine integer, and one test of the result
 //! finds what is too wide. Doubles compare as they do in the library's methods; where those disagree (with NaN), the message is sent.
 
-use super::sends::send_after_all;
+use super::sends::{MET, SITE, send_after_all};
 use crate::objects::{Class, Frame, Method, SString, Unwind};
 use crate::primitives::string::same_bytes;
 use crate::universe::universe;
 use crate::value::{Value, fits, from_double, from_integer};
 use metajit::prelude::*;
 
+/// In a site's caches: doubles were met there.
+const DOUBLES: u64 = 1;
+
+/// Whether threaded code is to try doubles first, as the interpreter has met some here.
+#[jit]
+#[inline(always)]
+fn expects_doubles(method: Method, site: i64) -> bool {
+    we_are_threaded() && seen(method.caches().entries(site * SITE + MET)) == DOUBLES
+}
+
+#[jit]
+#[inline(always)]
+fn note_doubles(method: Method, site: i64) {
+    if !we_are_jitted() {
+        let caches = method.caches();
+        if caches.entries(site * SITE + MET) != DOUBLES {
+            caches.set_entries(site * SITE + MET, DOUBLES);
+        }
+    }
+}
+
 /// `+`
 #[enable_threaded_code]
 #[inline(always)]
-pub fn fast_add(left: Value, right: Value) -> Option<Value> {
+pub fn fast_add(method: Method, site: i64, left: Value, right: Value) -> Option<Value> {
+    if expects_doubles(method, site) && either(left.is_double()) && right.is_double() {
+        return Some(from_double(left.as_double() + right.as_double()));
+    }
     if left.is_integer() && right.is_integer() {
         let sum = left.as_integer().wrapping_add(right.as_integer());
         if fits(sum) {
@@ -23,6 +47,7 @@ pub fn fast_add(left: Value, right: Value) -> Option<Value> {
     }
     if left.is_double() {
         if right.is_double() {
+            note_doubles(method, site);
             return Some(from_double(left.as_double() + right.as_double()));
         }
         if right.is_integer() {
@@ -37,7 +62,10 @@ pub fn fast_add(left: Value, right: Value) -> Option<Value> {
 /// `-`
 #[enable_threaded_code]
 #[inline(always)]
-pub fn fast_subtract(left: Value, right: Value) -> Option<Value> {
+pub fn fast_subtract(method: Method, site: i64, left: Value, right: Value) -> Option<Value> {
+    if expects_doubles(method, site) && either(left.is_double()) && right.is_double() {
+        return Some(from_double(left.as_double() - right.as_double()));
+    }
     if left.is_integer() && right.is_integer() {
         let difference = left.as_integer().wrapping_sub(right.as_integer());
         if fits(difference) {
@@ -47,6 +75,7 @@ pub fn fast_subtract(left: Value, right: Value) -> Option<Value> {
     }
     if left.is_double() {
         if right.is_double() {
+            note_doubles(method, site);
             return Some(from_double(left.as_double() - right.as_double()));
         }
         if right.is_integer() {
@@ -61,7 +90,10 @@ pub fn fast_subtract(left: Value, right: Value) -> Option<Value> {
 /// `*`
 #[enable_threaded_code]
 #[inline(always)]
-pub fn fast_multiply(left: Value, right: Value) -> Option<Value> {
+pub fn fast_multiply(method: Method, site: i64, left: Value, right: Value) -> Option<Value> {
+    if expects_doubles(method, site) && either(left.is_double()) && right.is_double() {
+        return Some(from_double(left.as_double() * right.as_double()));
+    }
     if left.is_integer() && right.is_integer() {
         return match left.as_integer().checked_mul(right.as_integer()) {
             Some(product) => {
@@ -76,6 +108,7 @@ pub fn fast_multiply(left: Value, right: Value) -> Option<Value> {
     }
     if left.is_double() {
         if right.is_double() {
+            note_doubles(method, site);
             return Some(from_double(left.as_double() * right.as_double()));
         }
         if right.is_integer() {
@@ -91,7 +124,7 @@ pub fn fast_multiply(left: Value, right: Value) -> Option<Value> {
 #[enable_threaded_code(reads_from = base)]
 #[inline(always)]
 pub fn add_slots(method: Method, frame: Frame, base: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
-    match fast_add(frame.slots(base), frame.slots(base + 1)) {
+    match fast_add(method, site, frame.slots(base), frame.slots(base + 1)) {
         Some(answer) => Ok(answer),
         None => send_after_all(method, frame, base, 1, site, literal),
     }
@@ -101,7 +134,7 @@ pub fn add_slots(method: Method, frame: Frame, base: i64, site: i64, literal: i6
 #[enable_threaded_code(reads_from = base)]
 #[inline(always)]
 pub fn subtract_slots(method: Method, frame: Frame, base: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
-    match fast_subtract(frame.slots(base), frame.slots(base + 1)) {
+    match fast_subtract(method, site, frame.slots(base), frame.slots(base + 1)) {
         Some(answer) => Ok(answer),
         None => send_after_all(method, frame, base, 1, site, literal),
     }
@@ -111,7 +144,7 @@ pub fn subtract_slots(method: Method, frame: Frame, base: i64, site: i64, litera
 #[enable_threaded_code(reads_from = base)]
 #[inline(always)]
 pub fn multiply_slots(method: Method, frame: Frame, base: i64, site: i64, literal: i64) -> Result<Value, Unwind> {
-    match fast_multiply(frame.slots(base), frame.slots(base + 1)) {
+    match fast_multiply(method, site, frame.slots(base), frame.slots(base + 1)) {
         Some(answer) => Ok(answer),
         None => send_after_all(method, frame, base, 1, site, literal),
     }
@@ -120,12 +153,16 @@ pub fn multiply_slots(method: Method, frame: Frame, base: i64, site: i64, litera
 /// `<`
 #[enable_threaded_code]
 #[inline(always)]
-pub fn fast_less(left: Value, right: Value) -> Option<bool> {
+pub fn fast_less(method: Method, site: i64, left: Value, right: Value) -> Option<bool> {
+    if expects_doubles(method, site) && either(left.is_double()) && right.is_double() {
+        return Some(left.as_double() < right.as_double());
+    }
     if left.is_integer() && right.is_integer() {
         // The encoding of integers is in order.
         return Some(left.bits() < right.bits());
     }
     if left.is_double() && right.is_double() {
+        note_doubles(method, site);
         return Some(left.as_double() < right.as_double());
     }
     None
@@ -134,11 +171,15 @@ pub fn fast_less(left: Value, right: Value) -> Option<bool> {
 /// `<=`
 #[enable_threaded_code]
 #[inline(always)]
-pub fn fast_less_or_equal(left: Value, right: Value) -> Option<bool> {
+pub fn fast_less_or_equal(method: Method, site: i64, left: Value, right: Value) -> Option<bool> {
+    if expects_doubles(method, site) && either(left.is_double()) && right.is_double() {
+        return Some(left.as_double() <= right.as_double());
+    }
     if left.is_integer() && right.is_integer() {
         return Some(left.bits() <= right.bits());
     }
     if left.is_double() && right.is_double() {
+        note_doubles(method, site);
         return Some(left.as_double() <= right.as_double());
     }
     None
@@ -147,17 +188,29 @@ pub fn fast_less_or_equal(left: Value, right: Value) -> Option<bool> {
 /// `>`
 #[enable_threaded_code]
 #[inline(always)]
-pub fn fast_greater(left: Value, right: Value) -> Option<bool> {
+pub fn fast_greater(method: Method, site: i64, left: Value, right: Value) -> Option<bool> {
+    if expects_doubles(method, site) && either(left.is_double()) && right.is_double() {
+        return greater_double(left, right);
+    }
     if left.is_integer() && right.is_integer() {
         return Some(left.bits() > right.bits());
     }
     if left.is_double() && right.is_double() {
-        if left.as_double() > right.as_double() {
-            return Some(true);
-        }
-        if left.as_double() <= right.as_double() {
-            return Some(false);
-        }
+        note_doubles(method, site);
+        return greater_double(left, right);
+    }
+    None
+}
+
+/// `>` of doubles. With NaN, the message is sent.
+#[jit]
+#[inline(always)]
+fn greater_double(left: Value, right: Value) -> Option<bool> {
+    if either(left.as_double() > right.as_double()) {
+        return Some(true);
+    }
+    if left.as_double() <= right.as_double() {
+        return Some(false);
     }
     None
 }
@@ -165,17 +218,29 @@ pub fn fast_greater(left: Value, right: Value) -> Option<bool> {
 /// `>=`
 #[enable_threaded_code]
 #[inline(always)]
-pub fn fast_greater_or_equal(left: Value, right: Value) -> Option<bool> {
+pub fn fast_greater_or_equal(method: Method, site: i64, left: Value, right: Value) -> Option<bool> {
+    if expects_doubles(method, site) && either(left.is_double()) && right.is_double() {
+        return greater_or_equal_double(left, right);
+    }
     if left.is_integer() && right.is_integer() {
         return Some(left.bits() >= right.bits());
     }
     if left.is_double() && right.is_double() {
-        if left.as_double() >= right.as_double() {
-            return Some(true);
-        }
-        if left.as_double() < right.as_double() {
-            return Some(false);
-        }
+        note_doubles(method, site);
+        return greater_or_equal_double(left, right);
+    }
+    None
+}
+
+/// `>=` of doubles. With NaN, the message is sent.
+#[jit]
+#[inline(always)]
+fn greater_or_equal_double(left: Value, right: Value) -> Option<bool> {
+    if either(left.as_double() >= right.as_double()) {
+        return Some(true);
+    }
+    if left.as_double() < right.as_double() {
+        return Some(false);
     }
     None
 }
@@ -183,11 +248,15 @@ pub fn fast_greater_or_equal(left: Value, right: Value) -> Option<bool> {
 /// `=`
 #[enable_threaded_code]
 #[inline(always)]
-pub fn fast_equal(left: Value, right: Value) -> Option<bool> {
+pub fn fast_equal(method: Method, site: i64, left: Value, right: Value) -> Option<bool> {
+    if expects_doubles(method, site) && either(left.is_double()) && right.is_double() {
+        return Some(left.as_double() == right.as_double());
+    }
     if left.is_integer() && right.is_integer() {
         return Some(left == right);
     }
     if left.is_double() && right.is_double() {
+        note_doubles(method, site);
         return Some(left.as_double() == right.as_double());
     }
     if left.is_object() && right.is_object() {

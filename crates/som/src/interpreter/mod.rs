@@ -395,7 +395,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 pc += 1;
             }
             LT => {
-                match fast_less(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                match fast_less(method, b, frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
                     None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
@@ -406,7 +406,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 pc += 1;
             }
             LE => {
-                match fast_less_or_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                match fast_less_or_equal(method, b, frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
                     None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
@@ -417,7 +417,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 pc += 1;
             }
             GT => {
-                match fast_greater(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                match fast_greater(method, b, frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
                     None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
@@ -428,7 +428,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 pc += 1;
             }
             GE => {
-                match fast_greater_or_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                match fast_greater_or_equal(method, b, frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
                     None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
@@ -439,7 +439,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 pc += 1;
             }
             EQ => {
-                match fast_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+                match fast_equal(method, b, frame.slots(sp - 2), frame.slots(sp - 1)) {
                     Some(truth) => frame.set_slots(sp - 2, value::from_bool(truth)),
                     None => match send_after_all(method, frame, sp - 2, 1, b, c & 0xFFFF) {
                         Ok(answer) => frame.set_slots(sp - 2, answer),
@@ -473,7 +473,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             }
             ADD_INT => {
                 let immediate = value::from_integer((c >> 16) as i16 as i64);
-                match fast_add(frame.slots(sp - 1), immediate) {
+                match fast_add(method, b, frame.slots(sp - 1), immediate) {
                     Some(sum) => frame.set_slots(sp - 1, sum),
                     None => {
                         frame.set_slots(sp, immediate);
@@ -487,7 +487,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
             }
             SUB_INT => {
                 let immediate = value::from_integer((c >> 16) as i16 as i64);
-                match fast_subtract(frame.slots(sp - 1), immediate) {
+                match fast_subtract(method, b, frame.slots(sp - 1), immediate) {
                     Some(difference) => frame.set_slots(sp - 1, difference),
                     None => {
                         frame.set_slots(sp, immediate);
@@ -499,7 +499,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 }
                 pc += 1;
             }
-            LT_JUMP => match fast_less(frame.slots(sp - 2), frame.slots(sp - 1)) {
+            LT_JUMP => match fast_less(method, b, frame.slots(sp - 2), frame.slots(sp - 1)) {
                 Some(truth) => {
                     sp -= 2;
                     let target = branch(method.code(pc + 1), truth, pc);
@@ -518,7 +518,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     pc += 1;
                 }
             },
-            LE_JUMP => match fast_less_or_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+            LE_JUMP => match fast_less_or_equal(method, b, frame.slots(sp - 2), frame.slots(sp - 1)) {
                 Some(truth) => {
                     sp -= 2;
                     let target = branch(method.code(pc + 1), truth, pc);
@@ -537,7 +537,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     pc += 1;
                 }
             },
-            GT_JUMP => match fast_greater(frame.slots(sp - 2), frame.slots(sp - 1)) {
+            GT_JUMP => match fast_greater(method, b, frame.slots(sp - 2), frame.slots(sp - 1)) {
                 Some(truth) => {
                     sp -= 2;
                     let target = branch(method.code(pc + 1), truth, pc);
@@ -556,7 +556,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     pc += 1;
                 }
             },
-            GE_JUMP => match fast_greater_or_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+            GE_JUMP => match fast_greater_or_equal(method, b, frame.slots(sp - 2), frame.slots(sp - 1)) {
                 Some(truth) => {
                     sp -= 2;
                     let target = branch(method.code(pc + 1), truth, pc);
@@ -575,7 +575,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     pc += 1;
                 }
             },
-            EQ_JUMP => match fast_equal(frame.slots(sp - 2), frame.slots(sp - 1)) {
+            EQ_JUMP => match fast_equal(method, b, frame.slots(sp - 2), frame.slots(sp - 1)) {
                 Some(truth) => {
                     sp -= 2;
                     let target = branch(method.code(pc + 1), truth, pc);
@@ -727,8 +727,9 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 }
             }
             LOCAL_ADD => {
+                let site = ((method.code(pc + 1) >> 16) & 0xFFFF) as i64;
                 let operand = frame.slots(b);
-                match fast_add(frame.slots(sp - 1), operand) {
+                match fast_add(method, site, frame.slots(sp - 1), operand) {
                     Some(result) => {
                         frame.set_slots(sp - 1, result);
                         pc += 2;
@@ -741,8 +742,9 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 }
             }
             LOCAL_SUB => {
+                let site = ((method.code(pc + 1) >> 16) & 0xFFFF) as i64;
                 let operand = frame.slots(b);
-                match fast_subtract(frame.slots(sp - 1), operand) {
+                match fast_subtract(method, site, frame.slots(sp - 1), operand) {
                     Some(result) => {
                         frame.set_slots(sp - 1, result);
                         pc += 2;
@@ -755,8 +757,9 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 }
             }
             LOCAL_MUL => {
+                let site = ((method.code(pc + 1) >> 16) & 0xFFFF) as i64;
                 let operand = frame.slots(b);
-                match fast_multiply(frame.slots(sp - 1), operand) {
+                match fast_multiply(method, site, frame.slots(sp - 1), operand) {
                     Some(result) => {
                         frame.set_slots(sp - 1, result);
                         pc += 2;

@@ -6,11 +6,16 @@
 use super::interpret;
 use crate::bytecode::kind;
 use crate::objects::{Block, Cell, Class, Context, Frame, GlobalCell, Instance, Method, SArray, SString, Unwind};
-use crate::primitives::primitive;
+use crate::primitives::{BLOCK_VALUE, BLOCK3_VALUE, not_a_block, primitive};
 use crate::universe::{class_of, universe};
 use crate::value::{NIL, Value};
 use crate::vm::with_vm;
 use metajit::prelude::*;
+
+/// Words of a site in the caches of its method: two pairs of a class and its method, and what else was met there.
+pub const SITE: i64 = 6;
+/// Where that is: whether arithmetic met doubles, and whose code the blocks had that a send ran, the last one first.
+pub const MET: i64 = 4;
 
 /// The method by which instances of a class understand a selector; it may be a pseudo-method that
 /// sends `doesNotUnderstand:arguments:`.
@@ -38,7 +43,7 @@ fn selector_at(method: Method, literal: i64) -> SString {
 pub fn lookup(class: Class, method: Method, site: i64, literal: i64) -> Method {
     match known_method(class, method, site, literal) {
         Some(callee) => callee,
-        None => fill_cache(class, method, site * 4, literal),
+        None => fill_cache(class, method, site * SITE, literal),
     }
 }
 
@@ -46,7 +51,7 @@ pub fn lookup(class: Class, method: Method, site: i64, literal: i64) -> Method {
 #[jit]
 #[inline(always)]
 fn nothing_seen(method: Method, site: i64) -> bool {
-    !we_are_jitted() && seen(method.caches().entries(site * 4)) == 0
+    !we_are_jitted() && seen(method.caches().entries(site * SITE)) == 0
 }
 
 /// The method for an ordinary send, if finding it is simple.
@@ -57,7 +62,7 @@ fn known_method(class: Class, method: Method, site: i64, literal: i64) -> Option
         return Some(find_method(promote(class), selector_at(method, literal)));
     }
     let caches = method.caches();
-    let at = site * 4;
+    let at = site * SITE;
     // Both are read first: threaded code tries the second only if there is one.
     let first = seen(caches.entries(at));
     let other = seen(caches.entries(at + 2));
@@ -119,6 +124,43 @@ pub fn call(callee: Method, frame: Frame, base: i64, arguments: i64) -> Result<V
     }
 }
 
+/// Whether a method is the primitive that runs a block.
+#[jit]
+#[inline(always)]
+fn is_block_value(callee: Method) -> bool {
+    let kind = callee.kind();
+    kind >= BLOCK_VALUE && kind <= BLOCK3_VALUE
+}
+
+/// Runs a block on behalf of a send.
+#[enable_threaded_code(reads_from = base)]
+#[inline(always)]
+fn run_block(frame: Frame, base: i64, arguments: i64, method: Method, site: i64) -> Result<Value, Unwind> {
+    let receiver = frame.slots(base);
+    if receiver.is_object() {
+        // SAFETY: the value names an object; its header tells whether it is a block.
+        let block = unsafe { Block::from_bits(receiver.bits()) };
+        if block.is_shape() {
+            let caches = method.caches();
+            let met = site * SITE + MET;
+            let (first, other) = (seen(caches.entries(met)), seen(caches.entries(met + 1)));
+            let code = block.method();
+            if first != 0 && first == code.bits() {
+                // SAFETY: only code of blocks gets there.
+                return call_block(block, unsafe { Method::from_bits(first) }, frame, base, arguments);
+            }
+            if other != 0 && other == code.bits() {
+                // SAFETY: as above.
+                return call_block(block, unsafe { Method::from_bits(other) }, frame, base, arguments);
+            }
+            caches.set_entries(met + 1, first);
+            caches.set_entries(met, code.bits());
+            return call_block(block, promote(code), frame, base, arguments);
+        }
+    }
+    not_a_block(receiver)
+}
+
 /// A call of what has no code of its own.
 #[enable_threaded_code(when_constant = callee, reads_from = base)]
 #[inline(never)]
@@ -158,7 +200,7 @@ pub fn send(method: Method, frame: Frame, base: i64, arguments: i64, site: i64, 
         return send_after_all(method, frame, base, arguments, site, literal);
     }
     match known_method(class_of(frame.slots(base)), method, site, literal) {
-        Some(callee) => call(callee, frame, base, arguments),
+        Some(callee) => call_from(callee, frame, base, arguments, method, site),
         None => send_after_all(method, frame, base, arguments, site, literal),
     }
 }
@@ -174,7 +216,24 @@ pub fn send_after_all(
     site: i64,
     literal: i64,
 ) -> Result<Value, Unwind> {
-    call(lookup(class_of(frame.slots(base)), method, site, literal), frame, base, arguments)
+    call_from(lookup(class_of(frame.slots(base)), method, site, literal), frame, base, arguments, method, site)
+}
+
+/// Calls a method on behalf of a send, whose caches learn the code of blocks that it runs.
+#[enable_threaded_code(when_constant = callee, reads_from = base)]
+#[inline(always)]
+fn call_from(
+    callee: Method,
+    frame: Frame,
+    base: i64,
+    arguments: i64,
+    method: Method,
+    site: i64,
+) -> Result<Value, Unwind> {
+    if callee.kind() != kind::CODE && !we_are_jitted() && is_block_value(callee) {
+        return run_block(frame, base, arguments, method, site);
+    }
+    call(callee, frame, base, arguments)
 }
 
 /// A send to `super`.
@@ -363,11 +422,10 @@ fn block_class(arguments: i64) -> Class {
     }
 }
 
-/// Runs a block with the arguments after it in a frame; missing ones are nil.
-#[enable_threaded_code(reads_from = base)]
+/// Runs a block, whose code is this, with the arguments after it in a frame; missing ones are nil.
+#[enable_threaded_code(when_constant = method, reads_from = base)]
 #[inline(always)]
-pub fn call_block(block: Block, frame: Frame, base: i64, given: i64) -> Result<Value, Unwind> {
-    let method = promote(block.method());
+pub fn call_block(block: Block, method: Method, frame: Frame, base: i64, given: i64) -> Result<Value, Unwind> {
     let activation = Frame::alloc(method.frame_size(), NIL);
     activation.set_slots(0, block.receiver());
     let arguments = method.arguments();

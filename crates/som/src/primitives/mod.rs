@@ -286,7 +286,7 @@ fn block_value(receiver: Value, frame: Frame, base: i64, arguments: i64) -> Resu
         // SAFETY: the value names an object; its header tells whether it is a block.
         let block = unsafe { Block::from_bits(receiver.bits()) };
         if block.is_shape() {
-            return call_block(block, frame, base, arguments);
+            return call_block(block, promote(block.method()), frame, base, arguments);
         }
     }
     not_a_block(receiver)
@@ -294,7 +294,7 @@ fn block_value(receiver: Value, frame: Frame, base: i64, arguments: i64) -> Resu
 
 #[enable_threaded_code(called)]
 #[inline(never)]
-fn not_a_block(receiver: Value) -> Result<Value, Unwind> {
+pub(crate) fn not_a_block(receiver: Value) -> Result<Value, Unwind> {
     send_one(receiver, universe().error(), not_a_block_message())
 }
 
