@@ -186,6 +186,12 @@ fn fill(replay: &mut Replay, details: &Details, exit: &Exit, values: &Values, re
     }
 }
 
+/// How many operations are recorded for each of the code, about: calls, loads and tests that the optimizer takes out.
+const OPS_RECORDED_PER_OP: usize = 3;
+
+/// A bridge inlines calls until it has so much of what a tree may still grow by, as a fraction.
+const ROOM_FOR_BRIDGES: usize = 16;
+
 /// What events call an exit.
 fn name(exit: &Exit) -> Option<ExitName> {
     exit.guard.map(|guard| ExitName { guard: guard.0, instance: exit.instance })
@@ -281,9 +287,12 @@ pub(super) fn leave(place: PlaceId, driver: &'static Driver, compiled: &Compiled
         let guard = wants_bridge(runtime, place, exit, &compiled.validity);
         let guard = guard.filter(|_| stack::has_room());
         let recording = guard.and_then(|guard| {
-            let limits = runtime.limits();
+            let mut limits = runtime.limits();
             runtime.at(place).busy = true;
             let live = runtime.at(place).live.take()?;
+            // The larger the tree, the shorter its bridges, so that there is room for all that get hot.
+            let most = OPS_RECORDED_PER_OP * runtime.parameters.max_tree_ops as usize;
+            limits.inline_ops = limits.inline_ops.min(most.saturating_sub(live.tree.insts.len()) / ROOM_FOR_BRIDGES);
             runtime.last_change = Instant::now();
             runtime.tell(place, |place| Event::Recording { place, bridge: name(exit) });
             Some((guard, limits, live))
