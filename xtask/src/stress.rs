@@ -2,7 +2,9 @@
 //!
 //! What a collection changes (memory is used again, the barrier bit is set, a finalizer runs) must change no result, wherever it happens.
 //! Programs of a few lines run with a collection at *every* allocation, long ones with one at a random allocation in so many. What is
-//! freed is overwritten, so that a use of it shows; some runs also check the whole heap before and after each collection.
+//! freed is overwritten, so that a use of it shows; some runs also check the whole heap before and after each collection. Programs that
+//! fill the native stack (a million sends that have not returned) are a suite of their own: a collection looks at all of a stack, so with one
+//! in 50 allocations they would take an hour each.
 //!
 //! The tiers of 2SOM are chosen by `METAJIT`, which its binary reads; the other suites run every mode by themselves.
 
@@ -18,7 +20,7 @@ struct Suite {
     tiers: bool,
 }
 
-const SUITES: [Suite; 5] = [
+const SUITES: [Suite; 6] = [
     Suite {
         name: "2SOM's language tests, every allocation",
         arguments: &["-p", "som", "--test", "language", "every_language_test"],
@@ -29,6 +31,12 @@ const SUITES: [Suite; 5] = [
         name: "2SOM's language tests, one allocation in 50, verified",
         arguments: &["-p", "som", "--test", "language", "every_language_test"],
         collector: "stress=50,poison=1,verify=1",
+        tiers: true,
+    },
+    Suite {
+        name: "2SOM's large language tests, one allocation in 100,000, verified",
+        arguments: &["-p", "som", "--test", "language", "large_language_tests"],
+        collector: "stress=100000,poison=1,verify=1",
         tiers: true,
     },
     Suite {
@@ -51,11 +59,14 @@ const SUITES: [Suite; 5] = [
     },
 ];
 
-/// What `METAJIT` is: the plain interpreter, the defaults, code for nearly everything, and the same run by the evaluator.
-const TIERS: [&str; 4] = [
+/// What `METAJIT` is: the plain interpreter; the defaults; code for nearly everything, by traces, by threaded code and by both; the traces' run
+/// by the evaluator.
+const TIERS: [&str; 6] = [
     "off",
     "",
     "sync=1,threshold=3,function_threshold=5,trace_eagerness=1",
+    "sync=1,threaded=1,tracing=0,tier1_threshold=1",
+    "sync=1,threaded=1,tier1_threshold=1,threshold=3,function_threshold=4,trace_eagerness=1",
     "sync=1,evaluate=1,threshold=3,function_threshold=5,trace_eagerness=1",
 ];
 

@@ -5,11 +5,23 @@ mod support;
 use std::path::Path;
 use support::{assert_none_failed, expectation, run, som_files};
 
+/// Which language tests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    Small,
+    /// Those that fill the stack or the heap, so that each collection takes long.
+    Large,
+}
+
 /// Runs each test with these options, and compares with what its heading comment expects.
-fn run_all(options: &[&str]) {
+fn run_all(size: Size, options: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/som");
+    let large = root.join("large");
     let (mut failures, mut count) = (Vec::new(), 0);
     for file in som_files(&root) {
+        if file.starts_with(&large) != (size == Size::Large) {
+            continue;
+        }
         let source = std::fs::read_to_string(&file).expect("a readable test");
         let Some(expectation) = expectation(&source) else {
             continue;
@@ -25,20 +37,38 @@ fn run_all(options: &[&str]) {
     assert_none_failed(&failures, count);
 }
 
+const THREADED: [&str; 4] = ["--tier", "threaded", "--jit", "tier1_threshold=1"];
+const BOTH_TIERS: [&str; 4] =
+    ["--tier", "two-level", "--jit", "tier1_threshold=1,threshold=3,function_threshold=4,trace_eagerness=1"];
+
 #[test]
 fn every_language_test_does_what_its_heading_says() {
-    run_all(&[]);
+    run_all(Size::Small, &[]);
 }
 
 #[test]
 fn and_in_threaded_code_of_every_method() {
-    run_all(&["--tier", "threaded", "--jit", "tier1_threshold=1"]);
+    run_all(Size::Small, &THREADED);
 }
 
 #[test]
 fn and_when_both_tiers_compile_as_soon_as_they_can() {
-    let eager = "tier1_threshold=1,threshold=3,function_threshold=4,trace_eagerness=1";
-    run_all(&["--tier", "two-level", "--jit", eager]);
+    run_all(Size::Small, &BOTH_TIERS);
+}
+
+#[test]
+fn large_language_tests_do_what_their_headings_say() {
+    run_all(Size::Large, &[]);
+}
+
+#[test]
+fn and_large_ones_in_threaded_code_of_every_method() {
+    run_all(Size::Large, &THREADED);
+}
+
+#[test]
+fn and_large_ones_when_both_tiers_compile_as_soon_as_they_can() {
+    run_all(Size::Large, &BOTH_TIERS);
 }
 
 #[test]
