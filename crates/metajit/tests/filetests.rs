@@ -44,7 +44,6 @@ type Command = fn(&mut Case) -> Result<String, String>;
 /// One case of a file.
 struct Case {
     /// The words after the command's name.
-    #[allow(dead_code, reason = "for commands with arguments")]
     args: Vec<String>,
     /// The input with everything else blanked out.
     text: String,

@@ -199,16 +199,22 @@ fn the_log_is_lines_of_objects() {
         set("sync=1,threshold=3,trace_eagerness=2");
         log_to(&log).unwrap();
         run(text, 3000);
+        Setting::alloc(1);
+        metajit::gc::collect();
     })
     .join()
     .unwrap();
     let lines = std::fs::read_to_string(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     assert!(lines.lines().all(|line| line.starts_with("{\"at_us\":") && line.ends_with('}')), "{lines}");
-    for name in ["recording", "recorded", "compiled", "place", "statistics"] {
+    for name in ["recording", "recorded", "compiled", "collection", "place", "statistics"] {
         assert!(lines.contains(&format!("\"event\":\"{name}\"")), "{name} in {lines}");
     }
     assert!(lines.contains("\"exits\":{\"g"), "{lines}");
+    let collection = lines.lines().find(|line| line.contains("\"cause\":\"request\"")).unwrap_or_default();
+    for name in ["\"kind\":\"major\"", "pause_ns", "allocated", "survived", "used"] {
+        assert!(collection.contains(name), "{name} in {lines}");
+    }
 }
 
 #[test]

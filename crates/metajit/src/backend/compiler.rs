@@ -13,7 +13,7 @@
 use super::arena::{Arena, Piece};
 use super::helpers::Request;
 use super::lower::{self, Features};
-use super::memory::GROUP_BYTES;
+use super::memory::{GROUP_BYTES, MemoryWork};
 use super::stubs::Stubs;
 use super::unwind::{self, Registration};
 use super::{debugger, symbols};
@@ -146,6 +146,8 @@ pub struct Stats {
     pub exits: usize,
     /// Bytes of machine code.
     pub bytes: usize,
+    /// What the code does about objects.
+    pub memory: MemoryWork,
 }
 
 /// Machine code.
@@ -248,10 +250,10 @@ impl Compiler {
             dump(&dump_path(options), "bin", || assembled.code.clone());
             let piece = self.arena.install(&assembled.code, |_, _| Ok(()))?;
             let unwind = unwind::describe_frame(&assembled.frame, piece.address() as usize);
-            return Ok(self.machine(code, options, piece, unwind, assembled.requests, start));
+            return Ok(self.machine(code, options, piece, unwind, (assembled.requests, assembled.memory), start));
         }
         self.context.clear();
-        let requests = lower::lower(code, options, self.features, &self.stubs, &mut self.context.func)?;
+        let made = lower::lower(code, options, self.features, &self.stubs, &mut self.context.func)?;
         let path = dump_path(options);
         dump(&path, "clif", || self.context.func.to_string().into_bytes());
         let full = match &mut self.full {
@@ -271,7 +273,7 @@ impl Compiler {
         let piece =
             self.arena.install(compiled.code_buffer(), |memory, address| relocate(compiled, memory, address))?;
         let unwind = unwind::describe(compiled, &**isa, piece.address() as usize);
-        Ok(self.machine(code, options, piece, unwind, requests, start))
+        Ok(self.machine(code, options, piece, unwind, made, start))
     }
 
     fn machine(
@@ -280,12 +282,12 @@ impl Compiler {
         options: &Options,
         piece: Piece,
         unwind: Option<Registration>,
-        requests: Vec<Box<[Request]>>,
+        (requests, memory): (Vec<Box<[Request]>>, MemoryWork),
         start: Duration,
     ) -> Machine {
         let ops = code.blocks.iter().map(|block| block.insts.len()).sum();
         let time = thread_time().saturating_sub(start);
-        let stats = Stats { time, ops, exits: code.exits.len(), bytes: piece.len() };
+        let stats = Stats { time, ops, exits: code.exits.len(), bytes: piece.len(), memory };
         Machine {
             debugged: None,
             unwind,

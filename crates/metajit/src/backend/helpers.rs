@@ -3,7 +3,7 @@
 //! They have the shape of every callee (`extern "C"`, words in, one word out). None of them panics: a panic can't cross
 //! compiled frames.
 
-use crate::context::{Context, MAX_RESULTS};
+use crate::context::Context;
 use crate::gc;
 use crate::object::{Header, Shape};
 
@@ -21,31 +21,19 @@ pub(super) struct Request {
     pub(super) len: u64,
 }
 
-/// Makes the objects asked for, zero but for their headers and lengths; their addresses are the words of the context's
-/// results. When there is no memory, the first word is 0 and the context says so.
+/// Makes the objects asked for side by side, zero but for their headers and lengths; the first one's address is the first word
+/// of the context's results. When there is no memory, the word is 0 and the context says so.
 ///
 /// # Safety
-/// `context` must be the thread's; at `requests` there must be `count` of them, at most as many as there are results.
+/// `context` must be the thread's; at `requests` there must be `count` of them, one at least.
 pub(super) unsafe extern "C" fn new_objects(context: *mut Context, requests: *const Request, count: u64) -> u64 {
-    let mut objects = [std::ptr::null_mut(); MAX_RESULTS];
     // SAFETY: the caller's contract.
     let requests = unsafe { std::slice::from_raw_parts(requests, count as usize) };
-    for (object, request) in objects.iter_mut().zip(requests) {
-        match gc::try_alloc(request.shape, request.len as usize) {
-            Ok(made) => *object = made,
-            Err(error) => {
-                // SAFETY: the caller's contract.
-                unsafe { out_of_memory(context, error) };
-                return 0;
-            }
-        }
-    }
-    for (i, &object) in objects[..count as usize].iter().enumerate() {
-        // SAFETY: the caller's contract; the object is live.
-        unsafe {
-            gc::write_barrier(object);
-            (*context).results[i] = object as u64;
-        }
+    match gc::try_alloc_together(requests.iter().map(|request| (request.shape, request.len as usize))) {
+        // SAFETY: the caller's contract.
+        Ok(first) => unsafe { (*context).results[0] = first as u64 },
+        // SAFETY: the caller's contract.
+        Err(error) => unsafe { out_of_memory(context, error) },
     }
     0
 }

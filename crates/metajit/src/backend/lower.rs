@@ -36,7 +36,7 @@
 use super::calls::entry_signature;
 use super::compiler::{CompileError, Options};
 use super::helpers::Request;
-use super::memory::HeapFacts;
+use super::memory::{HeapFacts, MemoryWork};
 use super::stubs::Stubs;
 use crate::context::{Context, FINISH, MAX_RESULTS, MAX_SLOTS, PANICKED};
 use crate::ir::code::{BlockId, Code, End, ExitId};
@@ -106,14 +106,14 @@ pub(super) struct Lowering<'a> {
     pairs: HashMap<PairKey, (Value, Value)>,
 }
 
-/// Fills the empty function `func` with `code`. The result must live as long as the function.
+/// Fills the empty function `func` with `code`. The requests must live as long as the function.
 pub(super) fn lower(
     code: &Code,
     options: &Options,
     features: Features,
     stubs: &Stubs,
     func: &mut Function,
-) -> Result<Vec<Box<[Request]>>, CompileError> {
+) -> Result<(Vec<Box<[Request]>>, MemoryWork), CompileError> {
     check_bounds(code)?;
     func.signature = entry_signature();
     let entry = func.dfg.make_block();
@@ -141,7 +141,7 @@ pub(super) fn lower(
         pairs: HashMap::new(),
     };
     lowering.run()?;
-    Ok(lowering.requests)
+    Ok((lowering.requests, lowering.heap.work))
 }
 
 /// Refuses code that the context has no room for.

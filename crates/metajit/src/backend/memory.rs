@@ -5,13 +5,14 @@
 //!
 //! **Approach.** Allocation moves the cursor of the thread's window ([`crate::gc::inline_allocation`]). Allocations that follow one another
 //! in a block with no call between are made at once, by the first of them: one test for room, all headers, and
-//! what comes later only names its part ([`Lowering::new_group`]). The barrier of a store to a possible reference
+//! what comes later only names its part ([`group`]). The barrier of a store to a possible reference
 //! tests a bit of the header, unless the object is known to be new, or noted already ([`HeapFacts`]). Both go, when
 //! they must, to stubs that leave all registers alone, so the slow ways cost the fast ones no spills.
 //!
 //! **Invariants.** A fact about the heap holds from one point where a collection can happen (a call, an allocation)
 //! to the next. Nothing between an allocation and the headers of all its objects can collect. The slow way of an allocation
-//! may collect between one object and the next; it notes those that got old by it, so that all of them are clean.
+//! puts its objects side by side, too, and collects before all of them if at all: so one address tells where each of them is, and all are
+//! clean.
 //!
 //! **Rejected.** Barriers after the store, or without the object's bit: the collector scans what it is told of when it
 //! collects, so the order does not matter, and the bit is in a line that the store touches anyway.
@@ -20,7 +21,6 @@ use super::compiler::CompileError;
 use super::helpers::{self, Request};
 use super::lower::{Branch, Held, Lowering, MEMORY, Place, clif_type, is_guard, malformed, result_offset};
 use super::stubs::Stub;
-use crate::context::MAX_RESULTS;
 use crate::gc::BARRIER_BIT;
 use crate::ir::code::{Code, ExitId};
 use crate::ir::{Arg, Aux, Op, OpRef};
@@ -39,15 +39,31 @@ pub(super) const GC_OFFSET: i32 = offset_of!(Header, gc) as i32;
 pub(super) const TO_LIMIT: i32 = 8;
 /// Bytes allocated at once at most; a small part of what the window has when it is fresh.
 pub(super) const GROUP_BYTES: usize = 1024;
-/// Objects allocated at once at most: each is a live value until it is used, and the slow way hands them over in the
-/// context's results.
-const GROUP_OBJECTS: usize = MAX_RESULTS;
+/// Objects allocated at once at most: in Cranelift's code each is a live value until it is used.
+const GROUP_OBJECTS: usize = 8;
 /// Items that are filled by a store each; more are filled by a helper.
 pub(super) const FILLED_INLINE: u64 = 16;
+
+/// What compiled code does about objects besides reading and writing them, counted as it is made.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct MemoryWork {
+    /// Tests whether there is room, each for one object or several.
+    pub bumps: usize,
+    /// Objects made behind them.
+    pub objects: usize,
+    /// Objects made by a call.
+    pub calls: usize,
+    /// Tests of an object's barrier bit.
+    pub barriers: usize,
+    /// Items of new arrays that are written because they are not to be zero.
+    pub filled: u64,
+}
 
 /// What is known of the heap at a point of a block.
 #[derive(Debug, Default)]
 pub(super) struct HeapFacts {
+    /// What was done so far in all blocks.
+    pub(super) work: MemoryWork,
     /// Objects whose barrier bit is not set: they are new, or noted all over.
     clean: HashSet<Arg>,
     /// Items noted.
@@ -99,10 +115,41 @@ pub(super) fn items_stored(code: &Code, rest: &[OpRef], object: Arg, is_made: im
 }
 
 /// An object that can be allocated inline.
-struct Part {
-    op: OpRef,
-    request: Request,
-    offset: usize,
+pub(super) struct Part {
+    pub(super) op: OpRef,
+    pub(super) request: Request,
+    /// How far it is from the first of its group.
+    pub(super) offset: usize,
+}
+
+/// What is allocated at once: of the instructions of a block from a `new` on, that one and those that can be allocated with it; and their
+/// bytes. Empty if not even the first can.
+pub(super) fn group(code: &Code, rest: &[OpRef]) -> (Vec<Part>, usize) {
+    let mut parts = Vec::new();
+    let mut bytes = 0;
+    for &op in rest {
+        let inst = code.inst(op);
+        match inst.op {
+            Op::New => {
+                let (Aux::Shape(shape), Some(len)) = (inst.aux, inst.args[0].as_const()) else {
+                    break;
+                };
+                if len as usize > GROUP_BYTES || bytes + shape.bytes(len as usize) > GROUP_BYTES {
+                    break;
+                }
+                parts.push(Part { op, request: Request { shape, len }, offset: bytes });
+                bytes += shape.bytes(len as usize);
+                if parts.len() == GROUP_OBJECTS {
+                    break;
+                }
+            }
+            Op::Call => break,
+            // Whoever takes the bridge would have allocated for nothing, and often.
+            op if is_guard(op) && code.exits[ExitId(inst.index()).0 as usize].bridge.is_some() => break,
+            _ => {}
+        }
+    }
+    (parts, bytes)
 }
 
 impl Lowering<'_> {
@@ -215,6 +262,7 @@ impl Lowering<'_> {
     }
 
     fn barrier_stub(&mut self, stub: Stub, object: Arg, more: &[Value]) {
+        self.heap.work.barriers += 1;
         let object = self.word(object);
         let word = self.at.ins().uload32(MEMORY, object, GC_OFFSET);
         let bit = self.at.ins().band_imm_u(word, BARRIER_BIT as i64);
@@ -256,47 +304,15 @@ impl Lowering<'_> {
         Ok(object)
     }
 
-    /// The current instruction and those after it that can be allocated with it; empty if not even the current one.
-    fn group(&self) -> (Vec<Part>, usize) {
-        let mut parts = Vec::new();
-        let mut bytes = 0;
-        for &op in self.rest {
-            let inst = self.code.inst(op);
-            match inst.op {
-                Op::New => {
-                    let (Aux::Shape(shape), Some(len)) = (inst.aux, inst.args[0].as_const()) else {
-                        break;
-                    };
-                    if len as usize > GROUP_BYTES || bytes + shape.bytes(len as usize) > GROUP_BYTES {
-                        break;
-                    }
-                    parts.push(Part { op, request: Request { shape, len }, offset: bytes });
-                    bytes += shape.bytes(len as usize);
-                    if parts.len() == GROUP_OBJECTS {
-                        break;
-                    }
-                }
-                Op::Call => break,
-                // Whoever takes the bridge would have allocated for nothing, and often.
-                op if is_guard(op) => {
-                    let exit = ExitId(inst.index());
-                    if self.code.exits[exit.0 as usize].bridge.is_some() {
-                        break;
-                    }
-                }
-                _ => {}
-            }
-        }
-        (parts, bytes)
-    }
-
     /// Allocates the current object and those after it that can be allocated with it.
     fn new_group(&mut self) -> Option<Value> {
         let window = self.options.window?;
-        let (parts, bytes) = self.group();
+        let (parts, bytes) = group(self.code, self.rest);
         if parts.is_empty() {
             return None;
         }
+        self.heap.work.bumps += 1;
+        self.heap.work.objects += parts.len();
         let cursor_at = self.word_const(window.cursor as u64);
         // The limit is the next word; an address of its own would be one more long instruction.
         let cursor = self.at.ins().load(I64, MEMORY, cursor_at, 0);
@@ -308,21 +324,17 @@ impl Lowering<'_> {
 
         let next = self.at.func.dfg.make_block();
         self.at.ins().store(MEMORY, end, cursor_at, 0);
-        let mut objects = Vec::new();
         for part in &parts {
-            let object = match part.offset {
-                0 => cursor,
-                offset => self.at.ins().iadd_imm_u(cursor, offset as i64),
-            };
+            let offset = part.offset as i32;
             // The header is the shape's number, the collector's half being 0.
             let header = self.word_const(part.request.shape.id() as u64);
-            self.at.ins().store(MEMORY, header, object, 0);
+            self.at.ins().store(MEMORY, header, cursor, offset);
             if let Some(array) = part.request.shape.array {
                 let len = self.word_const(part.request.len);
-                self.at.ins().store(MEMORY, len, object, array.offset as i32 - 8);
+                self.at.ins().store(MEMORY, len, cursor, offset + array.offset as i32 - 8);
             }
-            objects.push(BlockArg::Value(object));
         }
+        let objects = self.part_addresses(&parts, cursor);
         self.at.ins().jump(next, &objects);
 
         self.cold_block(slow);
@@ -331,18 +343,12 @@ impl Lowering<'_> {
         let count = self.word_const(parts.len() as u64);
         self.requests.push(requests);
         self.call_stub(Stub::New, &[self.context, at, count]);
-        objects.clear();
-        for i in 0..parts.len() {
-            let at = result_offset(i);
-            let object = self.at.ins().load(I64, MEMORY, self.context, at);
-            if i == 0 {
-                self.leave_as_panicked(object, Branch::OnNotZero);
-                if let Some(block) = self.at.current_block() {
-                    self.at.func.layout.set_cold(block);
-                }
-            }
-            objects.push(BlockArg::Value(object));
+        let made = self.at.ins().load(I64, MEMORY, self.context, result_offset(0));
+        self.leave_as_panicked(made, Branch::OnNotZero);
+        if let Some(block) = self.at.current_block() {
+            self.at.func.layout.set_cold(block);
         }
+        let objects = self.part_addresses(&parts, made);
         self.at.ins().jump(next, &objects);
 
         self.at.insert_block(next);
@@ -361,8 +367,19 @@ impl Lowering<'_> {
         first
     }
 
+    /// Where the objects of a group are, given the first. They are handed on as parameters of a block: a sum could be computed again from
+    /// the first's address behind a call, and no word of the stack would name the object during the call.
+    fn part_addresses(&mut self, parts: &[Part], first: Value) -> Vec<BlockArg> {
+        let mut address = |offset: usize| match offset {
+            0 => first,
+            offset => self.at.ins().iadd_imm_u(first, offset as i64),
+        };
+        parts.iter().map(|part| BlockArg::Value(address(part.offset))).collect()
+    }
+
     /// Fills the array of a new object, which is zero.
     fn fill(&mut self, array: &Field, object: Value, len: u64, fill: Arg) {
+        self.heap.work.filled += len;
         let (word, offset) = (self.word(fill), array.offset as i32);
         if len > FILLED_INLINE {
             let items = self.at.ins().iadd_imm_u(object, offset as i64);
@@ -386,6 +403,7 @@ impl Lowering<'_> {
 
     /// Allocates what can't be allocated inline.
     fn new_by_call(&mut self, shape: &'static Shape, len: Arg, fill: Arg) -> Value {
+        self.heap.work.calls += 1;
         let shape = self.word_const(std::ptr::from_ref(shape) as u64);
         let (len, fill) = (self.word(len), self.word(fill));
         let address = helpers::new_filled as *const () as u64;

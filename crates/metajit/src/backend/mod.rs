@@ -32,4 +32,5 @@ mod unwind;
 pub use arena::{Arena, DEFAULT_ARENA_BYTES};
 pub use compiler::{CompileError, Compiler, Countdown, Machine, Options, Quality, Stats, Window};
 pub use helpers::OUT_OF_MEMORY;
+pub use memory::MemoryWork;
 pub use queue::{Finished, Queue, STACK};

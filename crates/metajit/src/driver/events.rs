@@ -2,7 +2,9 @@
 //!
 //! **Approach.** The runtime notes an [`Event`] where something happens, if anybody wants to know, and hands it on when it
 //! has let go of its own state: hooks may ask for statistics, or look at the heap, but what they run is not traced in turn.
-//! [`log_to`] is a hook that writes each event as a line. Exits are counted there and written once, when the thread ends.
+//! [`log_to`] is a hook that writes each event as a line. Exits are counted there and written once, when the thread ends. The log has
+//! the collector's events, too ([`gc::subscribe`]): a line for each collection. They are written as they happen, the others when the runtime
+//! is let go of, so that a collection may stand before what led to it.
 //!
 //! ```
 //! # #[cfg(feature = "jit")] {
@@ -28,6 +30,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
@@ -161,15 +164,6 @@ pub enum Event {
         /// Where; `None` at the end of a fragment that leaves.
         exit: Option<ExitName>,
     },
-    /// Objects were collected since the event before.
-    Collected {
-        /// Minor collections.
-        minor: u64,
-        /// Major collections.
-        major: u64,
-        /// Their pauses together, in nanoseconds.
-        pause_ns: u64,
-    },
 }
 
 impl Event {
@@ -277,14 +271,38 @@ impl Event {
                 exit.iter().for_each(|exit| field("exit", exit));
                 "exit"
             }
-            Event::Collected { minor, major, pause_ns } => {
-                field("minor", minor);
-                field("major", major);
-                field("pause_ns", pause_ns);
-                "collected"
-            }
         };
         format!("\"event\":{}{text}", quoted(name))
+    }
+}
+
+/// The line of an event of the collector, as [`Event::json`]; `None` for the beginning of a collection, whose end says all.
+fn collector_json(event: &gc::Event) -> Option<String> {
+    match event {
+        gc::Event::Begin { .. } => None,
+        gc::Event::End(collection) => {
+            let kind = match collection.kind {
+                gc::Kind::Minor => "minor",
+                gc::Kind::Major => "major",
+            };
+            let cause = match collection.cause {
+                gc::Cause::Nursery => "nursery",
+                gc::Cause::Growth => "growth",
+                gc::Cause::Limit => "limit",
+                gc::Cause::Request => "request",
+                gc::Cause::Stress => "stress",
+            };
+            let pause_ns = collection.pause.as_nanos();
+            let gc::Collection { allocated, objects, survived, root_words, remembered, used, .. } = collection;
+            Some(format!(
+                "\"event\":\"collection\",\"kind\":\"{kind}\",\"cause\":\"{cause}\",\"pause_ns\":{pause_ns},\
+                 \"allocated\":{allocated},\"objects\":{objects},\"survived\":{survived},\"root_words\":{root_words},\
+                 \"remembered\":{remembered},\"used\":{used}"
+            ))
+        }
+        gc::Event::OutOfMemory(gc::OutOfMemory { requested, limit }) => {
+            Some(format!("\"event\":\"out_of_memory\",\"requested\":{requested},\"limit\":{limit}"))
+        }
     }
 }
 
@@ -321,8 +339,6 @@ pub(super) struct Observers {
     hooks: Vec<Hook>,
     log: Option<Log>,
     waiting: Vec<Event>,
-    /// Collections that were told of.
-    collections: (u64, u64, u64),
 }
 
 impl Observers {
@@ -361,20 +377,13 @@ impl Observers {
 
     /// Notes an event.
     pub(super) fn push(&mut self, event: Event) {
-        let gc = gc::statistics();
-        let (minor, major, pause) =
-            std::mem::replace(&mut self.collections, (gc.minor, gc.major, gc.pause_total.as_nanos() as u64));
-        if (minor, major) != (gc.minor, gc.major) {
-            let pause_ns = self.collections.2 - pause;
-            self.waiting.push(Event::Collected { minor: gc.minor - minor, major: gc.major - major, pause_ns });
-        }
         self.waiting.push(event);
     }
 
     /// Writes a line that is no event to the log.
     pub(super) fn conclude(&mut self, name: &str, fields: &str) {
-        if let Some(log) = &mut self.log {
-            log.line(&format!("\"event\":{}{fields}", quoted(name)));
+        if let Some(log) = &self.log {
+            log.lines.line(&format!("\"event\":{}{fields}", quoted(name)));
         }
     }
 
@@ -394,11 +403,11 @@ pub(super) fn deliver() {
     let (events, mut hooks) = with(|runtime| {
         let observers = &mut runtime.observers;
         let events = std::mem::take(&mut observers.waiting);
-        if let Some(log) = &mut observers.log {
+        if let Some(log) = &observers.log {
             events
                 .iter()
                 .filter(|event| !matches!(event, Event::Exit { .. }))
-                .for_each(|event| log.line(&event.json()));
+                .for_each(|event| log.lines.line(&event.json()));
         }
         (events, std::mem::take(&mut observers.hooks))
     });
@@ -412,21 +421,33 @@ pub(super) fn deliver() {
     });
 }
 
-/// A log of JSON lines.
+/// The log of a thread.
 struct Log {
-    file: File,
-    start: Instant,
+    lines: Rc<Lines>,
+    /// The collector writes to it as well.
+    _collections: gc::Subscription,
 }
 
 impl Log {
     fn new(path: &Path) -> std::io::Result<Log> {
-        Ok(Log { file: File::create(path)?, start: Instant::now() })
+        let lines = Rc::new(Lines { file: File::create(path)?, start: Instant::now() });
+        let log = lines.clone();
+        let collections = gc::subscribe(move |event| collector_json(event).iter().for_each(|fields| log.line(fields)));
+        Ok(Log { lines, _collections: collections })
     }
+}
 
-    fn line(&mut self, fields: &str) {
+/// A file of JSON lines.
+struct Lines {
+    file: File,
+    start: Instant,
+}
+
+impl Lines {
+    fn line(&self, fields: &str) {
         let at = self.start.elapsed().as_micros();
         // One write a line, so that the log is whole even if the process ends badly; nothing depends on its success.
-        let _ = self.file.write_all(format!("{{\"at_us\":{at},{fields}}}\n").as_bytes());
+        let _ = (&self.file).write_all(format!("{{\"at_us\":{at},{fields}}}\n").as_bytes());
     }
 }
 
@@ -437,7 +458,7 @@ pub fn observe(hook: impl FnMut(&Event) + 'static) {
 }
 
 /// Writes this thread's events to a new file from now on, one JSON object a line: the time since now in microseconds
-/// (`at_us`), the name (`event`) and what belongs to it. When the thread ends, a line for each place says how often it was
+/// (`at_us`), the name (`event`) and what belongs to it; the collector's events are among them. When the thread ends, a line for each place says how often it was
 /// entered and which exits were taken how often (with the parameter `profile`, how often it was called), and one gives all the counters. The environment variable `METAJIT_LOG`
 /// does the same.
 ///

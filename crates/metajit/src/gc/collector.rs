@@ -53,7 +53,8 @@ impl Window {
 /// The heap is in use while one of these functions runs: they must not allocate objects.
 pub trait Collector {
     /// Memory for an object of so many bytes (a multiple of eight) that did not fit into the window: zero, and a multiple of
-    /// eight. May collect first; may open the window on more memory.
+    /// eight. Compiled code may make several small objects of it, side by side as in the window. May collect first; may
+    /// open the window on more memory.
     ///
     /// # Errors
     /// If there is none.

@@ -272,6 +272,28 @@ fn alloc_slow(shape: &'static Shape, len: usize, bytes: usize) -> Result<*mut He
     Ok(address as *mut Header)
 }
 
+/// Makes objects side by side, as compiled code does it that makes several at once: the first one's address; the others follow in
+/// order, each after the bytes of the one before. There must be one at least, and all together may have as many bytes as one
+/// [`inline_allocation`] is asked about.
+///
+/// # Errors
+/// As [`try_alloc`].
+#[cfg(feature = "jit")]
+pub(crate) fn try_alloc_together(
+    objects: impl Iterator<Item = (&'static Shape, usize)> + Clone,
+) -> Result<*mut Header, OutOfMemory> {
+    let bytes = objects.clone().map(|(shape, len)| shape.bytes(len)).sum();
+    let first = WINDOW.with(|window| with_heap(|heap| heap.allocate(bytes, window)))??;
+    let mut address = first;
+    for (shape, len) in objects {
+        // SAFETY: the collector has just handed out memory for all of them; see `alloc_slow`.
+        unsafe { write_header(address, shape, len) };
+        address += shape.bytes(len);
+    }
+    after_collection();
+    Ok(first as *mut Header)
+}
+
 /// Runs the finalizers if some wait.
 fn after_collection() {
     if roots::finalizers_wait()

@@ -32,7 +32,7 @@
 //! * **Nothing compiled**: ask [`why_not_compiled`](crate::driver::why_not_compiled).
 //!
 //! What happens can be followed: [`observe`](crate::driver::observe) takes a hook, `METAJIT_LOG=FILE` (or
-//! [`log_to`](crate::driver::log_to)) writes a line of JSON for each recording, abort, compilation, invalidation and eviction, and at
+//! [`log_to`](crate::driver::log_to)) writes a line of JSON for each recording, abort, compilation, invalidation, eviction and collection, and at
 //! the end one for each place with its exits. [`explain`](crate::driver::explain) says of places by name why they have no code, and
 //! [`quiet_for`](crate::driver::quiet_for) for how long nothing was recorded or compiled: whether warm-up is over.
 //!

@@ -1,7 +1,8 @@
 //! `test compile`: the `run:` lines by machine code, at both qualities; and the evaluator's own cases once more as machine code.
+//! `test compile memory` also says what the machine code does about objects besides reading and writing them.
 
 use super::{Case, Path, bindings, body, case, runs, split, trace_files};
-use metajit::backend::{Arena, Compiler, Options, Quality};
+use metajit::backend::{Arena, Compiler, MemoryWork, Options, Quality};
 use metajit::context::Context;
 use metajit::gc;
 use metajit::ir::Op;
@@ -9,6 +10,7 @@ use metajit::ir::code::Code;
 use metajit::ir::parse::{Body, parse_shapes};
 use metajit::object::{Header, Shape};
 use std::cell::Cell;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -83,6 +85,17 @@ pub(super) fn command(case: &mut Case) -> Result<String, String> {
         return Err("only code can be compiled".to_string());
     };
     let mut compiler = compiler();
+    let mut output = String::new();
+    if case.args.iter().any(|arg| arg == "memory") {
+        for (name, quality) in [("quick", Quality::Quick), ("full", Quality::Full)] {
+            let machine = compiler.compile(&code, &Options::new(quality)).map_err(|error| error.to_string())?;
+            let MemoryWork { bumps, objects, calls, barriers, filled } = machine.stats().memory;
+            let _ = writeln!(
+                output,
+                "{name}: {objects} objects in {bumps} bumps and {calls} calls, {barriers} barriers, {filled} items filled"
+            );
+        }
+    }
     for line in &mut case.runs {
         let quick = run(&mut compiler, &code, &case.text, &line.arguments, Quality::Quick)?;
         let full = run(&mut compiler, &code, &case.text, &line.arguments, Quality::Full)?;
@@ -93,7 +106,7 @@ pub(super) fn command(case: &mut Case) -> Result<String, String> {
             (quick, full) => format!("quick: {quick:?}, full: {full:?}"),
         });
     }
-    Ok(String::new())
+    Ok(output)
 }
 
 #[test]

@@ -4,8 +4,10 @@
 //! from where it is defined to its last use, and, if it is needed where a loop begins, to the loop's end.
 
 use crate::backend::lower::{is_guard, reverse_postorder};
+use crate::backend::memory::group;
 use crate::ir::code::{Code, End, ExitId};
 use crate::ir::{Arg, Aux, Op, OpRef};
+use std::collections::HashMap;
 
 /// No value, block or position.
 pub(super) const NONE: u32 = u32::MAX;
@@ -30,6 +32,8 @@ pub(super) struct Liveness {
     /// By arithmetic operation: the overflow operation of the same operands whose guard may do both at once; and the
     /// other way round.
     pub(super) partner: Vec<u32>,
+    /// Objects that are allocated together with an earlier one of their block: which one, and how far behind it they are.
+    pub(super) parts: HashMap<OpRef, (OpRef, usize)>,
     /// Positions of calls in code that is not cold.
     calls: Vec<u32>,
 }
@@ -38,7 +42,8 @@ pub(super) struct Liveness {
 const PARTNERS: usize = 16;
 
 impl Liveness {
-    pub(super) fn of(code: &Code) -> Liveness {
+    /// `inline` says whether there is memory to allocate from without a call.
+    pub(super) fn of(code: &Code, inline: bool) -> Liveness {
         let values = code.insts.len();
         let blocks = code.blocks.len();
         let order: Vec<u32> = reverse_postorder(code).iter().map(|block| block.0).collect();
@@ -51,6 +56,7 @@ impl Liveness {
             end: vec![0; values],
             waits: vec![false; values],
             partner: vec![NONE; values],
+            parts: HashMap::new(),
             calls: Vec::new(),
         };
         let mut position = 1;
@@ -65,7 +71,7 @@ impl Liveness {
         this.cold[0] = false;
         for i in 0..this.order.len() {
             let id = this.order[i] as usize;
-            this.block(code, id, &mut uses, &mut loops);
+            this.block(code, id, &mut uses, &mut loops, inline);
         }
         this.extend(&loops);
         for i in 0..this.order.len() {
@@ -78,7 +84,7 @@ impl Liveness {
         this
     }
 
-    fn block(&mut self, code: &Code, id: usize, uses: &mut [u32], loops: &mut Vec<(u32, u32)>) {
+    fn block(&mut self, code: &Code, id: usize, uses: &mut [u32], loops: &mut Vec<(u32, u32)>, inline: bool) {
         let block = &code.blocks[id];
         let start = self.start[id];
         let stop = start + block.insts.len() as u32 + 1;
@@ -114,6 +120,15 @@ impl Liveness {
             }
             for &arg in &inst.args {
                 needed(self, arg, position);
+            }
+            if inst.op == Op::New && inline {
+                match self.parts.get(&op) {
+                    Some(&(first, _)) => needed(self, Arg::Op(first), position),
+                    None => {
+                        let others = group(code, &block.insts[i..]).0.into_iter().skip(1);
+                        self.parts.extend(others.map(|part| (part.op, (op, part.offset))));
+                    }
+                }
             }
             if is_guard(inst.op) {
                 match code.exits[inst.index() as usize].bridge {

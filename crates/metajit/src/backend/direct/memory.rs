@@ -6,7 +6,7 @@ use super::registers::{Place, Source};
 use crate::backend::compiler::CompileError;
 use crate::backend::helpers::{self, Request};
 use crate::backend::lower::{LEN_BYTES, SHAPE_OFFSET, malformed, result_offset};
-use crate::backend::memory::{FILLED_INLINE, GC_OFFSET, GROUP_BYTES, TO_LIMIT, items_stored, needs_barrier};
+use crate::backend::memory::{FILLED_INLINE, GC_OFFSET, MemoryWork, TO_LIMIT, group, items_stored, needs_barrier};
 use crate::backend::stubs::Stub;
 use crate::gc::BARRIER_BIT;
 use crate::ir::{Arg, Aux, OpRef};
@@ -18,6 +18,8 @@ const STUB_ARGUMENTS: [Reg; 3] = [RDI, RSI, RDX];
 /// What is known of the heap at a point of a block.
 #[derive(Debug, Default)]
 pub(super) struct HeapFacts<'a> {
+    /// What was done so far in all blocks.
+    pub(super) work: MemoryWork,
     /// The instructions of the block from the current one on.
     pub(super) rest: &'a [OpRef],
     /// Objects whose barrier bit is not set: they are new, or noted all over.
@@ -115,7 +117,7 @@ impl Emitter<'_> {
             let index = self.word(index);
             return self.barrier(Stub::BarrierItem, base, &[Source::Place(Place::Reg(index))]);
         }
-        let indexes = items_stored(self.code, self.heap.rest, object, |_| false);
+        let indexes = items_stored(self.code, self.heap.rest, object, |op| self.live.parts.contains_key(&op));
         let mut packed = 0;
         for (i, &index) in indexes.iter().enumerate() {
             packed |= index << (8 * i);
@@ -125,6 +127,7 @@ impl Emitter<'_> {
     }
 
     fn barrier(&mut self, stub: Stub, object: Reg, more: &[Source]) {
+        self.heap.work.barriers += 1;
         let (slow, done) = (self.asm.label(), self.asm.label());
         self.asm.test_half(at(object, GC_OFFSET), BARRIER_BIT);
         self.asm.jump_if(Cc::Ne, slow);
@@ -162,54 +165,75 @@ impl Emitter<'_> {
             return Err(malformed(op, "makes no shape"));
         };
         let [len, fill, _] = inst.args;
-        let inline = self.options.window.zip(len.as_const()).filter(|&(_, len)| {
-            len as usize <= GROUP_BYTES && shape.bytes(len as usize) <= GROUP_BYTES && i32::try_from(shape.id()).is_ok()
-        });
-        let Some((window, items)) = inline else {
+        if let Some(&(first, offset)) = self.live.parts.get(&op) {
+            let first = self.word(Arg::Op(first));
+            let object = self.define(op);
+            self.asm.address(object, at(first, offset as i32));
+        } else if !self.new_group(op) {
             self.new_by_call(op, shape, len, fill);
             return Ok(());
+        }
+        if let (Some(array), Some(len)) = (shape.array, len.as_const())
+            && fill.as_const() != Some(0)
+        {
+            self.fill(op, array, len, fill);
+        }
+        Ok(())
+    }
+
+    /// Allocates the object of the current instruction and those after it that can be allocated with it; whether that
+    /// is possible.
+    fn new_group(&mut self, op: OpRef) -> bool {
+        let (parts, bytes) = group(self.code, self.heap.rest);
+        let (Some(window), false) = (self.options.window, parts.is_empty()) else {
+            return false;
         };
-        let object = self.define(op);
+        self.heap.work.bumps += 1;
+        self.heap.work.objects += parts.len();
+        let first = self.define(op);
         let end = self.temporary();
         let (slow, done) = (self.asm.label(), self.asm.label());
         self.asm.constant(SCRATCH, window.cursor as u64);
-        self.asm.load(object, at(SCRATCH, 0));
-        self.asm.address(end, at(object, shape.bytes(items as usize) as i32));
+        self.asm.load(first, at(SCRATCH, 0));
+        self.asm.address(end, at(first, bytes as i32));
         self.asm.alu(Alu::Cmp, Operand::Reg(end), Operand::Mem(at(SCRATCH, TO_LIMIT)));
         self.asm.jump_if(Cc::A, slow);
         self.asm.store(at(SCRATCH, 0), end);
-        // The header is the shape's number, the collector's half being 0.
-        self.asm.store_imm(at(object, 0), shape.id() as i32);
-        if let Some(array) = shape.array {
-            self.asm.store_imm(at(object, array.offset as i32 - LEN_BYTES), items as i32);
+        for part in &parts {
+            let (shape, offset) = (part.request.shape, part.offset as i32);
+            // The header is the shape's number, the collector's half being 0.
+            self.transfer(Place::Frame(first, offset), Source::Const(u64::from(shape.id())));
+            if let Some(array) = shape.array {
+                self.asm.store_imm(at(first, offset + array.offset as i32 - LEN_BYTES), part.request.len as i32);
+            }
         }
         self.asm.bind(done);
 
         let section = std::mem::replace(&mut self.asm.section, Section::Slow);
         self.asm.bind(slow);
-        let request: Box<[Request]> = Box::new([Request { shape, len: items }]);
-        let words = [Source::Place(Place::Reg(CONTEXT)), Source::Const(request.as_ptr() as u64), Source::Const(1)];
-        self.requests.push(request);
+        let requests: Box<[Request]> = parts.iter().map(|part| part.request).collect();
+        let words = [
+            Source::Place(Place::Reg(CONTEXT)),
+            Source::Const(requests.as_ptr() as u64),
+            Source::Const(parts.len() as u64),
+        ];
+        self.requests.push(requests);
         self.call_stub(Stub::New, &words);
-        self.asm.load(object, at(CONTEXT, result_offset(0)));
-        self.asm.test(Operand::Reg(object), Operand::Reg(object));
+        self.asm.load(first, at(CONTEXT, result_offset(0)));
+        self.asm.test(Operand::Reg(first), Operand::Reg(first));
         let panicked = self.panicked();
         self.asm.jump_if(Cc::E, panicked);
         self.asm.jump(done);
         self.asm.section = section;
 
         self.heap.forget();
-        self.heap.clean.push(Arg::Op(op));
-        if let Some(array) = shape.array
-            && fill.as_const() != Some(0)
-        {
-            self.fill(op, array, items, fill);
-        }
-        Ok(())
+        self.heap.clean.extend(parts.iter().map(|part| Arg::Op(part.op)));
+        true
     }
 
     /// Fills the array of a new object, which is zero.
     fn fill(&mut self, op: OpRef, array: &Field, len: u64, fill: Arg) {
+        self.heap.work.filled += len;
         let object = self.word(Arg::Op(op));
         let (offset, size) = (array.offset as i32, array.kind.bytes());
         if len > FILLED_INLINE {
@@ -217,8 +241,10 @@ impl Emitter<'_> {
             self.asm.address(items, at(object, offset));
             let words =
                 [Source::Place(Place::Reg(items)), Source::Const(size as u64), Source::Const(len), self.source(fill)];
+            // It collects nothing.
+            let known = (std::mem::take(&mut self.heap.clean), std::mem::take(&mut self.heap.clean_items));
             self.call_native(helpers::fill_items as *const () as u64, &words);
-            self.heap.clean.push(Arg::Op(op));
+            (self.heap.clean, self.heap.clean_items) = known;
             return;
         }
         let word = self.word(fill);
@@ -229,6 +255,7 @@ impl Emitter<'_> {
 
     /// Allocates what can't be allocated inline.
     fn new_by_call(&mut self, op: OpRef, shape: &'static Shape, len: Arg, fill: Arg) {
+        self.heap.work.calls += 1;
         let words = [
             Source::Place(Place::Reg(CONTEXT)),
             Source::Const(std::ptr::from_ref(shape) as u64),
