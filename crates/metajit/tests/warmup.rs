@@ -290,6 +290,26 @@ fn what_gets_hot_in_a_long_time_is_not_hot() {
 }
 
 #[test]
+fn collections_for_stress_are_no_time() {
+    std::thread::spawn(|| {
+        set("sync=1,threshold=50,decay=200");
+        metajit::gc::configure(metajit::gc::Config {
+            stress: metajit::gc::Stress::EveryAllocation,
+            ..metajit::gc::Config::default()
+        });
+        let text = program(3, 6);
+        for _ in 0..30 {
+            run(text.clone(), 10);
+            Setting::alloc(1);
+        }
+        assert!(metajit::gc::statistics().minor > 20);
+        assert_eq!(statistics().loops_recorded, 1, "{:?}", statistics());
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
 fn a_profile_counts_calls_and_jumps_and_makes_no_code() {
     let directory = std::env::temp_dir().join(format!("metajit-profile-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();

@@ -651,9 +651,11 @@ impl Runtime {
     }
 
     /// Makes counters forget: what got hot in a long time is not hot. Time is told by collections, so that runs that
-    /// are to be the same are the same. Done only when something is about to be recorded, for all collections since.
+    /// are to be the same are the same; those made for stress don't count, or else nothing would be compiled under stress. Done only when
+    /// something is about to be recorded, for all collections since.
     fn decay(&mut self) {
-        let collections = gc::statistics().minor;
+        let statistics = gc::statistics();
+        let collections = statistics.minor - statistics.stressed;
         let since = collections - std::mem::replace(&mut self.decayed_at, collections);
         let decay = self.parameters.decay.min(1000);
         if since == 0 || decay == 0 {

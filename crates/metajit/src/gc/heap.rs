@@ -487,6 +487,7 @@ impl Heap {
             statistics.pause_major_max = statistics.pause_major_max.max(pause);
         } else {
             statistics.minor += 1;
+            statistics.stressed += u64::from(cause == Cause::Stress);
             statistics.survived += survived as u64;
             statistics.pause_minor_max = statistics.pause_minor_max.max(pause);
         }

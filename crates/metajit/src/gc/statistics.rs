@@ -75,6 +75,8 @@ pub struct Statistics {
     pub minor: u64,
     /// Major collections.
     pub major: u64,
+    /// Of the minor ones, those that the configuration asked for without need.
+    pub stressed: u64,
     /// All pauses together.
     pub pause_total: Duration,
     /// The longest pause of a minor collection.
