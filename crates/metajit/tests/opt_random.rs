@@ -1,7 +1,7 @@
 //! Random trees do the same however they are optimized.
 //!
 //! A tree is made as a recorder would make one: instructions at random, guards with snapshots, inlined portal calls, merge
-//! points that declare frame slots dead. Guards that fail at once are turned round until the recorded path is taken; where other
+//! points that declare frame slots dead, frames that are given away with a call or came so (and are passed by what they hold). Guards that fail at once are turned round until the recorded path is taken; where other
 //! inputs leave, bridges are added. Then the tree is compiled with all stages off, with all on, and with random
 //! ones, and everything is run by the evaluator on the same inputs. What leaves must be the same: the guard, what replay
 //! is given, and every object that can be reached.
@@ -9,17 +9,18 @@
 //! `METAJIT_RANDOM=first..last` runs these seeds instead of the usual ones.
 #![cfg(feature = "jit")]
 
-use metajit::context::{Context, FINISH};
+use metajit::context::{CellHead, Context, FINISH};
 use metajit::gc;
 use metajit::ir::code::{Code, Details, Exit, Place, Recipe, ResumeStep};
 use metajit::ir::eval::Evaluator;
 use metajit::ir::tree::{
     Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Portal, Snapshot, Tree, TreeEnd,
 };
-use metajit::ir::{Arg, ArgRange, Aux, Callee, Effect, Inst, Op, OpRef};
+use metajit::ir::{Arg, ArgRange, Aux, Callee, Effect, Inst, Op, OpRef, Spread};
 use metajit::object::{Field, Header, Kind, Mutability, Shape};
 use metajit::opt::{Options, attach_all, optimize};
 use metajit::word::Type;
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -103,6 +104,79 @@ static SPLIT: Callee = Callee {
     spread: None,
 };
 
+/// What the portal of [`GIVEN`] answers: no word that it returns is an address, for those differ from run to run.
+///
+/// # Safety
+/// The slots are those of a frame, as [`Generator::give`] makes it.
+unsafe fn given(context: *mut Context, x: u64, acc: u64, num: u64, slots: &[u64]) -> u64 {
+    let mut sum = mix(mix(x, acc), num);
+    for slot in WORDS {
+        sum = mix(sum, slots[slot as usize]);
+    }
+    for slot in PAIRS {
+        let pair = slots[slot as usize];
+        // SAFETY: these slots hold pairs; the context is valid.
+        unsafe { *word(pair, 24) = (*word(pair, 24)).wrapping_add(sum) };
+    }
+    // SAFETY: as above.
+    unsafe { (&mut (*context).results)[..2].copy_from_slice(&[sum, sum >> 3]) };
+    FINISH
+}
+/// The portal's code, given the frame's address.
+unsafe extern "C" fn given_whole(context: *mut Context) -> u64 {
+    // SAFETY: the caller stored the reds, and the first is a frame's address.
+    unsafe {
+        let [frame, x] = [(*context).slots[0], (*context).slots[1]];
+        let slots = std::slice::from_raw_parts(word(frame, SLOTS.offset), GIVEN_SPREAD.live as usize);
+        given(context, x, *word(frame, 8), *word(frame, 16), slots)
+    }
+}
+/// The portal's code, given what the frame holds.
+unsafe extern "C" fn given_spread(context: *mut Context) -> u64 {
+    // SAFETY: the caller stored the words: another red, two fields, and items.
+    unsafe {
+        let [x, acc, num] = [(*context).slots[0], (*context).slots[1], (*context).slots[2]];
+        let slots = (&(*context).slots)[3..3 + GIVEN_SPREAD.live as usize].to_vec();
+        given(context, x, acc, num, &slots)
+    }
+}
+extern "C" fn given_otherwise() {
+    unreachable!("there is code, and the stack is not low");
+}
+static GIVEN: Callee = Callee {
+    name: "given",
+    address: given_otherwise as *const (),
+    params: 3,
+    results: 2,
+    effect: Effect::Portal,
+    spread: Some(&GIVEN_SPREAD),
+};
+static GIVEN_SPREAD: Spread = Spread { callee: Callee { name: "given::spread", ..ROOT_SPREAD.callee }, ..ROOT_SPREAD };
+/// How the root's frame is passed, where it is spread: at its merge point, temporaries are dead.
+static ROOT_SPREAD: Spread = Spread {
+    red: 0,
+    shape: &FRAME,
+    len: TEMPS.end as u32,
+    live: TEMPS.start as u32,
+    callee: Callee {
+        name: "main::spread",
+        address: given_otherwise as *const (),
+        params: 2 + 2 + TEMPS.start as u8,
+        results: 2,
+        effect: Effect::Spread,
+        spread: None,
+    },
+};
+
+/// The call cell of [`GIVEN`].
+fn given_cell() -> u64 {
+    struct Shared(CellHead);
+    // SAFETY: it is only read.
+    unsafe impl Sync for Shared {}
+    static CELL: Shared = Shared(CellHead { entry: Cell::new(given_whole), spread: Cell::new(given_spread) });
+    (&raw const CELL.0) as u64
+}
+
 struct Random(u64);
 
 impl Random {
@@ -174,7 +248,8 @@ impl Generator {
         for _ in 0..4 {
             random.next();
         }
-        let tree = Tree::new(&MAIN, vec![7]);
+        let mut tree = Tree::new(&MAIN, vec![7]);
+        tree.spread = random.chance(30).then_some(&ROOT_SPREAD);
         let scope = Scope {
             words: vec![],
             bools: vec![],
@@ -295,7 +370,7 @@ impl Generator {
 
     fn step(&mut self) {
         let field = |name: &str| PAIR_FIELDS.iter().find(|field| field.name == name).unwrap();
-        match self.random.below(41) {
+        match self.random.below(43) {
             0..=5 => {
                 let op = self.random.one(&[Op::Add, Op::Sub, Op::Add, Op::Mul, Op::And, Op::Or, Op::Xor]);
                 let args = [self.word(), self.word()];
@@ -551,6 +626,7 @@ impl Generator {
                     self.leave();
                 }
             }
+            39 | 41 if !self.scope.pairs.is_empty() => self.give(),
             _ if !self.scope.pairs.is_empty() => {
                 // Tests of addresses: what is known of any of them decides most.
                 let (pair, other) = (self.pair(), self.pair());
@@ -570,6 +646,51 @@ impl Generator {
                 self.guard(op, &[test]);
             }
             _ => {}
+        }
+    }
+
+    /// Makes a frame and gives it away with a call.
+    fn give(&mut self) {
+        let fill = self.word();
+        let frame = self.push(Op::New, &[Arg::Const(TEMPS.end), fill], Aux::Shape(&FRAME));
+        self.event(&[frame]);
+        for slot in PAIRS {
+            let pair = self.pair();
+            self.push(Op::StoreItem, &[frame, Arg::Const(slot), pair], Aux::Field(&SLOTS));
+        }
+        for _ in 0..self.random.below(5) {
+            let slot = self.random.one(&[0, 1, 2, 3, TEMPS.start]);
+            let word = self.word();
+            self.push(Op::StoreItem, &[frame, Arg::Const(slot), word], Aux::Field(&SLOTS));
+        }
+        if self.random.chance(40) {
+            let float = self.float();
+            self.push(Op::Store, &[frame, float], Aux::Field(&FRAME_FIELDS[1]));
+        }
+        if self.random.chance(40) {
+            let word = self.word();
+            self.push(Op::Store, &[frame, word], Aux::Field(&FRAME_FIELDS[0]));
+        }
+        if self.random.chance(20) {
+            // An exit here hands the frame on.
+            let (test, op) = (self.word(), self.random.one(&[Op::GuardTrue, Op::GuardFalse]));
+            let test = self.pure(Op::Ult, &[test, Arg::Const(BOX)]);
+            self.guard(op, &[test]);
+        }
+        let word = self.word();
+        let run = self.run(&[Arg::Const(given_cell()), frame, word]);
+        let first = self.push(Op::Call, &[], Aux::Call(&GIVEN, run));
+        let second = self.push(Op::ResultWord, &[], Aux::Index(1));
+        self.event(&[first, second]);
+        self.scope.words.extend([first, second]);
+        if self.random.chance(40) {
+            self.guard(Op::GuardValid, &[]);
+        }
+        if self.random.chance(10) {
+            // What is promised is broken where the optimizer can see it.
+            let val = self.push(Op::LoadItem, &[frame, Arg::Const(1)], Aux::Field(&SLOTS));
+            self.event(&[val]);
+            self.scope.words.push(val);
         }
     }
 
@@ -741,8 +862,22 @@ fn evaluate(generator: &Generator, code: &Code, seed: u64, fuel: u64) -> Option<
         let (red, mut objects) = input(seed);
         let valid = AtomicU64::new(1);
         let mut context = Box::new(Context::default());
-        context.slots[0] = objects[0];
-        context.slots[1] = red;
+        if code.spread.is_some() {
+            let frame = objects.remove(0);
+            context.slots[0] = red;
+            // SAFETY: the frame was just made: two fields, the array's length, and items.
+            unsafe {
+                for (slot, offset) in [(1, 8), (2, 16)] {
+                    context.slots[slot] = *word(frame, offset);
+                }
+                for slot in 0..TEMPS.start as u32 {
+                    context.slots[3 + slot as usize] = *word(frame, SLOTS.offset + 8 * slot);
+                }
+            }
+        } else {
+            context.slots[0] = objects[0];
+            context.slots[1] = red;
+        }
         let mut evaluator = Evaluator::new(code, &valid);
         evaluator.fuel = fuel;
         evaluator.made = Some(Vec::new());
@@ -933,6 +1068,7 @@ fn random_options(random: &mut Random) -> Options {
         &mut options.peel,
         &mut options.counters,
         &mut options.sink,
+        &mut options.spread,
     ] {
         *stage = random.chance(70);
     }
