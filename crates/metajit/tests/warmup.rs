@@ -192,6 +192,24 @@ fn a_loop_that_never_ends_is_left_for_better_code() {
 }
 
 #[test]
+fn code_that_is_too_large_for_better_code_is_not_made_again_and_again() {
+    for late in [0, 3] {
+        std::thread::spawn(move || {
+            set(&format!("sync=1,late={late},threshold=3,upgrade_threshold=10,max_full_ops=1"));
+            let text = program(7, 12);
+            for _ in 0..20 {
+                assert_eq!(run(text, 2000), expected(text, 2000));
+            }
+            let statistics = statistics();
+            // Bridges in batches, and better code once asked for; that it is not there asked for more without end.
+            assert!(statistics.compilations < 30, "{statistics:?}");
+        })
+        .join()
+        .unwrap();
+    }
+}
+
+#[test]
 fn the_log_is_lines_of_objects() {
     let path = std::env::temp_dir().join(format!("metajit-log-{}.jsonl", std::process::id()));
     let (log, text) = (path.clone(), program(7, 12));
@@ -299,7 +317,7 @@ fn collections_for_stress_are_no_time() {
         });
         let text = program(3, 6);
         for _ in 0..30 {
-            run(text.clone(), 10);
+            run(text, 10);
             Setting::alloc(1);
         }
         assert!(metajit::gc::statistics().minor > 20);

@@ -63,6 +63,8 @@ enum Product {
         attached: usize,
         /// Instructions of the tree that the job was given.
         ops: usize,
+        /// Whether the code is to be as good as it can be.
+        best: bool,
     },
     /// Threaded code.
     Threaded {
@@ -292,7 +294,7 @@ impl Runtime {
         // What still grows will be compiled again: quickly, and it has to show anew that it is worth more.
         let grows = live.pending > 0 || live.compiled.is_none() || !cell.is_often_called();
         let (tree, attached, validity) = (live.tree.clone(), live.attached.clone(), live.validity.clone());
-        let product = Product::Tree { attached: attached.len(), ops: tree.insts.len() };
+        let product = Product::Tree { attached: attached.len(), ops: tree.insts.len(), best: !begins_quick };
         let token = Token { place, number, validity: validity.clone(), product, submitted: Instant::now() };
         let parameters = &self.parameters;
         let quality = if parameters.quick || grows { Quality::Quick } else { Quality::Full };
@@ -412,8 +414,8 @@ impl Runtime {
             backend_ns: 0,
         });
         let place = token.place;
-        let (attached, ops) = match token.product {
-            Product::Tree { attached, ops } => (attached, ops),
+        let (attached, ops, best) = match token.product {
+            Product::Tree { attached, ops, best } => (attached, ops, best),
             Product::Threaded { entries, merge_points, shallow_ns } => {
                 self.statistics.threaded_backend_ns += done.backend_ns;
                 match done.result {
@@ -451,6 +453,7 @@ impl Runtime {
             return;
         };
         live.under_way = false;
+        live.best = best;
         match result {
             Ok(made) if holds(&token.validity) => {
                 live.pending = (live.attached.len() - attached) as u32;
@@ -550,12 +553,14 @@ impl Runtime {
         threaded::count_loops(place, rounds);
     }
 
-    /// Makes better code of a place whose code was made quickly.
+    /// Makes better code of a place whose code was made quickly, unless it is as good as it can be: trees of more than `max_full_ops` are
+    /// always compiled quickly, and for some there is no better code.
     pub(super) fn upgrade(&mut self, place: PlaceId) {
         let quick = |compiled: &Rc<Compiled>| {
             compiled.machine.as_ref().is_some_and(|machine| machine.quality() == Quality::Quick)
         };
-        if !self.parameters.quick && self.compiled(place).as_ref().is_some_and(quick) {
+        let best = self.at(place).live.as_ref().is_some_and(|live| live.best);
+        if !self.parameters.quick && !best && self.compiled(place).as_ref().is_some_and(quick) {
             self.compile(place);
         }
     }

@@ -86,6 +86,8 @@ pub(super) struct Live {
     pub(super) compiled: Option<Rc<Compiled>>,
     /// Code of the tree is being made.
     pub(super) under_way: bool,
+    /// The best code that there can be has been asked for, whatever came of it.
+    pub(super) best: bool,
     pub(super) attached: Attached,
     /// How often each exit was taken.
     pub(super) failures: HashMap<(GuardId, u32), Failures>,
@@ -845,6 +847,7 @@ fn record(place: PlaceId, driver: &'static Driver, greens: &[u64], reds: &[u64],
                 tree: Arc::new(recorder.tree),
                 validity: recorder.validity,
                 compiled: None,
+                best: false,
                 under_way: false,
                 attached: Attached::new(),
                 failures: HashMap::new(),
