@@ -294,7 +294,7 @@ impl Runtime {
         // What still grows will be compiled again: quickly, and it has to show anew that it is worth more.
         let grows = live.pending > 0 || live.compiled.is_none() || !cell.is_often_called();
         let (tree, attached, validity) = (live.tree.clone(), live.attached.clone(), live.validity.clone());
-        let product = Product::Tree { attached: attached.len(), ops: tree.insts.len(), best: !begins_quick };
+        let product = Product::Tree { attached: attached.len(), ops: tree.insts.len(), best: !grows };
         let token = Token { place, number, validity: validity.clone(), product, submitted: Instant::now() };
         let parameters = &self.parameters;
         let quality = if parameters.quick || grows { Quality::Quick } else { Quality::Full };
