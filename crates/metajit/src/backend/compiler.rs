@@ -282,7 +282,7 @@ impl Compiler {
         options: &Options,
         piece: Piece,
         unwind: Option<Registration>,
-        (requests, memory): (Vec<Box<[Request]>>, MemoryWork),
+        (requests, memory): lower::Needs,
         start: Duration,
     ) -> Machine {
         let ops = code.blocks.iter().map(|block| block.insts.len()).sum();

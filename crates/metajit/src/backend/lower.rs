@@ -106,6 +106,9 @@ pub(super) struct Lowering<'a> {
     pairs: HashMap<PairKey, (Value, Value)>,
 }
 
+/// What code made needs while it lives (what it asks of the driver's helpers, at addresses that it knows), and what it does with memory.
+pub(super) type Needs = (Vec<Box<[Request]>>, MemoryWork);
+
 /// Fills the empty function `func` with `code`. The requests must live as long as the function.
 pub(super) fn lower(
     code: &Code,
@@ -113,7 +116,7 @@ pub(super) fn lower(
     features: Features,
     stubs: &Stubs,
     func: &mut Function,
-) -> Result<(Vec<Box<[Request]>>, MemoryWork), CompileError> {
+) -> Result<Needs, CompileError> {
     check_bounds(code)?;
     func.signature = entry_signature();
     let entry = func.dfg.make_block();
