@@ -9,6 +9,7 @@ use metajit::driver::{
     Event, Statistics, code_memory, explain, finish_compilations, has_code, log_to, observe, parameters, quiet_for,
     set_parameters, statistics, why_not_compiled,
 };
+use metajit::gc;
 use metajit::prelude::*;
 use nibbles::{expected, program, run};
 use std::cell::RefCell;
@@ -137,6 +138,53 @@ fn memory_that_is_too_small_for_anything_leaves_the_interpreter() {
         let text = program(seed, 16);
         assert_eq!(run(text, 5000), expected(text, 5000));
     }
+}
+
+/// A list of two.
+#[jit_object]
+struct Link {
+    #[immutable]
+    number: i64,
+    next: Maybe<Link>,
+}
+
+/// Makes a list in each round, and looks at it only where the way is left.
+#[jit_driver(greens = [modulus], reds = [n, sum])]
+fn lists(modulus: i64, n: i64) -> i64 {
+    let sum: i64 = 0;
+    loop {
+        jit_merge_point!();
+        if n <= 0 {
+            return sum;
+        }
+        let second = Link::alloc(n + 1, Maybe::none());
+        let first = Link::alloc(n, Maybe::some(second));
+        if n % modulus == 0 {
+            let next = match first.next().get() {
+                Some(next) => next.number(),
+                None => -1,
+            };
+            sum += first.number() * 1000 + next;
+        }
+        n -= 1;
+        can_enter_jit!();
+    }
+}
+
+#[test]
+fn hooks_may_collect_while_an_exit_is_taken() {
+    gc::configure(gc::Config { poison: true, ..gc::Config::default() });
+    set("sync=1,threshold=3,trace_eagerness=1000000");
+    observe(|event| {
+        if matches!(event, Event::Exit { .. }) {
+            gc::collect();
+            // What was freed is used again.
+            (0..100).for_each(|_| _ = Link::alloc(-7, Maybe::none()));
+        }
+    });
+    let expected = (1..=1000).filter(|n| n % 7 == 0).map(|n| n * 1000 + n + 1).sum::<i64>();
+    assert_eq!(lists(7, 1000), expected);
+    assert!(statistics().exits > 100, "{:?}", statistics());
 }
 
 #[test]

@@ -411,8 +411,13 @@ pub(super) fn deliver() {
         }
         (events, std::mem::take(&mut observers.hooks))
     });
-    for event in &events {
-        hooks.iter_mut().for_each(|hook| hook(event));
+    if !hooks.is_empty() {
+        // The driver may have words at hand that the collector does not see: those of an exit that is being taken.
+        gc::without_collection(|| {
+            for event in &events {
+                hooks.iter_mut().for_each(|hook| hook(event));
+            }
+        });
     }
     with(|runtime| {
         // Hooks that were added meanwhile come after those there were.
@@ -452,15 +457,15 @@ impl Lines {
 }
 
 /// Has `hook` called with every event of this thread's runtime from now on. It is called on this thread, soon after the
-/// event, and must not run interpreted programs.
+/// event, with collection off, and must not run interpreted programs.
 pub fn observe(hook: impl FnMut(&Event) + 'static) {
     with(|runtime| runtime.observers.hooks.push(Box::new(hook)));
 }
 
 /// Writes this thread's events to a new file from now on, one JSON object a line: the time since now in microseconds
-/// (`at_us`), the name (`event`) and what belongs to it; the collector's events are among them. When the thread ends, a line for each place says how often it was
-/// entered and which exits were taken how often (with the parameter `profile`, how often it was called), and one gives all the counters. The environment variable `METAJIT_LOG`
-/// does the same.
+/// (`at_us`), the name (`event`) and what belongs to it; the collector's events are among them. When the thread ends, a line
+/// for each place says how often it was entered and which exits were taken how often (with the parameter `profile`, how often it
+/// was called), and one gives all the counters. The environment variable `METAJIT_LOG` does the same.
 ///
 /// # Errors
 /// If the file can't be made.
