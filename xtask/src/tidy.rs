@@ -127,7 +127,7 @@ fn rust(name: &str, text: &str, findings: &mut Vec<String>) {
             find("som uses metajit's public API only");
         }
     }
-    if lines > MAX_LINES && !is_test(name) {
+    if lines > MAX_LINES {
         findings.push(format!("{name}: {lines} lines of code; {MAX_LINES} is the limit"));
     }
     let is_ui = name.contains("/tests/ui/");

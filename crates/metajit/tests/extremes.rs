@@ -57,9 +57,9 @@ fn without_executable_memory_the_interpreter_runs() {
     }
 }
 
-/// One iteration is a trace of some 100,000 operations.
-#[jit_driver(greens = [steps], reds = [n, sum])]
-fn long(steps: i64, n: i64) -> i64 {
+/// One iteration is a trace of `steps` times three operations, or five with a guard in each step.
+#[jit_driver(greens = [steps, guarded], reds = [n, sum])]
+fn long(steps: i64, guarded: bool, n: i64) -> i64 {
     let sum: i64 = 0;
     loop {
         jit_merge_point!();
@@ -69,6 +69,9 @@ fn long(steps: i64, n: i64) -> i64 {
         let mut at: i64 = 0;
         while at < steps {
             sum = (sum ^ n).wrapping_mul(3).wrapping_add(at);
+            if guarded && sum < -9_000_000_000_000_000_000 {
+                sum = 5;
+            }
             at += 1;
         }
         n -= 1;
@@ -84,41 +87,19 @@ fn a_trace_may_have_a_hundred_thousand_operations() {
     for steps in [2_500, 34_000] {
         with_stack(8 << 20, move || {
             set("sync=0,threshold=2,trace_limit=200000");
-            assert_eq!(long(steps, 5), expected(steps, 5));
+            assert_eq!(long(steps, false, 5), expected(steps, 5));
             assert_eq!(statistics().loops_recorded, 1);
             assert!(statistics().ops_recorded == 0 || statistics().ops_recorded > steps as u64 * 2);
             finish_compilations();
-            assert_eq!(long(steps, 7), expected(steps, 7));
+            assert_eq!(long(steps, false, 7), expected(steps, 7));
             let did = statistics();
             assert!(did.ops_recorded > steps as u64 * 2, "{did:?}");
             // The optimizer has a bound, too; beyond it, the place says so.
             let refused = did.fields().into_iter().find(|(name, _)| name == "abort_optimizer").unwrap().1;
             assert_eq!((did.compilations, refused), if steps < 10_000 { (1, 0) } else { (0, 1) }, "{did:?}");
-            let reason = why_not_compiled(long::jit_driver(), &[steps as u64]);
+            let reason = why_not_compiled(long::jit_driver(), &[steps as u64, 0]);
             assert_eq!(reason.is_none(), steps < 10_000, "{reason:?}");
         });
-    }
-}
-
-/// The same with a guard in each step, five operations in all.
-#[jit_driver(greens = [steps], reds = [n, sum])]
-fn long_with_guards(steps: i64, n: i64) -> i64 {
-    let sum: i64 = 0;
-    loop {
-        jit_merge_point!();
-        if n <= 0 {
-            return sum;
-        }
-        let mut at: i64 = 0;
-        while at < steps {
-            sum = (sum ^ n).wrapping_mul(3).wrapping_add(at);
-            if sum < -9_000_000_000_000_000_000 {
-                sum = 5;
-            }
-            at += 1;
-        }
-        n -= 1;
-        can_enter_jit!();
     }
 }
 
@@ -129,7 +110,7 @@ fn what_an_operation_takes_does_not_grow_with_the_trace() {
         (0..3).fold([f64::INFINITY; 3], |least, _| {
             let did = with_stack(64 << 20, move || {
                 set("sync=1,threshold=2,trace_limit=200000,max_tree_ops=1000000,upgrade_threshold=4000000000");
-                long_with_guards(steps, 5);
+                long(steps, true, 5);
                 statistics()
             });
             assert_eq!((did.loops_recorded, did.compilations), (1, 1), "{did:?}");
