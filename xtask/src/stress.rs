@@ -64,10 +64,10 @@ const SUITES: [Suite; 6] = [
 const TIERS: [&str; 6] = [
     "off",
     "",
-    "sync=1,threshold=3,function_threshold=5,trace_eagerness=1",
+    "sync=1,threaded=0,threshold=3,function_threshold=5,trace_eagerness=1",
     "sync=1,threaded=1,tracing=0,tier1_threshold=1",
     "sync=1,threaded=1,tier1_threshold=1,threshold=3,function_threshold=4,trace_eagerness=1",
-    "sync=1,evaluate=1,threshold=3,function_threshold=5,trace_eagerness=1",
+    "sync=1,threaded=0,evaluate=1,threshold=3,function_threshold=5,trace_eagerness=1",
 ];
 
 /// Runs all suites that have not passed yet.

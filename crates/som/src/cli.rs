@@ -26,7 +26,7 @@ Runs a SOM program; without a class, an interactive shell.
   -d                            print the bytecode of classes as they are loaded
   -h, --help                    print this
       --version                 print the version
-      --tier TIER               interp, threaded, tracing or two-level (the default, unless METAJIT is set)
+      --tier TIER               interp, threaded, tracing or two-level (the default)
       --jit NAME=VALUE[,...]    parameters of the JIT compiler, or off
       --stats[=json]            print figures to standard error after the run
       --jit-log FILE            write what the JIT compiler does to a file, as JSON lines
@@ -41,11 +41,8 @@ const TIERS: &[(&str, &str)] = &[
     ("interp", "off"),
     ("threaded", "threaded=1,tracing=0"),
     ("tracing", "threaded=0,tracing=1"),
-    ("two-level", DEFAULT_TIER),
+    ("two-level", "threaded=1,tracing=1"),
 ];
-
-/// The parameters of the tier that programs run in if nobody says otherwise: both.
-pub const DEFAULT_TIER: &str = "threaded=1,tracing=1";
 
 /// Reads the arguments after the program's name.
 ///

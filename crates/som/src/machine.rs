@@ -25,7 +25,7 @@ pub struct Options {
     pub disassemble: bool,
     /// The most bytes of objects; 0 is no limit.
     pub heap_limit: usize,
-    /// Parameters that make the tier which was asked for; none for the default.
+    /// Parameters that make the tier which was asked for; none for both tiers.
     pub tier: &'static str,
     /// Parameters of the JIT compiler: `NAME=VALUE,...`, or `off`.
     pub jit: String,
@@ -71,7 +71,8 @@ impl Default for Options {
 /// Runs a VM to the end of its program; its exit status.
 pub fn run(options: Options) -> i32 {
     let run = move || {
-        let status = run_here(options);
+        let jit = jit::of_new_thread(&options);
+        let status = run_here(options, jit);
         drop(uninstall());
         status
     };
@@ -91,7 +92,8 @@ pub fn run(options: Options) -> i32 {
 /// set on top. A thread runs one VM in its life.
 pub fn run_on_this_thread(options: Options, stack: usize) -> i32 {
     use_stack(stack);
-    let status = run_here(options);
+    let jit = jit::of_this_thread(&options);
+    let status = run_here(options, jit);
     drop(uninstall());
     status
 }
@@ -100,8 +102,9 @@ pub fn run_on_this_thread(options: Options, stack: usize) -> i32 {
 ///
 /// Nothing is freed, since the system does that at once.
 pub fn run_process(options: Options) -> ! {
+    let jit = jit::of_process(&options);
     let status = on_large_stack(move || {
-        let status = run_here(options);
+        let status = run_here(options, jit);
         #[cfg(feature = "jit")]
         metajit::driver::leave_to_the_system();
         std::process::exit(status)
@@ -115,11 +118,12 @@ pub fn run_process(options: Options) -> ! {
     }
 }
 
-fn run_here(options: Options) -> i32 {
+/// Runs a VM on this thread; `jit` is what came of setting the JIT compiler's parameters.
+fn run_here(options: Options, jit: Result<(), String>) -> i32 {
     if options.heap_limit > 0 {
         metajit::gc::configure(metajit::gc::Config { limit: options.heap_limit, ..metajit::gc::Config::default() });
     }
-    let jit = set_jit(options.tier, &options.jit).and_then(|()| log_jit(options.jit_log.as_deref()));
+    let jit = jit.and_then(|()| log_jit(options.jit_log.as_deref()));
     let stats = options.stats;
     let mut vm = Vm::new(Output::new(options.out, options.err, options.line_by_line));
     vm.class_path = options.class_path;
@@ -161,13 +165,44 @@ fn run_here(options: Options) -> i32 {
     status
 }
 
+/// The parameters of the JIT compiler: whose they are depends on how a VM is started.
 #[cfg(feature = "jit")]
-fn set_jit(tier: &str, list: &str) -> Result<(), String> {
-    let mut parameters = metajit::driver::parameters();
-    parameters.set(tier).map_err(|error| error.to_string())?;
-    parameters.set(list).map_err(|error| error.to_string())?;
-    metajit::driver::set_parameters(parameters);
-    Ok(())
+mod jit {
+    use super::Options;
+    use metajit::driver::{Parameters, parameters, set_parameters, set_process_parameters};
+
+    /// Both tiers, but for what `METAJIT` says.
+    fn usual() -> Parameters {
+        Parameters { threaded: true, ..Parameters::default() }.with_environment()
+    }
+
+    fn with_options(mut parameters: Parameters, options: &Options) -> Result<Parameters, String> {
+        parameters.set(options.tier).map_err(|error| error.to_string())?;
+        parameters.set(&options.jit).map_err(|error| error.to_string())?;
+        Ok(parameters)
+    }
+
+    pub(super) fn of_process(options: &Options) -> Result<(), String> {
+        with_options(usual(), options).map(set_process_parameters)
+    }
+
+    pub(super) fn of_new_thread(options: &Options) -> Result<(), String> {
+        with_options(usual(), options).map(set_parameters)
+    }
+
+    pub(super) fn of_this_thread(options: &Options) -> Result<(), String> {
+        with_options(parameters(), options).map(set_parameters)
+    }
+}
+
+#[cfg(not(feature = "jit"))]
+mod jit {
+    use super::Options;
+
+    pub(super) fn nothing(_: &Options) -> Result<(), String> {
+        Ok(())
+    }
+    pub(super) use {nothing as of_new_thread, nothing as of_process, nothing as of_this_thread};
 }
 
 #[cfg(feature = "jit")]
@@ -179,11 +214,6 @@ fn log_jit(path: Option<&Path>) -> Result<(), String> {
 #[cfg(not(feature = "jit"))]
 fn log_jit(path: Option<&Path>) -> Result<(), String> {
     path.map_or(Ok(()), |_| Err("--jit-log needs the JIT compiler, which this build is without".to_owned()))
-}
-
-#[cfg(not(feature = "jit"))]
-fn set_jit(_tier: &str, _list: &str) -> Result<(), String> {
-    Ok(())
 }
 
 fn run_program(arguments: &[String]) -> i32 {

@@ -1,6 +1,6 @@
 //! The command `2som`.
 
-use som::cli::{Command, DEFAULT_TIER, USAGE, WRONG_USAGE, parse};
+use som::cli::{Command, USAGE, WRONG_USAGE, parse};
 use std::io::Write;
 
 fn main() {
@@ -14,13 +14,7 @@ fn main() {
     let arguments: Vec<String> =
         std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     let status = match parse(&arguments) {
-        Ok(Command::Run(mut options)) => {
-            // The environment variable has a say where no option has one.
-            if options.tier.is_empty() && std::env::var_os("METAJIT").is_none() {
-                options.tier = DEFAULT_TIER;
-            }
-            som::run_process(*options)
-        }
+        Ok(Command::Run(options)) => som::run_process(*options),
         Ok(Command::Print(text)) => {
             let _ = std::io::stdout().write_all(text.as_bytes());
             0

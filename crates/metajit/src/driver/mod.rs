@@ -4,23 +4,24 @@
 //! compiled, runs the code in the interpreter's place, and brings the interpreter back wherever the code leaves.
 //!
 //! **Approach.** A hashed table of counters, one per thread, is all that the plain interpreter touches: a back edge or a
-//! function entry adds one and compares ([`hot`]), and with the JIT off tests one flag ([`counting`]). Everything else is out of line. A green key that gets hot is a *place*:
-//! it is recorded once ([`crate::record`]), and the tree is optimized and compiled as a whole, on another thread while the
+//! function entry adds one and compares ([`hot`]), and with the JIT off from the start tests one flag ([`counting`]). Everything
+//! else is out of line. A green key that gets hot is a *place*: it is recorded once ([`crate::record`]), and the tree is optimized and compiled as a whole, on another thread while the
 //! interpreter goes on ([`compile`]). When an exit gets hot, a
 //! bridge is recorded from it by replay. A bridge is compiled when the time lost at exits since the last compilation
 //! has reached what compiling the grown tree is estimated to cost: that rule is at most twice as dear as knowing the future.
 //!
 //! Code is made quickly first, and well once it has been entered, or its loop has gone round, often: most trees are compiled
 //! several times while bridges come, and never run as long as compiling them well takes. A loop counts its rounds and leaves
-//! for better code where it begins;
-//! calls between compiled portals and the ends of fragments go straight into other code through a place's call cell ([`cell`]).
+//! for better code where it begins. The larger a tree, the less its bridges inline, so that all that get hot find room.
+//! Calls between compiled portals and the ends of fragments go straight into other code through a place's call cell ([`cell`]).
 //!
 //! Everything is bounded by a parameter, and what reaches a bound is counted: operations and bridges of a tree, aborts and
 //! invalidations of a place, jobs under way, bytes of code ([`freeing`]). Counters forget as collections go by.
 //!
 //! **Invariants.** A tree that is being recorded is not in its place, so nothing else can change it; the code it had so far may
 //! still run. Code calls code without a word to the driver, so code that was replaced is kept until none runs on the thread. An
-//! exit's number says which code it is of, for the place may have other code by then. An exit's slots are read before anything else can run.
+//! exit's number says which code it is of, for the place may have other code by then. An exit's slots are read before anything
+//! else can run, and nothing collects until replay has them: hooks run with collection off.
 //!
 //! **Rejected.** A counter in each green object (the implementer would have to provide room); linking each bridge separately
 //! first (a second calling convention, for a gain that the rule above makes small).
@@ -48,7 +49,7 @@ pub use events::{Event, ExitName, log_to, observe};
 pub use parameters::{BadParameter, Parameters};
 pub use runtime::{
     Entered, code_memory, enter, explain, finish_compilations, has_code, leave_to_the_system, never_inlines,
-    parameters, quiet_for, residual, returned, set_parameters, statistics, why_not_compiled,
+    parameters, quiet_for, residual, returned, set_parameters, set_process_parameters, statistics, why_not_compiled,
 };
 pub(crate) use runtime::{call_cell, cell_of_tree, stop_word};
 pub(crate) use spread::portal_callee;
@@ -101,7 +102,7 @@ thread_local! {
 static COUNTING: AtomicU8 = AtomicU8::new(UNKNOWN);
 /// No thread has read its parameters.
 const UNKNOWN: u8 = 0;
-/// All threads found the JIT switched off. Others would find the same, or be told otherwise by the program.
+/// Threads begin with the JIT switched off, and none has been told otherwise by the program.
 const NONE: u8 = 1;
 /// Some thread counts, or did.
 const SOME: u8 = 2;

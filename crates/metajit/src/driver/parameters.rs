@@ -21,7 +21,7 @@ pub struct Parameters {
     pub max_unroll_recursion: u32,
     /// Portal activations inlined into each other.
     pub max_inline_depth: u32,
-    /// Recorded operations of one fragment after which no more calls are inlined.
+    /// Recorded operations of one fragment after which no more calls are inlined; fewer in bridges of large trees.
     pub max_inline_ops: u32,
     /// Whether threaded code is made.
     pub threaded: bool,
@@ -160,6 +160,22 @@ impl std::fmt::Display for BadParameter {
 impl std::error::Error for BadParameter {}
 
 impl Parameters {
+    /// These, changed by what the environment variable `METAJIT` says. What makes no sense there is reported to standard error.
+    #[must_use]
+    pub fn with_environment(mut self) -> Parameters {
+        if let Ok(text) = std::env::var("METAJIT")
+            && let Err(error) = self.set(&text)
+        {
+            eprintln!("metajit: METAJIT: {error}");
+        }
+        self
+    }
+
+    /// Whether interpreters have to count visits.
+    pub(super) fn counts(&self) -> bool {
+        self.enabled || self.profile
+    }
+
     /// The names that [`Parameters::set`] takes.
     pub const NAMES: &'static [&'static str] = &[
         "off",

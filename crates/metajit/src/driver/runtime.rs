@@ -20,8 +20,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// What came of [`enter`].
@@ -271,6 +271,17 @@ pub fn parameters() -> Parameters {
     with(|runtime| runtime.parameters.clone())
 }
 
+/// What threads begin with in place of the defaults and the environment, if the program has said so.
+static PROCESS: RwLock<Option<Parameters>> = RwLock::new(None);
+
+/// Sets what the process's threads begin with, in place of the defaults and of what `METAJIT` says ([`Parameters::with_environment`] adds
+/// that). For programs with options of their own, before they run anything: a thread that has begun keeps its parameters. If the JIT is
+/// switched off so, interpreters hardly notice that it is there.
+pub fn set_process_parameters(parameters: Parameters) {
+    set_counting(parameters.counts());
+    *PROCESS.write().unwrap_or_else(PoisonError::into_inner) = Some(parameters);
+}
+
 /// Sets the thread's parameters, which hold from now on; what is compiled stays.
 pub fn set_parameters(parameters: Parameters) {
     with(|runtime| {
@@ -480,12 +491,8 @@ impl Runtime {
     }
 
     fn new() -> Runtime {
-        let mut parameters = Parameters::default();
-        if let Ok(text) = std::env::var("METAJIT")
-            && let Err(error) = parameters.set(&text)
-        {
-            eprintln!("metajit: METAJIT: {error}");
-        }
+        let process = PROCESS.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let parameters = process.unwrap_or_else(|| Parameters::default().with_environment());
         let runtime = Runtime {
             parameters,
             statistics: Statistics::default(),
@@ -509,7 +516,7 @@ impl Runtime {
     pub(super) fn publish_thresholds(&self) {
         let parameters = &self.parameters;
         stack::set_reserve(parameters.stack_reserve);
-        set_counting(parameters.enabled || parameters.profile);
+        set_counting(parameters.counts());
         THRESHOLDS.set(if parameters.profile {
             (1, 1)
         } else if parameters.enabled && parameters.threaded {

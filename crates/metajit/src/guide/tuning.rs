@@ -20,6 +20,9 @@
 //! METAJIT=trace=1 ./my-language program           # what was recorded, what was made of it, what was left, on standard error
 //! ```
 //!
+//! A program with options of its own gives [`set_process_parameters`](crate::driver::set_process_parameters) what they say before it
+//! runs anything: threads begin with that, and with the JIT off from the start the interpreter is as fast as without it.
+//!
 //! Code is made on a thread of its own while the interpreter goes on, so two runs are never quite the same. With `sync=1` it is
 //! made at once, and they are: for tests that count, and for looking into something.
 //!

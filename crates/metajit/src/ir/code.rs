@@ -1,10 +1,11 @@
 //! Code: what the optimizer makes of a tree, and what the evaluator runs and the backend compiles.
 //!
 //! A [`Code`] is a graph of [`Block`]s in single-assignment form: a value may be used in every block that its
-//! definition dominates. Block 0 is the entry; its parameters are the reds (or, if the frame is spread, the words of [`Spread`]). Code with several entries chooses one there. A guard names an [`Exit`]: either a
-//! *recipe* (which values to hand over and how the driver rebuilds reds, results, virtual objects and pending stores from
-//! them) or, once a bridge is attached, the block where the bridge begins. No exit is taken half: all its stores are
-//! done by whoever takes it.
+//! definition dominates. Block 0 is the entry; its parameters are the reds (or, if the frame is spread, the words of [`Spread`]).
+//! Code with several entries chooses one there. A guard names an [`Exit`]: either a *recipe* (which values to hand over and how
+//! the driver rebuilds reds, results, virtual objects and pending stores from them) or, once a bridge is attached, the block
+//! where the bridge begins. No exit is taken half: all its stores are done by whoever takes it. What exits say is in pools that
+//! all of a code have together ([`Details`]).
 
 use super::inst::{Arg, ArgRange, Inst, OpRef, Spread};
 use super::tree::{GuardId, Portal};
