@@ -27,8 +27,11 @@ cargo xtask soak [NAME=VALUE ...]   hot loops, made and abandoned; goes on where
 cargo xtask twins                   compile time and code of 2SOM with twins and without, held against a budget";
 
 /// Expected text, and the command that rewrites it.
-const BLESSED: &[&[&str]] =
-    &[&["test", "-p", "metajit", "--test", "filetests"], &["test", "-p", "metajit-macros", "--test", "ui"]];
+const BLESSED: &[&[&str]] = &[
+    &["test", "-p", "metajit", "--test", "filetests"],
+    &["test", "-p", "metajit-macros", "--test", "ui"],
+    &["test", "-p", "tla", "--test", "threaded"],
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

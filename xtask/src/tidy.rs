@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("stack.rs", &["driver"]),
     ("stop.rs", &["driver"]),
     ("hints.rs", &["record", "twin", "word"]),
-    ("testing.rs", &["driver", "gc"]),
+    ("testing.rs", &["driver", "gc", "ir"]),
     ("testing/", &["testing", "driver", "gc"]),
 ];
 

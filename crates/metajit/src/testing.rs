@@ -127,6 +127,30 @@ pub fn synchronous() {
     set_parameters(Parameters { sync: true, ..parameters() });
 }
 
+/// The text of the threaded code that is made of a place with these parameters: the same in every process. `driver` is what
+/// `jit_driver()` of the interpreter's function says, and `greens` are the words of the merge point.
+///
+/// # Panics
+/// If there is no code, if it is malformed, or if its text does not parse or prints differently when it has been parsed.
+#[cfg(feature = "jit")]
+pub fn threaded_text(driver: &'static crate::driver::Driver, greens: &[u64], parameters: &str) -> String {
+    use crate::ir::{parse, print, verify};
+    let before = crate::driver::parameters();
+    set_parameters(of(parameters));
+    let code = crate::driver::threaded_code(driver, greens);
+    set_parameters(before);
+    let code = code.unwrap_or_else(|abort| panic!("no threaded code: {}", abort.name()));
+    let text = print::code(&code, print::Style::LOG);
+    if let Err(error) = verify::code(&code) {
+        panic!("{error}\n{text}");
+    }
+    match parse::parse(&text, &parse::Bindings::default()) {
+        Ok(body) => assert_eq!(body.to_string(), text, "the text prints differently when it has been parsed"),
+        Err(error) => panic!("{error}\n{text}"),
+    }
+    text
+}
+
 /// What came of one run.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Ran<T> {

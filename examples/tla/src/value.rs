@@ -83,6 +83,11 @@ impl Value {
         (self.bits() as i64) >> 1
     }
 
+    /// A small integer's word without its tag: twice the integer.
+    fn untagged(self) -> i64 {
+        (self.bits() as i64).wrapping_sub(1)
+    }
+
     /// What it counts for in a condition.
     pub fn is_true(self) -> bool {
         self != Value::FALSE && self != Value::NIL
@@ -128,7 +133,7 @@ impl Value {
     /// Sum. The tagged words are added as they are, without one of the tags; overflow gives a float.
     pub fn add(self, other: Value) -> Result<Value, Value> {
         if self.is_int() && other.is_int() {
-            let bits = (self.bits() as i64).checked_add(other.bits() as i64 - 1);
+            let bits = (self.bits() as i64).checked_add(other.untagged());
             return Ok(match bits {
                 Some(bits) => Value::from_bits(bits as u64),
                 None => Value::float(self.as_int() as f64 + other.as_int() as f64),
@@ -141,7 +146,7 @@ impl Value {
     /// Difference.
     pub fn sub(self, other: Value) -> Result<Value, Value> {
         if self.is_int() && other.is_int() {
-            let bits = (self.bits() as i64).checked_sub(other.bits() as i64 - 1);
+            let bits = (self.bits() as i64).checked_sub(other.untagged());
             return Ok(match bits {
                 Some(bits) => Value::from_bits(bits as u64),
                 None => Value::float(self.as_int() as f64 - other.as_int() as f64),
@@ -154,7 +159,7 @@ impl Value {
     /// Product.
     pub fn mul(self, other: Value) -> Result<Value, Value> {
         if self.is_int() && other.is_int() {
-            let bits = self.as_int().checked_mul(other.bits() as i64 - 1);
+            let bits = self.as_int().checked_mul(other.untagged());
             return Ok(match bits {
                 Some(bits) => Value::from_bits((bits | 1) as u64),
                 None => Value::float(self.as_int() as f64 * other.as_int() as f64),

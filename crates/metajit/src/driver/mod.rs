@@ -55,6 +55,7 @@ pub(crate) use runtime::{call_cell, cell_of_tree, stop_word};
 pub(crate) use spread::portal_callee;
 pub(crate) use stack::stack_limit_changed;
 pub use statistics::Statistics;
+pub use threaded::threaded_code;
 
 use crate::context::Words;
 use crate::ir::Callee;

@@ -5,11 +5,11 @@
 //! backwards. When a count is used up the code is left at that merge point, and a trace is recorded from there; once it is compiled, the
 //! same exit leads into it. A place without a chance of a trace gets a count that is never used up.
 
-use super::Driver;
 use super::compile::POLL_VISITS;
 use super::runtime::{Compiled, Outcome, PlaceId, Runtime, thread_time, with};
+use super::{Driver, Parameters};
 use crate::context::COUNTERS;
-use crate::ir::code::Exit;
+use crate::ir::code::{Code, Exit};
 use crate::record::{Abort, Continue};
 use crate::shallow::{self, Bounds, COUNTED, Failure, UNFIT};
 use std::rc::Rc;
@@ -59,13 +59,7 @@ pub(super) fn count_loops(place: PlaceId, rounds: u32) -> u32 {
 pub(super) fn make(place: PlaceId, driver: &'static Driver, greens: &[u64]) -> bool {
     let bounds = with(|runtime| {
         runtime.at(place).threaded = Threaded::Busy;
-        Bounds {
-            handler_ops: runtime.parameters.max_handler_ops as usize,
-            merge_points: runtime.parameters.max_threaded_merge_points as usize,
-            insts: runtime.parameters.max_threaded_ops as usize,
-            inline_caches: runtime.parameters.inline_caching,
-            stubs: !runtime.parameters.handler_optimization,
-        }
+        Bounds::of(&runtime.parameters)
     });
     let start = thread_time();
     // The twins run elidable functions, which may be any code: the runtime is not held meanwhile.
@@ -78,10 +72,7 @@ pub(super) fn make(place: PlaceId, driver: &'static Driver, greens: &[u64]) -> b
         let unit = match unit {
             Ok(unit) => unit,
             Err(failure) => {
-                runtime.statistics.count_abort(match failure {
-                    Failure::TooLong => Abort::TooLong,
-                    Failure::Panic => Abort::Panic,
-                });
+                runtime.statistics.count_abort(failure.into());
                 runtime.at(place).threaded = Threaded::Never;
                 return false;
             }
@@ -92,6 +83,45 @@ pub(super) fn make(place: PlaceId, driver: &'static Driver, greens: &[u64]) -> b
         runtime.compile_threaded(place, unit, shallow_ns);
         runtime.code(place).is_some()
     })
+}
+
+/// The threaded code that would be made of a place now, with the thread's parameters: to be looked at, in tests. Its counters are
+/// numbered in order.
+///
+/// # Errors
+/// Why there is none.
+pub fn threaded_code(driver: &'static Driver, greens: &[u64]) -> Result<Code, Abort> {
+    let bounds = with(|runtime| Bounds::of(&runtime.parameters));
+    let mut counted: Vec<Vec<u64>> = Vec::new();
+    let unit = shallow::make(driver, greens, bounds, &mut |greens| {
+        let known = counted.iter().position(|known| known == greens);
+        known.unwrap_or_else(|| {
+            counted.push(greens.to_vec());
+            counted.len() - 1
+        }) as u32
+    });
+    Ok(unit?.code)
+}
+
+impl Bounds {
+    fn of(parameters: &Parameters) -> Bounds {
+        Bounds {
+            handler_ops: parameters.max_handler_ops as usize,
+            merge_points: parameters.max_threaded_merge_points as usize,
+            insts: parameters.max_threaded_ops as usize,
+            inline_caches: parameters.inline_caching,
+            stubs: !parameters.handler_optimization,
+        }
+    }
+}
+
+impl From<Failure> for Abort {
+    fn from(failure: Failure) -> Abort {
+        match failure {
+            Failure::TooLong => Abort::TooLong,
+            Failure::Panic => Abort::Panic,
+        }
+    }
 }
 
 impl Runtime {

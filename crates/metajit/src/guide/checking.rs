@@ -13,5 +13,8 @@
 //! # }
 //! ```
 //!
+//! [`threaded_text`](crate::testing::threaded_text) gives the threaded code of a function as text, to be compared with a file;
+//! `examples/tla/tests/threaded.rs` shows how.
+//!
 //! [`fuzz`](crate::testing::fuzz) makes random programs from choices, checks each, and shrinks the first that fails to the smallest one. The
 //! tests of `examples/` show how: what a generator needs is a bound on the program's running time, and errors that are results.
