@@ -206,6 +206,11 @@ operations! {
     STORE_FIELD_RETURN_SELF,
 }
 
+/// Whether an instruction sends a message that is cached at B.
+pub const fn has_site(op: u64) -> bool {
+    matches!(op, SEND..=SEND_RESTART | ADD..=NOT | SEND_POP | SEND_RETURN | AT_PUT_POP)
+}
+
 /// The operation that does two in sequence.
 pub const fn fused(first: u64, second: u64) -> Option<u64> {
     Some(match (first, second) {

@@ -18,6 +18,7 @@ use crate::numbers;
 use crate::objects::{Caches, Class, ClassSetup, Instance, Layout, Literals, Method, SArray, SString};
 use crate::parser::{parse_class, parse_statements};
 use crate::primitives;
+use crate::trace::PRINT_STACK_TRACE;
 use crate::universe::{Universe, set_universe, universe};
 use crate::value::{self, NIL, Value};
 use crate::vm::{Migration, Source, Vm, class_value, maybe_class, new_string, string_value};
@@ -238,6 +239,9 @@ impl Vm {
             self.symbol("not"),
             nil_tests,
             identity,
+            // What runs before the program is loaded is part of its stack traces.
+            true,
+            Maybe::none(),
         );
         self.root_universe(universe);
         set_universe(universe);
@@ -444,7 +448,7 @@ impl Vm {
         for (index, constant) in compiled.constants.iter().enumerate() {
             let value = match constant {
                 Constant::Literal(literal) => self.literal(literal),
-                Constant::Selector(name) => string_value(self.symbol(name)),
+                Constant::Selector(name) => self.mentioned(name),
                 Constant::Global(name) => Value::from_bits(self.global(name).bits()),
                 Constant::Block(block) => {
                     let is_generic = !block.fallbacks.is_empty();
@@ -495,7 +499,6 @@ impl Vm {
             unsafe { method.set_code(index as i64, *word) };
         }
         self.pin(Value::from_bits(method.bits()));
-        self.code_addresses.insert(method.bits());
         if self.disassemble {
             let text = disassemble(&compiled, &crate::vm::text(template.holder.name()));
             self.output.print_error(text.as_bytes());
@@ -511,12 +514,36 @@ impl Vm {
         method
     }
 
+    /// The symbol of a name that code has. If it may print stack traces by it, calls note their places.
+    fn mentioned(&mut self, name: &str) -> Value {
+        if name == PRINT_STACK_TRACE {
+            self.keep_places();
+        }
+        string_value(self.symbol(name))
+    }
+
+    /// Some code can print stack traces.
+    pub fn keep_places(&mut self) {
+        self.prints_traces = true;
+        if !universe().keeps_places() {
+            universe().set_keeps_places(true);
+            self.places_are_missing = true;
+        }
+    }
+
+    /// The program is loaded: if nothing in it prints stack traces, calls need not note their places.
+    pub fn program_is_loaded(&mut self) {
+        if !std::mem::replace(&mut self.program_loaded, true) && !self.prints_traces {
+            universe().set_keeps_places(false);
+        }
+    }
+
     fn literal(&mut self, literal: &Literal) -> Value {
         match literal {
             Literal::Integer(integer) => numbers::from_big(integer.clone()),
             Literal::Double(double) => value::from_double(*double),
             Literal::String(text) => string_value(new_string(self.string_class, text)),
-            Literal::Symbol(text) => string_value(self.symbol(text)),
+            Literal::Symbol(text) => self.mentioned(text),
             Literal::Array(elements) => {
                 let array = SArray::alloc(universe().array_class(), elements.len() as i64, NIL);
                 for (index, element) in elements.iter().enumerate() {

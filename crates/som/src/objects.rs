@@ -239,6 +239,19 @@ pub struct GlobalCell {
     value: Value,
 }
 
+/// Where an activation has sent a message that is not answered yet: kept for stack traces, see `trace`.
+#[jit_object]
+pub struct Place {
+    /// The same of the activation that called this one.
+    #[immutable]
+    outer: Maybe<Place>,
+    #[immutable]
+    method: Method,
+    /// The instruction, or the complement of its site.
+    #[immutable]
+    at: i64,
+}
+
 /// The activation of a method: `self`, arguments, variables, operand stack.
 #[jit_object]
 pub struct Frame {

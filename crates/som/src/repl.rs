@@ -53,6 +53,7 @@ impl Input {
 
 /// Runs the shell to the end of its input; the exit status.
 pub fn run() -> i32 {
+    with_vm(crate::vm::Vm::program_is_loaded);
     let mut input = Input::new();
     let mut text = String::new();
     while let Some(line) = input.line(&mut text) {
@@ -105,6 +106,7 @@ fn evaluate(text: &str) -> Option<i32> {
             return None;
         }
     };
+    with_vm(|vm| vm.places_are_missing = false);
     let result = run_method(method, NIL, &[]).and_then(|value| {
         with_vm(|vm| vm.global("it")).set_value(value);
         let shown = send_message(value, "asString", &[])?;

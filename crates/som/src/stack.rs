@@ -6,14 +6,9 @@
 
 use crate::interpreter::control::STACK_RESERVE;
 use metajit::set_stack_limit;
-use std::cell::Cell;
 
 /// Address space for the stack of a VM: enough for a million nested sends, each of which takes a few hundred bytes.
 pub const STACK_BYTES: usize = 1 << 30;
-
-thread_local! {
-    static BASE: Cell<usize> = const { Cell::new(0) };
-}
 
 #[inline(never)]
 fn here() -> usize {
@@ -23,9 +18,7 @@ fn here() -> usize {
 
 /// Lets a VM use so many bytes of this thread's stack from here on.
 pub fn use_stack(bytes: usize) {
-    let base = here();
-    BASE.set(base);
-    set_stack_limit(base - bytes + STACK_RESERVE);
+    set_stack_limit(here() - bytes + STACK_RESERVE);
 }
 
 /// Runs `f` on a thread with a stack for a VM.
@@ -40,18 +33,4 @@ pub fn on_large_stack<R: Send + 'static>(
         f()
     })?;
     Ok(thread.join())
-}
-
-/// The words on the stack, innermost first.
-pub fn words() -> Vec<u64> {
-    let begin = (here() + 7) & !7;
-    let end = BASE.get();
-    let mut words = Vec::new();
-    let mut at = begin;
-    while at + 8 <= end {
-        // SAFETY: the memory between the current frame and the thread's first frame is its stack.
-        words.push(unsafe { (at as *const u64).read_volatile() });
-        at += 8;
-    }
-    words
 }

@@ -1,9 +1,9 @@
 //! What compiled code may rely on: the core classes, the selectors that the VM itself sends, the system object.
 //!
-//! All of it is immutable once the library is loaded, and [`universe`] always gives the same object on a thread, so that in
+//! Nearly all of it is immutable once the library is loaded, and [`universe`] always gives the same object on a thread, so that in
 //! traced code a test for the class `Integer` compares with a constant.
 
-use crate::objects::{Class, SString};
+use crate::objects::{Class, Place, SString};
 use crate::value::Value;
 use metajit::prelude::*;
 use std::cell::Cell;
@@ -71,6 +71,11 @@ pub struct Universe {
     /// Some class besides `Object` and `Integer` has its own `==`.
     #[quasi_immutable]
     identity_overridden: bool,
+    /// Some code may print a stack trace, so that calls note their places.
+    #[quasi_immutable]
+    keeps_places: bool,
+    /// The place noted last.
+    place: Maybe<Place>,
 }
 
 thread_local! {

@@ -17,7 +17,7 @@ use crate::value::{self, UNDEFINED, Value};
 use metajit::gc::Root;
 use metajit::prelude::*;
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -121,8 +121,12 @@ pub struct Vm {
     pub trace_omitted: u64,
     /// What functions came from, by `Method::debug`.
     pub sources: Vec<Source>,
-    /// Where the code of functions is.
-    pub code_addresses: HashSet<u64>,
+    /// Whether some code can print a stack trace.
+    pub prints_traces: bool,
+    /// Whether it came so late that activations run which have noted no places.
+    pub places_are_missing: bool,
+    /// Whether the program's class has been loaded, or a shell has begun.
+    pub program_loaded: bool,
     /// Generic versions by method and fallback.
     pub migrations: HashMap<(u64, i64), Rc<Migration>>,
     /// Field names by class.
@@ -187,7 +191,9 @@ impl Vm {
             trace: Vec::new(),
             trace_omitted: 0,
             sources: Vec::new(),
-            code_addresses: HashSet::new(),
+            prints_traces: false,
+            places_are_missing: false,
+            program_loaded: false,
             migrations: HashMap::new(),
             class_fields: HashMap::new(),
             loading: Vec::new(),
@@ -395,11 +401,6 @@ impl Vm {
             Some(index) => lines[index].1,
             None => source.definition.pos.line,
         }
-    }
-
-    /// Where the code of all functions is.
-    pub fn method_addresses(&self) -> HashSet<u64> {
-        self.code_addresses.clone()
     }
 
     /// What a function came from.

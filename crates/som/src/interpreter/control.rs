@@ -5,9 +5,11 @@
 //! the driver may print. An activation that is a home is marked dead as it is left, whichever way.
 
 use super::interpret;
+use super::places::{forget_places, note_place};
 use super::sends::{call, call_frame, find_method, send_one, send_zero};
 use crate::bytecode::{JUMP_IF_TRUE, LOOP_IF_TRUE};
 use crate::objects::{Block, Cell, Frame, Home, Method, Unwind};
+use crate::trace::TRACE_ENDS;
 use crate::universe::{class_of, universe};
 use crate::value::{self, FALSE, NIL, TRUE, Value, fits, from_integer};
 use crate::vm::{TraceEntry, string, with_vm};
@@ -22,9 +24,6 @@ pub const FATAL: i64 = 2;
 
 /// The VM ends it because of a malformed class; the value is the whole message.
 pub const MALFORMED: i64 = 3;
-
-/// How many activations a stack trace shows at each end.
-const TRACE_ENDS: usize = 20;
 
 /// How much native stack must be left to enter an activation: enough for any primitive and for the collector.
 pub const STACK_RESERVE: usize = 1 << 20;
@@ -95,14 +94,17 @@ fn note(method: Method, pc: i64) {
 
 /// `^` in a block: ends the home, or sends `escapedBlock:` if it has ended.
 #[enable_threaded_code(called)]
-pub fn return_non_local(method: Method, frame: Frame, answer: Value) -> Result<Value, Unwind> {
+pub fn return_non_local(method: Method, frame: Frame, answer: Value, pc: i64) -> Result<Value, Unwind> {
     let block_value = frame.slots(method.home_slot());
     // SAFETY: a block's home slot holds the block, and the compiler gives a home to each block that returns.
     let home = unsafe { Home::from_bits(Block::from_bits(block_value.bits()).home().bits()) };
     if home.alive() {
         return Err(Unwind::alloc(NON_LOCAL, Maybe::some(home), answer));
     }
-    send_one(frame.slots(0), universe().escaped_block(), block_value)
+    let before = note_place(method, pc);
+    let answer = send_one(frame.slots(0), universe().escaped_block(), block_value);
+    forget_places(before);
+    answer
 }
 
 /// Where a comparison and the jump after it lead: to the jump's target, or past it.
@@ -117,7 +119,15 @@ pub fn branch(jump: u64, truth: bool, pc: i64) -> i64 {
 /// Whether a loop goes on whose condition is no Boolean: what the library's `whileTrue:` does with it.
 #[enable_threaded_code(called)]
 #[inline(never)]
-pub fn loop_condition(condition: Value, negated: bool) -> Result<bool, Unwind> {
+pub fn loop_condition(condition: Value, negated: bool, method: Method, pc: i64) -> Result<bool, Unwind> {
+    let before = note_place(method, pc);
+    let goes_on = goes_on(condition, negated);
+    forget_places(before);
+    goes_on
+}
+
+#[enable_threaded_code(called)]
+fn goes_on(condition: Value, negated: bool) -> Result<bool, Unwind> {
     let mut condition = condition;
     if negated {
         condition = send_zero(condition, universe().negate())?;
@@ -188,34 +198,42 @@ pub fn init_loop(frame: Frame, kind: u64, slot: i64, operands: i64) -> bool {
 /// Whether a counting loop is over.
 #[enable_threaded_code]
 #[inline(always)]
-pub fn is_loop_over(frame: Frame, slot: i64, down: bool) -> Result<bool, Unwind> {
+pub fn is_loop_over(frame: Frame, slot: i64, down: bool, method: Method, pc: i64) -> Result<bool, Unwind> {
     let counter = frame.slots(slot);
     let limit = frame.slots(slot + 1);
     if counter.is_integer() && limit.is_integer() {
         return Ok(if down { counter.bits() < limit.bits() } else { counter.bits() > limit.bits() });
     }
-    is_loop_over_slow(counter, limit, down)
+    is_loop_over_slow(counter, limit, down, method, pc)
 }
 
 #[enable_threaded_code(called)]
 #[inline(never)]
-fn is_loop_over_slow(counter: Value, limit: Value, down: bool) -> Result<bool, Unwind> {
+fn is_loop_over_slow(counter: Value, limit: Value, down: bool, method: Method, pc: i64) -> Result<bool, Unwind> {
+    let before = note_place(method, pc);
+    let is_over = is_over(counter, limit, down);
+    forget_places(before);
+    is_over
+}
+
+#[enable_threaded_code(called)]
+fn is_over(counter: Value, limit: Value, down: bool) -> Result<bool, Unwind> {
     let selector = if down { universe().greater_or_equal() } else { universe().less_or_equal() };
-    let goes_on = send_one(counter, selector, limit)?;
-    if goes_on == TRUE {
+    let condition = send_one(counter, selector, limit)?;
+    if condition == TRUE {
         return Ok(false);
     }
-    if goes_on == FALSE {
+    if condition == FALSE {
         return Ok(true);
     }
-    let truth = loop_condition(goes_on, false)?;
+    let truth = goes_on(condition, false)?;
     Ok(!truth)
 }
 
 /// Steps a counting loop; whether it is over.
 #[enable_threaded_code]
 #[inline(always)]
-pub fn step_loop(frame: Frame, slot: i64, down: bool) -> Result<bool, Unwind> {
+pub fn step_loop(frame: Frame, slot: i64, down: bool, method: Method, pc: i64) -> Result<bool, Unwind> {
     let counter = frame.slots(slot);
     let step = frame.slots(slot + 2);
     if counter.is_integer() && step.is_integer() {
@@ -226,13 +244,15 @@ pub fn step_loop(frame: Frame, slot: i64, down: bool) -> Result<bool, Unwind> {
         };
         if fits(next) {
             frame.set_slots(slot, from_integer(next));
-            return is_loop_over(frame, slot, down);
+            return is_loop_over(frame, slot, down, method, pc);
         }
     }
     let selector = if down { universe().subtract() } else { universe().add() };
-    let next = send_one(counter, selector, step)?;
-    frame.set_slots(slot, next);
-    is_loop_over(frame, slot, down)
+    let before = note_place(method, pc);
+    let next = send_one(counter, selector, step);
+    forget_places(before);
+    frame.set_slots(slot, next?);
+    is_loop_over(frame, slot, down, method, pc)
 }
 
 /// Goes on in the generic version of a function, where its fallback sends the message; the activation's answer.

@@ -9,6 +9,7 @@
 
 pub mod arithmetic;
 pub mod control;
+pub mod places;
 pub mod sends;
 
 use crate::bytecode::*;
@@ -24,7 +25,7 @@ use control::{
 };
 use metajit::prelude::*;
 use sends::{
-    array_at, array_at_put, call, context_at, load_cells, lookup, make_block, send, send_after_all, super_send,
+    array_at, array_at_put, call_at, context_at, load_cells, lookup, make_block, send, send_after_all, super_send,
     unknown_global,
 };
 
@@ -99,7 +100,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 let cell = unsafe { GlobalCell::from_bits(method.literals().items(c).bits()) };
                 let content = cell.value();
                 if content == UNDEFINED {
-                    match unknown_global(frame.slots(0), cell) {
+                    match unknown_global(frame.slots(0), cell, method, pc) {
                         Ok(answer) => frame.set_slots(sp, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -227,7 +228,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     pc = method.body_begin();
                     can_enter_jit!();
                 } else {
-                    match call(callee, frame, sp - 1, 0) {
+                    match call_at(callee, frame, sp - 1, 0, method, b) {
                         Ok(answer) => frame.set_slots(sp - 1, answer),
                         Err(unwind) => return leave(method, frame, pc, unwind),
                     }
@@ -246,7 +247,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 unsafe { Home::from_bits(frame.slots(method.home_slot()).bits()) }.set_alive(false);
                 return Ok(frame.slots(0));
             }
-            RETURN_NON_LOCAL => match return_non_local(method, frame, frame.slots(sp - 1)) {
+            RETURN_NON_LOCAL => match return_non_local(method, frame, frame.slots(sp - 1), pc) {
                 Ok(answer) => return Ok(answer),
                 Err(unwind) => return leave(method, frame, pc, unwind),
             },
@@ -294,7 +295,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 } else if condition == FALSE {
                     pc += 1;
                 } else {
-                    match loop_condition(condition, false) {
+                    match loop_condition(condition, false, method, pc) {
                         Ok(true) => pc = c,
                         Ok(false) => pc += 1,
                         Err(unwind) => return leave(method, frame, pc, unwind),
@@ -310,7 +311,7 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                 } else if condition == TRUE {
                     pc += 1;
                 } else {
-                    match loop_condition(condition, true) {
+                    match loop_condition(condition, true, method, pc) {
                         Ok(true) => pc = c,
                         Ok(false) => pc += 1,
                         Err(unwind) => return leave(method, frame, pc, unwind),
@@ -357,12 +358,12 @@ pub fn interpret(method: Method, frame: Frame) -> Result<Value, Unwind> {
                     }
                 }
             }
-            FOR_TEST => match is_loop_over(frame, b, (word >> 8) & 0xFF != 0) {
+            FOR_TEST => match is_loop_over(frame, b, (word >> 8) & 0xFF != 0, method, pc) {
                 Ok(true) => pc = c,
                 Ok(false) => pc += 1,
                 Err(unwind) => return leave(method, frame, pc, unwind),
             },
-            FOR_NEXT => match step_loop(frame, b, (word >> 8) & 0xFF != 0) {
+            FOR_NEXT => match step_loop(frame, b, (word >> 8) & 0xFF != 0, method, pc) {
                 Ok(true) => pc += 1,
                 Ok(false) => {
                     pc = c;

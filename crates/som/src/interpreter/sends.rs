@@ -4,6 +4,7 @@
 //! constant and folds [`find_method`]. Both agree because methods never change once their class is loaded.
 
 use super::interpret;
+use super::places::{call_noted, forget_places, note_place};
 use crate::bytecode::kind;
 use crate::objects::{Block, Cell, Class, Context, Frame, GlobalCell, Instance, Method, SArray, SString, Unwind};
 use crate::primitives::{BLOCK_VALUE, BLOCK3_VALUE, not_a_block, primitive};
@@ -108,20 +109,60 @@ fn super_lookup(method: Method, site: i64, literal: i64) -> Method {
 #[inline(always)]
 pub fn call(callee: Method, frame: Frame, base: i64, arguments: i64) -> Result<Value, Unwind> {
     if callee.kind() == kind::CODE {
-        let activation = Frame::alloc(callee.frame_size(), NIL);
-        let mut index = 0;
-        while index <= arguments {
-            activation.set_slots(index, frame.slots(base + index));
-            index += 1;
-        }
-        interpret(callee, activation)
+        call_code(callee, frame, base, arguments)
     } else if callee.kind() == kind::GETTER {
-        // SAFETY: the receiver is an instance of the class whose field this is.
-        let object = unsafe { Instance::from_bits(frame.slots(base).bits()) };
-        Ok(object.fields(callee.field()))
+        Ok(field_of(callee, frame, base))
     } else {
         call_special(callee, frame, base)
     }
+}
+
+/// The same on behalf of the send at a site, which is noted if places are kept.
+#[enable_threaded_code(when_constant = callee, reads_from = base)]
+#[inline(always)]
+pub fn call_at(
+    callee: Method,
+    frame: Frame,
+    base: i64,
+    arguments: i64,
+    method: Method,
+    site: i64,
+) -> Result<Value, Unwind> {
+    if callee.kind() == kind::CODE {
+        if universe().keeps_places() {
+            return call_noted(callee, frame, base, arguments, method, site);
+        }
+        call_code(callee, frame, base, arguments)
+    } else if callee.kind() == kind::GETTER {
+        Ok(field_of(callee, frame, base))
+    } else {
+        if universe().keeps_places() {
+            return call_noted(callee, frame, base, arguments, method, site);
+        }
+        call_special(callee, frame, base)
+    }
+}
+
+/// Runs the code of a method in a frame of its own.
+#[enable_threaded_code(when_constant = callee, reads_from = base)]
+#[inline(always)]
+fn call_code(callee: Method, frame: Frame, base: i64, arguments: i64) -> Result<Value, Unwind> {
+    let activation = Frame::alloc(callee.frame_size(), NIL);
+    let mut index = 0;
+    while index <= arguments {
+        activation.set_slots(index, frame.slots(base + index));
+        index += 1;
+    }
+    interpret(callee, activation)
+}
+
+/// What a method answers that answers a field of the receiver.
+#[enable_threaded_code(when_constant = callee, reads_from = base)]
+#[inline(always)]
+fn field_of(callee: Method, frame: Frame, base: i64) -> Value {
+    // SAFETY: the receiver is an instance of the class whose field this is.
+    let object = unsafe { Instance::from_bits(frame.slots(base).bits()) };
+    object.fields(callee.field())
 }
 
 /// Whether a method is the primitive that runs a block.
@@ -166,13 +207,9 @@ fn run_block(frame: Frame, base: i64, arguments: i64, method: Method, site: i64)
 #[inline(never)]
 pub fn call_special(callee: Method, frame: Frame, base: i64) -> Result<Value, Unwind> {
     match callee.kind() {
-        kind::GETTER => {
-            // SAFETY: the receiver is an instance of the class whose field this is.
-            let object = unsafe { Instance::from_bits(frame.slots(base).bits()) };
-            Ok(object.fields(callee.field()))
-        }
+        kind::GETTER => Ok(field_of(callee, frame, base)),
         kind::SETTER => {
-            // SAFETY: as above.
+            // SAFETY: the receiver is an instance of the class whose field this is.
             let object = unsafe { Instance::from_bits(frame.slots(base).bits()) };
             object.set_fields(callee.field(), frame.slots(base + 1));
             Ok(frame.slots(base))
@@ -230,10 +267,10 @@ fn call_from(
     method: Method,
     site: i64,
 ) -> Result<Value, Unwind> {
-    if callee.kind() != kind::CODE && !we_are_jitted() && is_block_value(callee) {
+    if callee.kind() != kind::CODE && !we_are_jitted() && is_block_value(callee) && !universe().keeps_places() {
         return run_block(frame, base, arguments, method, site);
     }
-    call(callee, frame, base, arguments)
+    call_at(callee, frame, base, arguments, method, site)
 }
 
 /// A send to `super`.
@@ -250,7 +287,7 @@ pub fn super_send(
     if nothing_seen(method, site) {
         return first_super_send(method, frame, base, arguments, site, literal);
     }
-    call(super_lookup(method, site, literal), frame, base, arguments)
+    call_at(super_lookup(method, site, literal), frame, base, arguments, method, site)
 }
 
 /// The same where no such send was done before.
@@ -264,7 +301,7 @@ fn first_super_send(
     site: i64,
     literal: i64,
 ) -> Result<Value, Unwind> {
-    call(super_lookup(method, site, literal), frame, base, arguments)
+    call_at(super_lookup(method, site, literal), frame, base, arguments, method, site)
 }
 
 /// A call with a frame of its own for receiver and arguments.
@@ -336,8 +373,11 @@ pub fn arguments_array(frame: Frame, from: i64, count: i64) -> SArray {
 /// A read of a global that nobody has set.
 #[enable_threaded_code(called)]
 #[inline(never)]
-pub fn unknown_global(receiver: Value, cell: GlobalCell) -> Result<Value, Unwind> {
-    send_one(receiver, universe().unknown_global(), Value::from_bits(cell.name().bits()))
+pub fn unknown_global(receiver: Value, cell: GlobalCell, method: Method, pc: i64) -> Result<Value, Unwind> {
+    let before = note_place(method, pc);
+    let answer = send_one(receiver, universe().unknown_global(), Value::from_bits(cell.name().bits()));
+    forget_places(before);
+    answer
 }
 
 /// Puts the cells that a block holds into slots.

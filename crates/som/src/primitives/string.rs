@@ -4,7 +4,7 @@ use super::fail;
 use crate::objects::SString;
 use crate::universe::{class_of, universe};
 use crate::value::{Value, from_bool, from_integer};
-use crate::vm::{as_string, new_string_of, string, string_value, text, with_vm};
+use crate::vm::{Vm, as_string, new_string_of, string, string_value, text, with_vm};
 use metajit::prelude::*;
 
 /// Why something can't be done with what is no string.
@@ -39,7 +39,13 @@ pub(super) fn run(primitive: i64, receiver: Value, first: Value, second: Value) 
             )),
             None => no_string(first),
         },
-        super::STRING_AS_SYMBOL => string_value(with_vm(|vm| vm.symbol(&text(this)))),
+        super::STRING_AS_SYMBOL => {
+            let text = text(this);
+            if text == crate::trace::PRINT_STACK_TRACE {
+                with_vm(Vm::keep_places);
+            }
+            string_value(with_vm(|vm| vm.symbol(&text)))
+        }
         super::STRING_HASH => from_integer(this.hash()),
         super::STRING_IS_WHITE_SPACE => from_bool(all(this, char::is_whitespace)),
         super::STRING_IS_LETTERS => from_bool(all(this, char::is_alphabetic)),

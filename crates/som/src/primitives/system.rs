@@ -4,7 +4,7 @@ use super::fail;
 use crate::interpreter::control;
 use crate::objects::Unwind;
 use crate::value::{FALSE, NIL, TRUE, UNDEFINED, Value, from_bool, from_integer};
-use crate::vm::{as_string, as_symbol, class_value, string, text, with_vm};
+use crate::vm::{Vm, as_string, as_symbol, class_value, string, text, with_vm};
 use metajit::prelude::*;
 
 /// The end of the program with a status, if it is an integer.
@@ -89,7 +89,9 @@ pub(super) fn load(name: Value) -> Value {
     let Some(name) = as_symbol(name) else {
         return fail("the name of a class must be a Symbol");
     };
-    match with_vm(|vm| vm.load_class(&text(name))) {
+    let class = with_vm(|vm| vm.load_class(&text(name)));
+    with_vm(Vm::program_is_loaded);
+    match class {
         Ok(Some(class)) => class_value(class),
         Ok(None) => NIL,
         Err(message) => {
