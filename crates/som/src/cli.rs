@@ -61,6 +61,9 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
             Some(attached) => Ok(attached.to_owned()),
             None => rest.next().cloned().ok_or_else(|| format!("{name} needs {what}")),
         };
+        if matches!(name, "--help" | "--version") && attached.is_some() {
+            return Err(format!("{name} takes no value"));
+        }
         match name {
             "-cp" | "--classpath" => {
                 if class_path_seen {

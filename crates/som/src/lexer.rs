@@ -27,6 +27,11 @@ pub struct SyntaxError {
     pub message: String,
 }
 
+/// Characters of a line that a message shows at most: longer ones are no help in a terminal.
+const SHOWN: usize = 200;
+/// Stands for the rest of the line.
+const MORE: &str = "...";
+
 impl SyntaxError {
     /// The message as it is shown: `file:line:column: message`, the line itself, and a caret below the column.
     pub fn render(&self, file: &str, source: &str) -> String {
@@ -34,15 +39,24 @@ impl SyntaxError {
             source.split('\n').nth(self.pos.line.saturating_sub(1) as usize).unwrap_or("").trim_end_matches('\r');
         let mut shown = String::new();
         let mut caret = String::new();
-        for (index, c) in line.chars().enumerate() {
+        let column = (self.pos.column as usize).saturating_sub(1);
+        let begin = if column < SHOWN { 0 } else { column - SHOWN / 2 };
+        if begin > 0 {
+            shown.push_str(MORE);
+            caret.push_str("   ");
+        }
+        for (index, c) in line.chars().enumerate().skip(begin).take(SHOWN) {
             let c = if c == '\t' { ' ' } else { c };
             if c.is_control() {
                 continue;
             }
-            if index + 1 < self.pos.column as usize {
+            if index < column {
                 caret.push(' ');
             }
             shown.push(c);
+        }
+        if line.chars().nth(begin + SHOWN).is_some() {
+            shown.push_str(MORE);
         }
         format!("{file}:{}:{}: error: {}\n    {shown}\n    {caret}^\n", self.pos.line, self.pos.column, self.message)
     }

@@ -12,7 +12,7 @@ use crate::compiler::{Compiled, Constant, MethodContext, SlotKey, compile_generi
 use crate::core_lib;
 use crate::disassembler::disassemble;
 use crate::interpreter::sends::SITE;
-use crate::lexer::SyntaxError;
+use crate::lexer::{Pos, SyntaxError};
 use crate::library::{Definitions, assumptions};
 use crate::numbers;
 use crate::objects::{Caches, Class, ClassSetup, Instance, Layout, Literals, Method, SArray, SString};
@@ -25,6 +25,7 @@ use crate::vm::{Migration, Source, Vm, class_value, maybe_class, new_string, str
 use metajit::Maybe;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::string::FromUtf8Error;
 
 /// The classes that the VM itself needs.
 const CORE: &[&str] = &[
@@ -261,9 +262,6 @@ impl Vm {
         let Some(found) = self.find_file(name)? else {
             return Ok(None);
         };
-        if self.loading.iter().any(|other| **other == *name) {
-            return Err(format!("error: {name} is its own superclass\n"));
-        }
         let definition = parse(name, &found)?;
         self.loading.push(name.into());
         let class = self.build(definition, found);
@@ -276,16 +274,22 @@ impl Vm {
         let (superclass, meta_super) = match superclass_name(&definition) {
             None => (Maybe::none(), universe().class_class()),
             Some(superclass) => {
+                let refuse = |message: String| {
+                    let pos = definition.superclass.as_ref().map_or(definition.pos, |s| s.1);
+                    Err(SyntaxError { pos, message }.render(&found.file, &found.text))
+                };
                 if self.loading.len() > MAX_SUPERCLASSES {
-                    return Err(format!("error: {name} has too many superclasses\n"));
+                    return refuse(format!("{name} has more than {MAX_SUPERCLASSES} superclasses"));
+                }
+                if superclass == name {
+                    return refuse(format!("{name} can't be its own superclass"));
+                }
+                if self.loading.contains(&superclass) {
+                    return refuse(format!("{superclass} can't be the superclass of {name}, which is one of its own"));
                 }
                 match self.load_class(&superclass)? {
                     Some(class) => (Maybe::some(class), class.class()),
-                    None => {
-                        let pos = definition.superclass.as_ref().map_or(definition.pos, |s| s.1);
-                        let message = format!("there is no class {superclass} on the class path");
-                        return Err(SyntaxError { pos, message }.render(&found.file, &found.text));
-                    }
+                    None => return refuse(format!("there is no class {superclass} on the class path")),
                 }
             }
         };
@@ -619,6 +623,28 @@ impl Vm {
         Ok(metajit::gc::without_collection(|| self.link(Rc::new(compiled), &template, false, None)))
     }
 
+    /// Why there is no program of this name, if there is none.
+    pub fn missing_program(&self, name: &str) -> Option<String> {
+        if self.classes.contains_key(name) || core_lib::source(name).is_some() {
+            return None;
+        }
+        let mut looked = Vec::new();
+        for directory in &self.class_path {
+            let path = directory.join(format!("{name}.som"));
+            if path.is_file() {
+                return None;
+            }
+            let why = match (path.is_dir(), directory.is_dir(), directory.exists()) {
+                (true, ..) => format!(" (where {name}.som is a directory)"),
+                (_, true, _) => String::new(),
+                (_, _, true) => " (which is no directory)".to_owned(),
+                _ => " (which does not exist)".to_owned(),
+            };
+            looked.push(format!("{}{why}", directory.display()));
+        }
+        Some(format!("error: there is no class '{name}': looked for {name}.som in {}\n", looked.join(", ")))
+    }
+
     fn find_file(&self, name: &str) -> Loaded<Option<Found>> {
         if name.is_empty() || name.contains(['/', '\\', '\0']) {
             return Ok(None);
@@ -627,10 +653,9 @@ impl Vm {
             let path = directory.join(format!("{name}.som"));
             match std::fs::read(&path) {
                 Ok(bytes) => {
-                    return Ok(Some(Found {
-                        file: path.display().to_string().into(),
-                        text: String::from_utf8_lossy(&bytes).into_owned(),
-                    }));
+                    let file = path.display().to_string();
+                    let text = String::from_utf8(bytes).map_err(|error| not_utf8(&file, &error))?;
+                    return Ok(Some(Found { file: file.into(), text }));
                 }
                 Err(error) if path.is_file() => {
                     return Err(format!("error: {} can't be read: {error}\n", path.display()));
@@ -641,6 +666,15 @@ impl Vm {
         Ok(core_lib::source(name)
             .map(|text| Found { file: format!("core-lib/{name}.som").into(), text: text.to_owned() }))
     }
+}
+
+/// Says where a file ceases to be text.
+fn not_utf8(file: &str, error: &FromUtf8Error) -> String {
+    let text = String::from_utf8_lossy(error.as_bytes());
+    let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+    let line = before.matches('\n').count() as u32 + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() as u32 + 1;
+    SyntaxError { pos: Pos { line, column }, message: "this is no UTF-8".to_owned() }.render(file, &text)
 }
 
 /// What all functions of a method have in common.

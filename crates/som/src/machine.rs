@@ -98,23 +98,50 @@ pub fn run_on_this_thread(options: Options, stack: usize) -> i32 {
     status
 }
 
-/// Runs a VM to the end of its program and ends the process with its status.
+/// Runs a VM to the end of its program and ends the process with its status, or as soon as nobody reads its output any more.
 ///
 /// Nothing is freed, since the system does that at once.
-pub fn run_process(options: Options) -> ! {
+pub fn run_process(mut options: Options) -> ! {
+    options.out = Box::new(UntilUnread(options.out));
     let jit = jit::of_process(&options);
-    let status = on_large_stack(move || {
-        let status = run_here(options, jit);
-        #[cfg(feature = "jit")]
-        metajit::driver::leave_to_the_system();
-        std::process::exit(status)
-    });
+    let status = on_large_stack(move || end_process(run_here(options, jit)));
     match status {
         Ok(_) => std::process::exit(101),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: no stack for the VM: {error}");
             std::process::exit(1)
         }
+    }
+}
+
+fn end_process(status: i32) -> ! {
+    #[cfg(feature = "jit")]
+    metajit::driver::leave_to_the_system();
+    std::process::exit(status)
+}
+
+/// The exit status of a program whose output nobody reads any more: what shells show for the signal that ends others then.
+const UNREAD: i32 = 128 + 13;
+
+/// Ends the process when the reader of its output has gone away (`| head`).
+struct UntilUnread(Box<dyn Write + Send>);
+
+impl UntilUnread {
+    fn check<T>(result: std::io::Result<T>) -> std::io::Result<T> {
+        match result {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => end_process(UNREAD),
+            result => result,
+        }
+    }
+}
+
+impl Write for UntilUnread {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        UntilUnread::check(self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        UntilUnread::check(self.0.flush())
     }
 }
 
@@ -141,7 +168,7 @@ fn run_here(options: Options, jit: Result<(), String>) -> i32 {
         }
         if arguments.is_empty() { crate::repl::run() } else { run_program(&arguments) }
     });
-    let status = match result {
+    let mut status = match result {
         Ok(status) => status,
         Err(panic) => match panic.downcast_ref::<metajit::gc::OutOfMemory>() {
             Some(error) => {
@@ -157,6 +184,11 @@ fn run_here(options: Options, jit: Result<(), String>) -> i32 {
     };
     with_vm(|vm| {
         vm.output.flush();
+        if let Some(error) = vm.output.failure() {
+            let message = format!("error: the output can't be written: {error}\n");
+            vm.output.print_error(message.as_bytes());
+            status = status.max(1);
+        }
         if let Some(form) = stats {
             let shown = render(vm, form);
             vm.output.print_error(shown.as_bytes());
@@ -217,6 +249,10 @@ fn log_jit(path: Option<&Path>) -> Result<(), String> {
 }
 
 fn run_program(arguments: &[String]) -> i32 {
+    if let Some(message) = with_vm(|vm| vm.missing_program(&arguments[0])) {
+        with_vm(|vm| vm.output.print_error(message.as_bytes()));
+        return 1;
+    }
     let array = SArray::alloc(universe().array_class(), arguments.len() as i64, NIL);
     for (index, argument) in arguments.iter().enumerate() {
         array.set_items(index as i64, string(argument));

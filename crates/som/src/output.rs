@@ -15,6 +15,7 @@ pub struct Output {
     err: Box<dyn Write + Send>,
     buffer: Vec<u8>,
     line_by_line: bool,
+    failure: Option<std::io::Error>,
 }
 
 impl std::fmt::Debug for Output {
@@ -26,7 +27,7 @@ impl std::fmt::Debug for Output {
 impl Output {
     /// Output to these streams.
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, line_by_line: bool) -> Output {
-        Output { out, err, buffer: Vec::new(), line_by_line }
+        Output { out, err, buffer: Vec::new(), line_by_line, failure: None }
     }
 
     /// Prints.
@@ -47,9 +48,20 @@ impl Output {
     /// Writes what was kept back. A reader that has gone away (`| head`) is no error of the program's.
     pub fn flush(&mut self) {
         if !self.buffer.is_empty() {
-            let _ = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
-            self.buffer.clear();
+            // The writer may end the process, which drops what is kept: it is written once.
+            let mut bytes = std::mem::take(&mut self.buffer);
+            match self.out.write_all(&bytes).and_then(|()| self.out.flush()) {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => _ = self.failure.get_or_insert(error),
+                _ => {}
+            }
+            bytes.clear();
+            self.buffer = bytes;
         }
+    }
+
+    /// Why some output could not be written, the first time that happened.
+    pub fn failure(&self) -> Option<&std::io::Error> {
+        self.failure.as_ref()
     }
 }
 

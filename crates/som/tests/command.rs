@@ -51,6 +51,13 @@ fn wrong_options_are_refused_with_the_usage() {
         (&["--heap", "99999999999999999999G"], "is no size"),
         (&["--heap"], "--heap needs a size"),
         (&["--stats=xml", "Hello"], "--stats can't be 'xml'"),
+        (&["--heap", "-1"], "'-1' is no size"),
+        (&["--heap", "1.5G"], "'1.5G' is no size"),
+        (&["--help=all"], "--help takes no value"),
+        (&["--version=2"], "--version takes no value"),
+        (&["--jit-log"], "--jit-log needs a file"),
+        (&["--tier"], "--tier needs a tier"),
+        (&["-d=1"], "there is no option -d=1"),
     ];
     for (arguments, message) in cases {
         let outcome = call(arguments, here);
@@ -66,8 +73,20 @@ fn unknown_parameters_are_refused_by_name() {
     let outcome = call(&["--jit", "treshold=3", "Quiet"], &directory);
     assert_eq!((outcome.status, outcome.out.as_str()), (Some(2), ""), "{outcome:?}");
     assert!(outcome.err.contains("treshold") && outcome.err.contains("trace_eagerness"), "{outcome:?}");
-    let outcome = call(&["--jit", "threshold=many", "Quiet"], &directory);
-    assert_eq!(outcome.status, Some(2), "{outcome:?}");
+    let cases = [
+        ("threshold=many", "the parameter threshold takes a number, not 'many'"),
+        ("threshold=-1", "the parameter threshold takes a number, not '-1'"),
+        ("tracing=2", "the parameter tracing is 0 or 1, not '2'"),
+        ("tracer=best", "the tracer is generated or generic, not 'best'"),
+    ];
+    for (parameter, message) in cases {
+        let outcome = call(&["--jit", parameter, "Quiet"], &directory);
+        assert_eq!((outcome.status, outcome.out.as_str()), (Some(2), ""), "{outcome:?}");
+        assert!(outcome.err.contains(message), "{outcome:?}");
+    }
+    let outcome = call(&["--jit-log", "nowhere/log", "Quiet"], &directory);
+    assert_eq!((outcome.status, outcome.out.as_str()), (Some(2), ""), "{outcome:?}");
+    assert!(outcome.err.starts_with("2som: nowhere/log: "), "{outcome:?}");
 }
 
 #[test]
@@ -149,10 +168,135 @@ fn what_is_missing_is_named() {
     let outcome = call(&["Misnamed"], &here);
     assert_eq!(outcome.status, Some(1));
     assert!(format!("{}{}", outcome.out, outcome.err).contains("Misnamed"), "{outcome:?}");
-    // A directory of that name is no class, and a class path may name what is not there.
     std::fs::create_dir_all(here.join("Folder.som")).expect("a directory");
-    assert_eq!(call(&["Folder"], &here).status, Some(1));
-    assert_eq!(call(&["-cp", "nowhere", "NoSuchProgram"], &here).status, Some(1));
+    let places = "looked for Folder.som in nowhere (which does not exist), Heir.som (which is no directory), . (where Folder.som is a directory)";
+    let outcome = call(&["-cp", "nowhere:Heir.som", "Folder"], &here);
+    assert_eq!((outcome.status, outcome.out.as_str()), (Some(1), ""), "{outcome:?}");
+    assert_eq!(outcome.err, format!("error: there is no class 'Folder': {places}\n"));
+    for name in ["", "-", "nowhere/NoSuchProgram", "Folder/"] {
+        let outcome = call(&[name], &here);
+        assert_eq!((outcome.status, outcome.out.as_str()), (Some(1), ""), "{name}: {outcome:?}");
+        assert!(outcome.err.starts_with("error: there is no class '"), "{name}: {outcome:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_source_is_shown_where_it_is() {
+    let here = program("Sources", &[]);
+    let many = |piece: &dyn Fn(usize) -> String| (0..300).map(piece).collect::<Vec<_>>().join(" ");
+    let very_many = "self a. ".repeat(70_000);
+    let cases: &[(&str, Vec<u8>, &str, &str)] = &[
+        (
+            "Latin",
+            b"Latin = (\n run = ( 'caf\xE9' println ) )".to_vec(),
+            "Latin.som:2:14: error: this is no UTF-8",
+            " run = ( 'caf\u{FFFD}' println ) )\n                 ^",
+        ),
+        ("Empty", Vec::new(), "Empty.som:1:1: error: expected the name of the class", "^"),
+        ("Zero", b"Zero = ( \0 )".to_vec(), "Zero.som:1:10: error: the character '\\0'", "^"),
+        (
+            "Own",
+            b"Own = Own ( )".to_vec(),
+            "Own.som:1:7: error: Own can't be its own superclass",
+            "    Own = Own ( )\n          ^",
+        ),
+        (
+            "There",
+            b"There = Back ( )".to_vec(),
+            "Back.som:1:8: error: There can't be the superclass of Back, which is one of its own",
+            "    Back = There ( )\n           ^",
+        ),
+        ("Twice", b"Twice = ( | a b a | )".to_vec(), "Twice.som:1:17: error: there is a field 'a' already", "^"),
+        (
+            "TwiceLocal",
+            b"TwiceLocal = ( run = ( | a a | ) )".to_vec(),
+            "TwiceLocal.som:1:28: error: there is a variable 'a' already",
+            "^",
+        ),
+        (
+            "TwiceArgument",
+            b"TwiceArgument = ( a: x b: x = ( ) )".to_vec(),
+            "TwiceArgument.som:1:27: error: there is a variable 'x' already",
+            "^",
+        ),
+        (
+            "TwiceInBlock",
+            b"TwiceInBlock = ( run = ( [ :x :x | ] ) )".to_vec(),
+            "TwiceInBlock.som:1:32: error: there is a variable 'x' already",
+            "^",
+        ),
+        (
+            "Arguments",
+            format!("Arguments = ( {} = ( ) )", many(&|index| format!("a{index}: x{index}"))).into_bytes(),
+            "has more than 254 arguments",
+            "...\n                  ^",
+        ),
+        (
+            "InBlock",
+            format!("InBlock = ( run = ( ^[ {} | ] ) )", many(&|index| format!(":x{index}"))).into_bytes(),
+            "InBlock.som:1:13: error: a block in the method run has more than 254 arguments",
+            "...",
+        ),
+        (
+            "Message",
+            format!("Message = ( run = ( self {} ) )", many(&|index| format!("a{index}: 1"))).into_bytes(),
+            "Message.som:1:13: error: the method run has a message with more than 255 arguments",
+            "...",
+        ),
+        (
+            "Sends",
+            format!("Sends = ( run = ( {very_many} ) )").into_bytes(),
+            "Sends.som:1:11: error: the method run has more than 65,535 ",
+            "...",
+        ),
+        (
+            "Deep",
+            format!("Deep = ( run = ( {} ) )", "(".repeat(2000)).into_bytes(),
+            "Deep.som:1:1018: error: this is nested more than 1000 deep",
+            "    ...(((",
+        ),
+    ];
+    std::fs::write(here.join("Back.som"), "Back = There ( )").expect("a class is written");
+    for (class, source, message, shown) in cases {
+        std::fs::write(here.join(format!("{class}.som")), source).expect("a class is written");
+        let outcome = call(&[class], &here);
+        assert_eq!((outcome.status, outcome.out.as_str()), (Some(1), ""), "{class}: {outcome:?}");
+        assert!(outcome.err.contains(message) && outcome.err.contains(shown), "{class}: {outcome:?}");
+        assert!(outcome.err.len() < 700, "{class}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_primitive_that_is_missing_is_named() {
+    let here = program("Primitives", &[("Own", "run = ( self magic ) magic = primitive")]);
+    let outcome = call(&["Own"], &here);
+    assert_eq!(outcome.status, Some(1), "{outcome:?}");
+    assert!(outcome.out.contains("this VM has no primitive Own>>#magic"), "{outcome:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_goes_nowhere_is_no_success() {
+    use std::process::{Command, Stdio};
+    let here = program(
+        "Nowhere",
+        &[("Few", "run = ( 1 println )"), ("Endless", "run = ( [ true ] whileTrue: [ 1 println ] )")],
+    );
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device that is full");
+    let command = |class: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_2som"));
+        command.arg(class).current_dir(&here).stderr(Stdio::piped());
+        command
+    };
+    let output = command("Few").stdout(full).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: the output can't be written: "));
+    // A reader that goes away ends the program, without a word.
+    let mut child = command("Endless").stdout(Stdio::piped()).spawn().expect("the binary starts");
+    let mut byte = [0];
+    std::io::Read::read_exact(&mut child.stdout.take().expect("a pipe"), &mut byte).expect("a byte of output");
+    let output = child.wait_with_output().expect("the binary ends");
+    assert_eq!((output.status.code(), output.stderr), (Some(141), Vec::new()));
 }
 
 #[test]

@@ -103,6 +103,13 @@ pub(super) type Generated<T> = Result<T, SyntaxError>;
 
 /// The most there may be of what an instruction names with 16 bits.
 const LIMIT: usize = u16::MAX as usize;
+/// Arguments that fit into operand A, with the receiver.
+const MOST_ARGUMENTS: usize = u8::MAX as usize - 1;
+/// Characters of a selector that a message shows.
+const SHOWN: usize = 80;
+const MANY_VARIABLES: &str = "more than 65,535 variables";
+const MANY_LITERALS: &str = "more than 65,535 literals";
+const MANY_ARGUMENTS: &str = "more than 254 arguments";
 
 /// Compiles a method.
 ///
@@ -350,17 +357,18 @@ impl<'a> Codegen<'a> {
         self.write_fallbacks()?;
         let arguments = self.analysis.scopes[self.root].arguments;
         let checks = [
-            (self.next_slot + self.max_depth, LIMIT, "too many variables"),
-            (self.sites, LIMIT, "too many sends"),
-            (self.constants.len(), LIMIT, "too many literals"),
-            (self.fallbacks.len(), LIMIT, "too many control structures"),
-            (arguments, u8::MAX as usize - 1, "too many arguments"),
+            (self.next_slot + self.max_depth, LIMIT, MANY_VARIABLES),
+            (self.sites, LIMIT, "more than 65,535 sends"),
+            (self.constants.len(), LIMIT, MANY_LITERALS),
+            (self.fallbacks.len(), LIMIT, "more than 65,535 control structures"),
+            (arguments, MOST_ARGUMENTS, MANY_ARGUMENTS),
         ];
         let exceeded = checks.iter().find(|(count, limit, _)| count > limit).map(|check| check.2);
         if let Some(reason) = self.overflow.or(exceeded) {
+            let what = if self.root != 0 { "a block in the method" } else { "the method" };
             return Err(SyntaxError {
                 pos: self.method.pos,
-                message: format!("the method {} has {reason}: split it into several", self.method.selector),
+                message: format!("{what} {} has {reason}: split it into several", shortened(&self.method.selector)),
             });
         }
         improve(&mut self.code);
@@ -393,10 +401,10 @@ impl<'a> Codegen<'a> {
 
     pub(super) fn emit(&mut self, op: u64, a: usize, b: usize, c: usize) {
         if a > u8::MAX as usize {
-            self.overflow = Some("too many arguments");
+            self.overflow = Some("a message with more than 255 arguments");
         }
         if b > LIMIT || c > u32::MAX as usize {
-            self.overflow = Some("too many variables, sends or literals");
+            self.overflow = Some("more than 65,535 variables, sends or literals");
         }
         self.code.push(word(op, a as u8, b as u16, c as u32));
     }
@@ -489,7 +497,7 @@ impl<'a> Codegen<'a> {
             let outer = scope.parent.map_or(0, |_| if id == 0 { 0 } else { self.outer_context(id) });
             let slot = self.slot(SlotKey::Context(id), 1);
             if scope.captured > LIMIT || outer > LIMIT {
-                self.overflow = Some("too many variables");
+                self.overflow = Some(MANY_VARIABLES);
             }
             self.emit(bc::NEW_CONTEXT, 0, slot, scope.captured | outer << 16);
         }
@@ -820,7 +828,7 @@ impl<'a> Codegen<'a> {
         let index = self.constant(Constant::Block(Box::new(compiled)));
         let returns = self.analysis.scopes[block.id + 1].returns as usize;
         if index > LIMIT || imported.len() > LIMIT {
-            self.overflow = Some("too many literals");
+            self.overflow = Some(MANY_LITERALS);
         }
         self.emit(bc::PUSH_BLOCK_CELLS, returns, context, index | imported.len() << 16);
         self.pop(imported.len());
@@ -903,5 +911,13 @@ impl<'a> Codegen<'a> {
             self.push(1);
         }
         Ok(Some(()))
+    }
+}
+
+/// A selector as messages show it.
+fn shortened(selector: &str) -> String {
+    match selector.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &selector[..end]),
+        None => selector.to_owned(),
     }
 }

@@ -230,6 +230,10 @@ fn failed(callee: Method, receiver: Value) -> Result<Value, Unwind> {
 
 #[dont_look_inside]
 fn failure_message(callee: Method) -> Value {
+    if callee.kind() == MISSING {
+        let holder = callee.holder().get().map_or_else(String::new, |holder| crate::vm::text(holder.name()) + ">>");
+        return string(&format!("this VM has no primitive {holder}#{}", crate::vm::text(callee.signature())));
+    }
     let text = with_vm(|vm| std::mem::take(&mut vm.failure));
     if text.is_empty() {
         let signature = crate::vm::text(callee.signature());
@@ -274,7 +278,7 @@ fn run_any(primitive: i64, receiver: Value, first: Value, second: Value) -> Valu
         GLOBAL..=FULL_GC => system::run(primitive, receiver, first, second),
         ARRAY_NEW => array::new(receiver, first),
         RESTART => fail("restart can only be sent by the code that is to start again"),
-        _ => fail("this VM has no such primitive"),
+        _ => UNDEFINED,
     }
 }
 
