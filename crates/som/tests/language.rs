@@ -71,6 +71,17 @@ fn and_large_ones_when_both_tiers_compile_as_soon_as_they_can() {
     run_all(Size::Large, &BOTH_TIERS);
 }
 
+// In a debug build, the evaluator's frames are too large for a million of them.
+#[test]
+#[cfg(all(feature = "jit", not(debug_assertions)))]
+fn deep_recursion_runs_in_the_evaluator_too() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/som/large");
+    let options = ["--tier", "threaded", "--jit", "evaluate=1", "DeepRecursion"];
+    let outcome = run(&options.map(str::to_owned), &directory);
+    assert_eq!(outcome.status, Some(0), "{outcome:?}");
+    assert!(outcome.out.ends_with("true\n100000\n"), "{outcome:?}");
+}
+
 #[test]
 fn every_benchmark_verifies_its_result() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("benchmarks");

@@ -15,7 +15,7 @@
 //! **Rejected.** Evaluating recorded trees as well: what resumes at a guard of a tree is the replay of its log, which needs
 //! the interpreter. The optimizer with all stages off makes code of any tree.
 
-use super::code::{BlockId, Code, End, ExitId};
+use super::code::{Block, BlockId, Code, End, ExitId};
 use super::fold::fold;
 use super::inst::{Arg, Aux, Callee, Effect, Inst, OpRef};
 use super::print::{code_line, word_literal};
@@ -39,7 +39,13 @@ pub const MAX_ARGUMENTS: usize = 12;
 /// If the code does something that has no meaning.
 pub unsafe fn run(code: &Code, context: *mut Context, valid: &AtomicU64) -> u64 {
     // SAFETY: the caller's contract.
-    unsafe { Evaluator::new(code, valid).run(context) }
+    unsafe { on_heap(code, valid).run(context) }
+}
+
+/// What takes room on the native stack leaves less for the interpreted program's recursion.
+#[inline(never)]
+fn on_heap<'a>(code: &'a Code, valid: &'a AtomicU64) -> Box<Evaluator<'a>> {
+    Box::new(Evaluator::new(code, valid))
 }
 
 /// A run with more to say about it.
@@ -137,6 +143,9 @@ impl<'a> Evaluator<'a> {
 
     /// Runs a block.
     ///
+    /// What is no call is done out of line: the interpreted program's recursion goes through here, and has as deep a native stack as
+    /// compiled code has.
+    ///
     /// # Safety
     /// As [`run`].
     unsafe fn block(&mut self, block: BlockId, context: *mut Context) -> Next {
@@ -158,49 +167,71 @@ impl<'a> Evaluator<'a> {
                     let Aux::Call(callee, args) = inst.aux else {
                         self.fault(op, "has no callee");
                     };
-                    let args = self.args(code.args(args));
                     self.called_portal = callee.is_portal();
                     // SAFETY: the caller's contract.
-                    let result = unsafe { self.call(op, callee, args, context) };
+                    let result = unsafe { self.call(op, callee, self.args(code.args(args)), context) };
                     // SAFETY: the caller's contract.
                     if unsafe { (*context).panicked } != 0 {
                         return Next::Return(PANICKED);
                     }
                     self.set(op, result);
                 }
-                Class::Input | Class::Mark => self.fault(op, "can't stand here"),
-                _ if inst.op == Op::Stopped => {
-                    // SAFETY: the caller's contract.
-                    let stop = unsafe { (*context).stop.load(Ordering::Relaxed) };
-                    self.set(op, stop);
+                // SAFETY: the caller's contract.
+                _ => unsafe { self.compute(op, inst, context) },
+            }
+        }
+        // SAFETY: the caller's contract.
+        unsafe { self.end(block, context) }
+    }
+
+    /// Does what is neither a guard nor a call.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(never)]
+    unsafe fn compute(&mut self, op: OpRef, inst: &Inst, context: *mut Context) {
+        match inst.op.info().class {
+            _ if inst.op == Op::Stopped => {
+                // SAFETY: the caller's contract.
+                let stop = unsafe { (*context).stop.load(Ordering::Relaxed) };
+                self.set(op, stop);
+            }
+            _ if inst.op == Op::ResultWord => {
+                let word = inst.index() as usize;
+                let index = if self.called_portal { word } else { word.wrapping_sub(1) };
+                if word == 0 || index >= MAX_RESULTS {
+                    self.fault(op, "names no further result word");
                 }
-                _ if inst.op == Op::ResultWord => {
-                    let word = inst.index() as usize;
-                    let index = if self.called_portal { word } else { word.wrapping_sub(1) };
-                    if word == 0 || index >= MAX_RESULTS {
-                        self.fault(op, "names no further result word");
-                    }
-                    // SAFETY: the caller's contract; the index is in bounds.
-                    let bits = unsafe { (*context).results[index] };
-                    self.set(op, bits);
-                }
-                Class::Pure => {
-                    let args = self.args(inst.operands());
-                    match fold(inst.op, &args) {
-                        Some(bits) => self.set(op, bits),
-                        None => {
-                            let args: Vec<String> = args.into_iter().map(word_literal).collect();
-                            self.fault(op, &format!("undefined on {}", args.join(" and ")))
-                        }
-                    }
-                }
-                Class::Load | Class::ImmutableLoad | Class::Store | Class::Alloc => {
-                    if let Some(bits) = self.memory(op, inst) {
-                        self.set(op, bits);
+                // SAFETY: the caller's contract; the index is in bounds.
+                let bits = unsafe { (*context).results[index] };
+                self.set(op, bits);
+            }
+            Class::Pure => {
+                let args = self.args(inst.operands());
+                match fold(inst.op, &args) {
+                    Some(bits) => self.set(op, bits),
+                    None => {
+                        let args: Vec<String> = args.into_iter().map(word_literal).collect();
+                        self.fault(op, &format!("undefined on {}", args.join(" and ")))
                     }
                 }
             }
+            Class::Load | Class::ImmutableLoad | Class::Store | Class::Alloc => {
+                if let Some(bits) = self.memory(op, inst) {
+                    self.set(op, bits);
+                }
+            }
+            Class::Input | Class::Mark | Class::Guard | Class::Call => self.fault(op, "can't stand here"),
         }
+    }
+
+    /// Leaves a block.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(never)]
+    unsafe fn end(&mut self, block: &Block, context: *mut Context) -> Next {
+        let code = self.code;
         match &block.end {
             End::Jump(to, args) => {
                 // All at once: a parameter may be among the arguments.
@@ -239,6 +270,7 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Safety
     /// As [`run`].
+    #[inline(never)]
     unsafe fn holds(&self, inst: &Inst, context: *mut Context) -> bool {
         match inst.op {
             Op::GuardCount => {
@@ -259,6 +291,7 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Safety
     /// As [`run`].
+    #[inline(never)]
     unsafe fn exit(&mut self, id: ExitId, context: *mut Context) -> Next {
         let exit = &self.code.exits[id.0 as usize];
         if let Some(bridge) = exit.bridge {
