@@ -5,11 +5,14 @@
 pub mod evaluate;
 pub mod fuzz;
 pub mod heap;
+pub mod matrix;
 pub mod progress;
 pub mod soak;
-pub mod stress;
 pub mod tidy;
 pub mod twins;
+/// The test kit's ways to run a program. The file stands alone, so that this crate needs not wait for metajit.
+#[path = "../../crates/metajit/src/testing/matrix.rs"]
+pub mod ways;
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! `cargo xtask COMMAND`: see `cargo xtask help`.
 
 use std::process::{Command, ExitCode};
-use xtask::{evaluate, fuzz, heap, root, soak, stress, tidy, twins};
+use xtask::{evaluate, fuzz, heap, matrix, root, soak, tidy, twins};
 
 const HELP: &str = "\
 cargo xtask ci                      everything that CI does (.ci/run), step by step
@@ -15,7 +15,10 @@ cargo xtask heap [NAME=VALUE ...]   random heap graphs, then allocation without 
     graphs=N     in all, in each of three ways (1000000)
     chunk=N      in one test run (20000)
     churn=N      seconds (3600)
-cargo xtask stress                  all suites with collections that nobody needs, in each tier; goes on where it stopped
+cargo xtask matrix [NAME=VALUE ...] all suites in each tier with each threshold, forced exits, collections that nobody needs, and
+                                    compiling in the background or not; goes on where it stopped
+    only=PART    only runs with this in their name, such as language or threaded/at-once
+    ways=WAYS    all, or pairwise: so few that any two circumstances meet (all)
 cargo xtask evaluate [OPTIONS]      how fast 2SOM's tiers are: a report; goes on where it stopped
     --quick      in some five minutes
     --out DIR    where (target/evaluation)
@@ -45,7 +48,7 @@ fn main() -> ExitCode {
         }),
         Some("fuzz") => fuzz::Campaign::parse(&args[1..]).and_then(|campaign| campaign.run(&root())),
         Some("heap") => heap::Campaign::parse(&args[1..]).and_then(|campaign| campaign.run(&root())),
-        Some("stress") => stress::run(&root()),
+        Some("matrix") => matrix::Matrix::parse(&args[1..]).and_then(|matrix| matrix.run(&root())),
         Some("evaluate") => {
             evaluate::Evaluation::parse(&args[1..], &root()).and_then(|evaluation| evaluation.run(&root()))
         }

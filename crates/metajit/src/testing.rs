@@ -16,6 +16,8 @@
 //! **Rejected.** A process per run (a hundred times slower; a crash ends the test run either way, and `METAJIT_FUZZ_LOG=1`
 //! names the program); shrinking the program's text (needs the language's grammar).
 
+pub mod matrix;
+
 #[cfg(feature = "jit")]
 use crate::driver::{Parameters, Statistics, parameters, set_parameters, statistics};
 use std::fmt::Debug;
@@ -63,7 +65,7 @@ impl Modes {
 
     /// Every mode, with counters so low that short programs get hot: plain, evaluated, compiled in both qualities, without
     /// the optimizer, with bridges at the first failure and at the default, with functions as roots, with code that
-    /// comes late, and with threaded code, alone and before traces. Without the `jit` feature, the plain interpreter only.
+    /// comes late, with threaded code, alone and before traces, and where any two circumstances meet. Without the `jit` feature, the plain interpreter only.
     pub fn all() -> Modes {
         Modes::plain()
             .with("evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=1")
@@ -88,6 +90,7 @@ impl Modes {
             .with_collector("collecting often", "threshold=3,function_threshold=5,trace_eagerness=1", "stress=13,poison=1")
             .with_collector("threaded, collecting often", "threaded=1,tier1_threshold=1,threshold=4,function_threshold=6,trace_eagerness=1", "stress=13,poison=1")
             .with_collector("collecting often, evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=2", "stress=13,poison=1")
+            .with_matrix("stress=13,poison=1")
     }
 
     /// Adds a mode with these parameters (as [`Parameters::set`] takes them). Code is compiled at once, so that runs are
@@ -104,6 +107,22 @@ impl Modes {
         self.modes.push(Mode { name: name.to_owned(), collector: collector.to_owned(), parameters: of(parameters) });
         let _ = (&mut self, name, parameters, collector);
         self
+    }
+
+    /// Adds modes in which any two of tier, thresholds, forced exits, collections and compiling in the background meet ([`matrix`]).
+    /// `collector` is the configuration for those that collect when there is no need.
+    #[must_use]
+    pub fn with_matrix(self, collector: &str) -> Modes {
+        matrix::pairwise().into_iter().fold(self, |modes, cell| {
+            let collector = if cell.collects() { collector } else { "" };
+            modes.with_collector(&cell.name(), &cell.parameters(), collector)
+        })
+    }
+
+    /// The plain interpreter, and the mode that `METAJIT_FUZZ_MODE` describes (as `METAJIT` does), if it is set.
+    fn from_environment() -> Option<Modes> {
+        let parameters = std::env::var("METAJIT_FUZZ_MODE").ok()?;
+        Some(Modes::plain().with("METAJIT_FUZZ_MODE", &parameters))
     }
 
     /// Also makes guards of the code fail always, one in each run: so many of them, or each in turn (`u32::MAX`).
@@ -467,7 +486,7 @@ impl Fuzz {
     }
 }
 
-/// Runs random programs in all modes. `make` turns choices into a program's text, and `run` runs such a text.
+/// Runs random programs in all modes, or in the one that `METAJIT_FUZZ_MODE` describes. `make` turns choices into a program's text, and `run` runs such a text.
 ///
 /// # Panics
 /// With the smallest program found, if modes differ.
@@ -477,10 +496,11 @@ pub fn fuzz<T: PartialEq + Debug + Send + 'static>(
     run: impl Fn(&str) -> T + Copy + Send + 'static,
 ) -> Checked {
     let log = std::env::var_os("METAJIT_FUZZ_LOG").is_some();
+    let modes = Modes::from_environment().unwrap_or_else(|| campaign.modes.clone());
     let mut total = Checked::default();
     let test = |genes: &[u32]| {
         let program = make(&mut Genes::new(genes));
-        check(&campaign.modes, move || run(&program))
+        check(&modes, move || run(&program))
     };
     for number in 0..campaign.programs {
         let seed = campaign.seed.wrapping_add(number);

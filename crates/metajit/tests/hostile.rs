@@ -99,9 +99,9 @@ fn endless_recursion_ends_with_the_answer_for_it() {
     let checked = check(&Modes::all(), || {
         let here = 0u8;
         metajit::set_stack_limit(&raw const here as usize - STACK_BYTES);
-        // How deep it gets depends on who runs it, but everyone gets there.
+        // How deep it gets depends on who runs it (where each activation leaves code by an exit, some 4 KB deep), but everyone gets there.
         let depths = [(); 3].map(|()| descend(PLAIN, -1, 0, Setting::alloc(3)));
-        depths.iter().all(|depth| matches!(depth, Err(100..))).then_some(()).ok_or(depths)
+        depths.iter().all(|depth| matches!(depth, Err(30..))).then_some(()).ok_or(depths)
     });
     let checked = checked.unwrap_or_else(|mismatch| panic!("{mismatch}"));
     assert!(checked.compilations > 0 && checked.panics == 0, "{checked:?}");

@@ -85,6 +85,7 @@ fn modes() -> Modes {
         )
         .with("default", "")
         .with_collector("collecting often", "threshold=3,function_threshold=5,trace_eagerness=1", "stress=301,poison=1")
+        .with_matrix("stress=301,poison=1")
         .forced(3)
 }
 

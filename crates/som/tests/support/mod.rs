@@ -3,6 +3,8 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+pub(crate) mod suites;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,14 +31,23 @@ pub(crate) fn run(arguments: &[String], directory: &Path) -> Outcome {
 
 /// Runs the binary with this on its standard input.
 pub(crate) fn run_with_input(arguments: &[String], directory: &Path, input: &str) -> Outcome {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_2som"))
-        .args(arguments)
-        .current_dir(directory)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    run_command(&mut command(arguments, directory), input)
+}
+
+/// Runs the binary with these variables in its environment, too.
+pub(crate) fn run_in(arguments: &[String], directory: &Path, environment: &[(&str, &str)]) -> Outcome {
+    run_command(command(arguments, directory).envs(environment.iter().copied()), "")
+}
+
+fn command(arguments: &[String], directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_2som"));
+    command.args(arguments).current_dir(directory);
+    command
+}
+
+fn run_command(command: &mut Command, input: &str) -> Outcome {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     if let Some(mut stdin) = child.stdin.take() {
         // A program that reads nothing may have closed it.
         let _ = stdin.write_all(input.as_bytes());
