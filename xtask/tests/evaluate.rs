@@ -10,19 +10,19 @@ fn directory(name: &str) -> PathBuf {
     directory
 }
 
-/// A binary that prints iterations as 2SOM does, and whose log says what 2SOM's would.
-fn stand_in(directory: &Path, iteration: &str) -> PathBuf {
+/// A binary that prints iterations as 2SOM does, and whose log says what 2SOM's would. For a greeting it makes so many pieces of code.
+fn stand_in(directory: &Path, iteration: &str, for_greeting: u32) -> PathBuf {
     let binary = directory.join("2som");
     let script = format!(
         r##"#!/bin/sh
-tier=; log=; profile=
+tier=; log=; profile=; stats=
 while [ $# -gt 0 ]; do
     case "$1" in
         --tier) tier=$2; shift 2 ;;
         --jit) case "$2" in profile=1) profile=1 ;; esac; shift 2 ;;
         --jit-log) log=$2; shift 2 ;;
         -cp) shift 2 ;;
-        --stats=json) shift ;;
+        --stats=json) stats=1; shift ;;
         *) break ;;
     esac
 done
@@ -35,7 +35,9 @@ fi
 case "$1" in
     *Harness.som) iterations=$3; name=$2 ;;
     *Synthesized.som) iterations=$3; name=Synthesized$2 ;;
-    *) echo hello; exit 0 ;;
+    *) echo hello
+        [ -n "$stats" ] && echo "{{\"jit_compilations\":0,\"jit_threaded_units\":{for_greeting},\"jit_loops_recorded\":0}}" >&2
+        exit 0 ;;
 esac
 case "$tier" in interp) work=1200 ;; tracing) work=400 ;; *) work=200 ;; esac
 i=0
@@ -66,7 +68,7 @@ fn evaluate(binary: &Path, out: &Path) -> Output {
 #[test]
 fn a_report_is_made_and_a_second_call_measures_nothing_again() {
     let directory = directory("report");
-    let binary = stand_in(&directory, "echo \"$name: iterations=1 runtime: ${work}us\"");
+    let binary = stand_in(&directory, "echo \"$name: iterations=1 runtime: ${work}us\"", 0);
     let out = directory.join("out");
     let output = evaluate(&binary, &out);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -120,9 +122,19 @@ fn a_report_is_made_and_a_second_call_measures_nothing_again() {
 #[test]
 fn a_wrong_result_fails_the_evaluation_and_is_named() {
     let directory = directory("wrong");
-    let binary = stand_in(&directory, "[ $tier = two-level ] && echo \"$name gave a wrong result\" && exit 1");
+    let binary = stand_in(&directory, "[ $tier = two-level ] && echo \"$name gave a wrong result\" && exit 1", 0);
     let output = evaluate(&binary, &directory.join("out"));
     assert!(!output.status.success());
     let report = std::fs::read_to_string(directory.join("out/report.md")).expect("a report");
     assert!(report.contains("went wrong") && report.contains("Queens gave a wrong result"), "{report}");
+}
+
+#[test]
+fn a_greeting_that_compiles_fails_the_evaluation() {
+    let directory = directory("greeting");
+    let binary = stand_in(&directory, "echo \"$name: iterations=1 runtime: ${work}us\"", 2);
+    let output = evaluate(&binary, &directory.join("out"));
+    assert!(!output.status.success());
+    let report = std::fs::read_to_string(directory.join("out/report.md")).expect("a report");
+    assert!(report.contains("nothing may be compiled") && report.contains("jit_threaded_units is 2"), "{report}");
 }

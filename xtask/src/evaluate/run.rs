@@ -35,7 +35,16 @@ impl Place {
 pub fn run(place: &Place, job: &Job) -> Result<Measurement, String> {
     match job.question {
         Question::Suite => suite(place, job),
-        Question::Hello => Ok(of(&measure(&mut command(place, job))?)),
+        Question::Hello => {
+            let mut measurement = of(&measure(command(place, job).args(&job.arguments))?);
+            if job.round == 0 {
+                // Apart, so that the measured processes have nothing to print but the greeting.
+                let told = of(&measure(command(place, job).arg("--stats=json").args(&job.arguments))?);
+                measurement.failure =
+                    measurement.failure.or(told.failure.clone()).or_else(|| compiles_something(&told));
+            }
+            Ok(measurement)
+        }
         Question::First => {
             let mut command = command(place, job);
             command.args(["--stats=json"]).args(&job.arguments);
@@ -58,13 +67,10 @@ pub fn run(place: &Place, job: &Job) -> Result<Measurement, String> {
     }
 }
 
-/// The binary in the job's mode; for a program that says hello, all of the command.
+/// The binary in the job's mode: what of the command comes before the program.
 fn command(place: &Place, job: &Job) -> Command {
     let mut command = Command::new(&place.binary);
     command.current_dir(&place.root).args(job.mode.arguments()).args(["-cp", "crates/som/benchmarks"]);
-    if job.question == Question::Hello {
-        command.args(&job.arguments);
-    }
     command.env_remove("METAJIT").env_remove("METAJIT_GC").env_remove("METAJIT_LOG");
     command
 }
@@ -96,6 +102,23 @@ fn of(finished: &Finished) -> Measurement {
         measurement.failure = Some(format!("status {:?}: {last}", finished.status));
     }
     measurement
+}
+
+/// What the JIT compiler counts when it makes code, or begins to.
+const MADE: [&str; 3] = ["jit_compilations", "jit_threaded_units", "jit_loops_recorded"];
+
+/// What is wrong with a program that is too short for any of its code to be compiled, if something was.
+fn compiles_something(measurement: &Measurement) -> Option<String> {
+    let count = |name: &&str| measurement.figures.get(*name).copied();
+    match MADE.iter().map(count).sum::<Option<f64>>() {
+        None => Some("the binary does not say what was compiled".to_owned()),
+        Some(0.0) => None,
+        Some(_) => {
+            let counts: Vec<String> =
+                MADE.iter().map(|name| format!("{name} is {}", count(name).unwrap_or(0.0))).collect();
+            Some(format!("nothing may be compiled in so short a run, but {}", counts.join(", ")))
+        }
+    }
 }
 
 /// The microseconds of an iteration, if the line is about one: `Name: iterations=1 runtime: 123us`, as ReBench reads it.
@@ -144,6 +167,17 @@ mod tests {
         assert_eq!(iteration("Queens: iterations=1 runtime: 1234us"), Some(1234.0));
         assert_eq!(iteration("Queens: iterations=20 average: 5us total: 100us"), None);
         assert_eq!(iteration("hello"), None);
+    }
+
+    #[test]
+    fn a_short_run_that_compiles_is_wrong() {
+        let of = |counts: &[f64]| {
+            let figures = MADE.iter().zip(counts).map(|(name, &count)| ((*name).to_owned(), count)).collect();
+            compiles_something(&Measurement { figures, ..Measurement::default() })
+        };
+        assert_eq!(of(&[0.0, 0.0, 0.0]), None);
+        assert!(of(&[1.0, 1.0, 0.0]).is_some_and(|text| text.contains("jit_threaded_units is 1")));
+        assert!(of(&[0.0]).is_some());
     }
 
     #[test]
