@@ -42,9 +42,9 @@ fn and_large_ones_when_both_tiers_compile_as_soon_as_they_can() {
 #[test]
 #[cfg(all(feature = "jit", not(debug_assertions)))]
 fn deep_recursion_runs_in_the_evaluator_too() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/som/large");
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/som/large");
     let options = ["--tier", "threaded", "--jit", "evaluate=1", "DeepRecursion"];
-    let outcome = run(&options.map(str::to_owned), &directory);
+    let outcome = support::run(&options.map(str::to_owned), &directory);
     assert_eq!(outcome.status, Some(0), "{outcome:?}");
     assert!(outcome.out.ends_with("true\n100000\n"), "{outcome:?}");
 }
