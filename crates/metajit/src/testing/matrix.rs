@@ -1,6 +1,6 @@
 //! The circumstances that a program may run in, and few ways to run it in which any two of them meet.
 //!
-//! This is the only place that knows them: [`Modes`](super::Modes) has a few ways as modes, 2SOM's tests run its programs in them, and
+//! This is the only place that knows them: `testing::Modes` has a few ways as modes, 2SOM's tests run its programs in them, and
 //! `cargo xtask matrix`, which includes this file, goes through all ways.
 
 /// What a circumstance may be: what it is called, and what it asks of the JIT compiler.
