@@ -243,7 +243,7 @@ macro_rules! pooled {
         }
     )*
         /// How long the pools of a code's [`Details`] were.
-        #[derive(Clone, Copy, Debug)]
+        #[derive(Clone, Copy, Debug, Default)]
         pub struct DetailsMark {$($pool: usize),*}
 
         impl Details {

@@ -15,6 +15,10 @@ pub(super) struct Builder {
     tags: FastMap<u32, ()>,
 }
 
+/// Where code was built: nothing but memory.
+#[derive(Debug)]
+pub(super) struct Room(Code);
+
 /// How far the code had got, to go back to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
@@ -29,18 +33,39 @@ pub(super) struct Position {
 }
 
 impl Builder {
-    pub(super) fn new(portal: &'static Portal) -> Builder {
-        Builder {
+    /// Builds where other code was built before, if there is such a place: memory that a process has not written yet costs more
+    /// than what is written into it here.
+    pub(super) fn new(portal: &'static Portal, room: Option<Room>) -> Builder {
+        let Room(code) = room.unwrap_or_else(|| {
             // Room for a method of usual size.
-            code: Code {
+            Room(Code {
                 insts: Vec::with_capacity(512),
                 args: Vec::with_capacity(256),
                 blocks: Vec::with_capacity(64),
                 exits: Vec::with_capacity(64),
                 ..Code::new(portal)
-            },
-            tags: FastMap::default(),
-        }
+            })
+        });
+        Builder { code: Code { portal, ..code }, tags: FastMap::default() }
+    }
+
+    /// The code, in no more memory than it needs, and where it was built.
+    pub(super) fn into_code(self) -> (Code, Room) {
+        let mut room = self.code;
+        let code = Code {
+            portal: room.portal,
+            spread: room.spread,
+            insts: room.insts.clone(),
+            args: room.args.clone(),
+            blocks: room.blocks.drain(..).collect(),
+            exits: room.exits.clone(),
+            details: room.details.clone(),
+        };
+        room.insts.clear();
+        room.args.clear();
+        room.exits.clear();
+        room.details.truncate(DetailsMark::default());
+        (code, Room(room))
     }
 
     pub(super) fn position(&self, block: BlockId) -> Position {

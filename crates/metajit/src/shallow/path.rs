@@ -5,7 +5,7 @@
 //! with afterwards is the one that was kept at the fork.
 
 use super::Bounds;
-use super::builder::Builder;
+use super::builder::{Builder, Room};
 use super::state::{Held, Open, SCALAR, State, Step};
 use crate::driver::Driver;
 use crate::ir::code::{BlockId, Code, End, Exit, ExitId, PendingStore, Place, Recipe, ResumeStep};
@@ -71,11 +71,12 @@ pub(super) struct Way {
     pub(super) insts: usize,
 }
 
-/// See [`Shallow::spare`].
+/// See [`Shallow::spare`]; and where the last unit was built.
 #[derive(Debug, Default)]
 pub(super) struct Spare {
     states: Vec<State>,
     scripts: Vec<Vec<Answer>>,
+    room: Option<Room>,
 }
 
 impl Spare {
@@ -159,10 +160,11 @@ pub(super) fn frame_array(driver: &'static Driver) -> Option<&'static Field> {
 
 impl Shallow {
     pub(super) fn new(driver: &'static Driver, bounds: Bounds) -> Shallow {
+        let mut spare = SPARE.take();
         Shallow {
             driver,
             bounds,
-            builder: Builder::new(&driver.portal),
+            builder: Builder::new(&driver.portal, spare.room.take()),
             script: Vec::new(),
             given: 0,
             state: State::default(),
@@ -177,7 +179,7 @@ impl Shallow {
             hopeless: false,
             keys: Vec::new(),
             either: None,
-            spare: SPARE.take(),
+            spare,
             surveys: false,
             surveys_handlers: false,
             silent: false,
@@ -186,8 +188,9 @@ impl Shallow {
 
     /// The code, when all of it is made.
     pub(super) fn into_code(self) -> Code {
-        SPARE.set(self.spare);
-        self.builder.code
+        let (code, room) = self.builder.into_code();
+        SPARE.set(Spare { room: Some(room), ..self.spare });
+        code
     }
 
     /// Whether this run is still where another one was before it.
