@@ -239,6 +239,64 @@ fn a_loop_that_never_ends_is_left_for_better_code() {
     }
 }
 
+/// A loop that goes different ways.
+#[jit_driver(greens = [step], reds = [n, sum])]
+fn zigzag(step: i64, n: i64) -> i64 {
+    let sum: i64 = 0;
+    loop {
+        jit_merge_point!();
+        if n <= 0 {
+            return sum;
+        }
+        if n & 1 == 0 {
+            sum = sum.wrapping_add(step);
+        } else {
+            sum = sum.wrapping_mul(3) ^ n;
+        }
+        if n & 4 == 0 {
+            sum = sum.wrapping_sub(n);
+        }
+        n -= 1;
+        can_enter_jit!();
+    }
+}
+
+/// What was compiled of it, in order: quality, fragments and operations.
+fn compilations(parameters: &'static str) -> Vec<(&'static str, usize, usize)> {
+    set("off");
+    let expected = zigzag(5, 20_000);
+    std::thread::spawn(move || {
+        set(&format!("sync=1,threshold=3,trace_eagerness=2,compile_patience=0,{parameters}"));
+        let made = Rc::new(RefCell::new(Vec::new()));
+        let notes = made.clone();
+        observe(move |event| {
+            if let Event::Compiled { quality, fragments, ops, .. } = event {
+                notes.borrow_mut().push((*quality, *fragments, *ops));
+            }
+        });
+        assert_eq!(zigzag(5, 20_000), expected);
+        made.take()
+    })
+    .join()
+    .unwrap()
+}
+
+#[test]
+fn a_loop_is_peeled_when_there_are_no_more_bridges() {
+    let made = compilations("peel_threshold=100,upgrade_threshold=1000");
+    let [.., grown, peeled, best] = made[..] else { panic!("{made:?}") };
+    assert!(grown.1 > 1 && grown.1 == peeled.1 && peeled.1 == best.1, "the same tree: {made:?}");
+    assert_eq!((grown.0, peeled.0, best.0), ("quick", "quick", "full"), "{made:?}");
+    assert!(peeled.2 > grown.2 * 3 / 2, "a round more: {made:?}");
+
+    let at_once = compilations("peel_threshold=0,upgrade_threshold=1000");
+    let largest = at_once.iter().filter(|made| made.0 == "quick").map(|made| made.2).max();
+    assert!(largest > Some(grown.2 * 3 / 2), "{at_once:?}");
+
+    let never = compilations("peel_threshold=100,upgrade_threshold=1000,max_peel_ops=1");
+    assert!(never.iter().all(|made| made.0 == "full" || made.2 <= grown.2), "{never:?}");
+}
+
 #[test]
 fn code_that_is_too_large_for_better_code_is_not_made_again_and_again() {
     for late in [0, 3] {

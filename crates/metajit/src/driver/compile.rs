@@ -17,7 +17,8 @@
 //! what comes back for it waits.
 
 use super::events::Event;
-use super::runtime::{Compiled, FORCED, PlaceId, Runtime, thread_time};
+use super::parameters::Parameters;
+use super::runtime::{Compiled, FORCED, PlaceId, Runtime, Stage, thread_time};
 use super::threaded::{self, Threaded};
 use super::{Validity, holds, new_validity};
 use crate::backend::{self, Arena, CompileError, Compiler, Finished, Machine, Quality, Queue, STACK};
@@ -63,8 +64,8 @@ enum Product {
         attached: usize,
         /// Instructions of the tree that the job was given.
         ops: usize,
-        /// Whether the code is to be as good as it can be.
-        best: bool,
+        /// How well the code is made.
+        stage: Stage,
     },
     /// Threaded code.
     Threaded {
@@ -285,27 +286,29 @@ impl Runtime {
         self.make_room(place);
         let name = self.location(place);
         let number = self.new_number();
+        let Parameters { quick, peel_threshold, max_peel_ops, .. } = self.parameters;
         let at = self.at(place);
         let cell = at.cell;
         let Some(live) = &mut at.live else { return };
         if std::mem::replace(&mut live.under_way, true) {
             return;
         }
-        // What still grows will be compiled again: quickly, and it has to show anew that it is worth more.
-        let grows = live.pending > 0 || live.compiled.is_none() || !cell.is_often_called();
+        let peels = live.tree.insts.len() <= max_peel_ops as usize;
+        let stage = live.next_stage(cell.is_often_called(), peels && peel_threshold > 0 && !quick);
+        if (live.stage, stage) == (Stage::Growing, Stage::Settled) {
+            live.attach_to_both_instances();
+        }
         let (tree, attached, validity) = (live.tree.clone(), live.attached.clone(), live.validity.clone());
-        let product = Product::Tree { attached: attached.len(), ops: tree.insts.len(), best: !grows };
+        let product = Product::Tree { attached: attached.len(), ops: tree.insts.len(), stage };
         let token = Token { place, number, validity: validity.clone(), product, submitted: Instant::now() };
         let parameters = &self.parameters;
-        let quality = if parameters.quick || grows { Quality::Quick } else { Quality::Full };
-        let countdown = (grows && !parameters.quick).then(|| {
-            cell.begin_anew(parameters.upgrade_threshold);
-            cell.countdown()
-        });
+        let quality = if stage == Stage::Best && !parameters.quick { Quality::Full } else { Quality::Quick };
+        let countdown = (stage != Stage::Best && !parameters.quick).then(|| cell.countdown());
         let valid = Some(validity);
         let mut optimize = if parameters.optimize { opt::Options::default() } else { opt::Options::none() };
+        optimize.peel &= peels && stage != Stage::Growing;
         if countdown.is_some() {
-            optimize.counter = Some(threaded::count_loops(place, parameters.upgrade_threshold));
+            optimize.counter = Some(threaded::loop_counter(place) as u32);
         }
         let backend = backend::Options { valid, name, number, countdown, ..backend::Options::new(quality) };
         self.submit(token, Source::Tree { tree, attached, optimize }, backend);
@@ -414,8 +417,8 @@ impl Runtime {
             backend_ns: 0,
         });
         let place = token.place;
-        let (attached, ops, best) = match token.product {
-            Product::Tree { attached, ops, best } => (attached, ops, best),
+        let (attached, ops, stage) = match token.product {
+            Product::Tree { attached, ops, stage } => (attached, ops, stage),
             Product::Threaded { entries, merge_points, shallow_ns } => {
                 self.statistics.threaded_backend_ns += done.backend_ns;
                 match done.result {
@@ -453,7 +456,7 @@ impl Runtime {
             return;
         };
         live.under_way = false;
-        live.best = best;
+        live.stage = stage;
         match result {
             Ok(made) if holds(&token.validity) => {
                 live.pending = (live.attached.len() - attached) as u32;
@@ -475,6 +478,14 @@ impl Runtime {
                     backend_ns,
                     waited_ns: token.submitted.elapsed().as_nanos() as u64,
                 });
+                // It has to show anew that it is worth more.
+                let patience = match stage {
+                    Stage::Growing => self.parameters.peel_threshold,
+                    Stage::Settled => self.parameters.upgrade_threshold,
+                    Stage::Best => u32::MAX,
+                };
+                self.at(place).cell.begin_anew(patience);
+                threaded::count_loops(place, patience);
                 let replaced = match &mut self.at(place).live {
                     Some(live) => live.compiled.replace(compiled),
                     None => None,
@@ -490,10 +501,6 @@ impl Runtime {
         }
         self.last_change = Instant::now();
         self.publish(place);
-        // It may have been called so often meanwhile that it deserves better.
-        if self.at(place).cell.is_often_called() {
-            self.upgrade(place);
-        }
     }
 
     /// New code, as it runs.
@@ -546,11 +553,23 @@ impl Runtime {
     /// A loop in code made quickly has gone round as often as was waited for, and stands at its beginning: better code is
     /// made, if it is not under way, and run as soon as it is there.
     pub(super) fn looped(&mut self, place: PlaceId) {
-        self.at(place).cell.note_often();
+        // If other code has been published by this, its rounds are counted already.
+        threaded::count_loops(place, u32::MAX);
+        self.deserves_better(place);
+        if self.awaits(place).is_some() {
+            threaded::count_loops(place, ROUNDS_TO_WAIT);
+        }
+    }
+
+    /// The code of a place has been used for as long as was to be waited: it deserves better, unless it was other code that was
+    /// waited for.
+    fn deserves_better(&mut self, place: PlaceId) {
+        let waited = self.awaits(place).is_some();
         self.poll();
-        self.upgrade(place);
-        let rounds = if self.awaits(place).is_some() { ROUNDS_TO_WAIT } else { u32::MAX };
-        threaded::count_loops(place, rounds);
+        if !waited {
+            self.at(place).cell.note_often();
+            self.upgrade(place);
+        }
     }
 
     /// Makes better code of a place whose code was made quickly, unless it is as good as it can be: trees of more than `max_full_ops` are
@@ -559,7 +578,7 @@ impl Runtime {
         let quick = |compiled: &Rc<Compiled>| {
             compiled.machine.as_ref().is_some_and(|machine| machine.quality() == Quality::Quick)
         };
-        let best = self.at(place).live.as_ref().is_some_and(|live| live.best);
+        let best = self.at(place).live.as_ref().is_some_and(|live| live.stage == Stage::Best);
         if !self.parameters.quick && !best && self.compiled(place).as_ref().is_some_and(quick) {
             self.compile(place);
         }
@@ -582,8 +601,7 @@ impl Runtime {
 
     /// Code made quickly was entered as often as was waited for: publishes what there is, or has better code made.
     pub(super) fn look_after(&mut self, place: PlaceId) {
-        self.poll();
-        self.upgrade(place);
+        self.deserves_better(place);
         if let Some(visits) = self.awaits(place) {
             self.at(place).cell.wait_for(visits);
         }

@@ -11,7 +11,9 @@
 //! has reached what compiling the grown tree is estimated to cost: that rule is at most twice as dear as knowing the future.
 //!
 //! Code is made quickly first, and well once it has been entered, or its loop has gone round, often: most trees are compiled
-//! several times while bridges come, and never run as long as compiling them well takes. A loop counts its rounds and leaves
+//! several times while bridges come, and never run as long as compiling them well takes. Nor is a loop peeled while its bridges
+//! come one after the other ([`runtime::Stage`]): that halves what there is to optimize each time, and with it how long exits are
+//! taken whose bridge is under way, which is most of what warming up costs. A loop counts its rounds and leaves
 //! for better code where it begins. The larger a tree, the less its bridges inline, so that all that get hot find room.
 //! Calls between compiled portals and the ends of fragments go straight into other code through a place's call cell ([`cell`]).
 //!

@@ -43,6 +43,10 @@ pub struct Parameters {
     /// To see what it brings: whether threaded code calls handlers themselves. Without, it calls a stub that tests a flag
     /// first, as the papers' does before it is optimized.
     pub handler_optimization: bool,
+    /// Entries of a place's code, or rounds of its loop, since its last bridge until the loop is peeled; 0 peels it at once.
+    pub peel_threshold: u32,
+    /// Recorded operations of a tree whose loop is peeled: of a larger one, twice the code hardly runs faster.
+    pub max_peel_ops: u32,
     /// Entries of a place's code, or rounds of its loop, since its last bridge until it is compiled again at full quality.
     pub upgrade_threshold: u32,
     /// Aborted recordings of one place until it is given up for good.
@@ -109,13 +113,17 @@ impl Default for Parameters {
             max_unroll_recursion: 1,
             max_inline_depth: 12,
             max_inline_ops: 1500,
+            // A loop that is not peeled takes some percent longer, but its bridges can be used in half the time.
+            peel_threshold: 10_000,
+            max_peel_ops: 12_000,
             // Well made code is hardly faster than code made quickly where objects, calls and guards are most of it; to make it
             // takes ten times as long.
             upgrade_threshold: 1_000_000,
             threaded: false,
             tracing: true,
-            // A bytecode's threaded code costs what it saves in about as many times: some 12 us at 10 ns each.
-            tier1_threshold: 1500,
+            // A bytecode's threaded code costs what it saves in about 1,500 times: some 12 us at 10 ns each. Of the methods that get as
+            // far as that, many get no further, and loops would be traced later than without.
+            tier1_threshold: 5000,
             max_handler_ops: 60,
             max_threaded_merge_points: 1000,
             max_threaded_ops: 20_000,
@@ -196,6 +204,8 @@ impl Parameters {
         "threaded_quick",
         "inline_caching",
         "handler_optimization",
+        "peel_threshold",
+        "max_peel_ops",
         "upgrade_threshold",
         "max_aborts",
         "compile_patience",
@@ -269,6 +279,8 @@ impl Parameters {
                 "threaded_quick" => self.threaded_quick = truth()?,
                 "inline_caching" => self.inline_caching = truth()?,
                 "handler_optimization" => self.handler_optimization = truth()?,
+                "peel_threshold" => self.peel_threshold = small,
+                "max_peel_ops" => self.max_peel_ops = small,
                 "upgrade_threshold" => self.upgrade_threshold = small,
                 "max_inline_ops" => self.max_inline_ops = small,
                 "max_aborts" => self.max_aborts = small,

@@ -12,7 +12,7 @@ use crate::backend::{Machine, OUT_OF_MEMORY};
 use crate::context::{Context, FINISH, PANICKED, Returned, Words};
 use crate::gc;
 use crate::ir::code::Code;
-use crate::ir::tree::{GuardId, Tree};
+use crate::ir::tree::{Fragment, GuardId, Tree};
 use crate::record::{Abort, Continue, FastMap, Limits, Meta, Recorder, Replay};
 use crate::twin::{Flat, Raw, Reader};
 use std::any::Any;
@@ -77,6 +77,17 @@ pub(super) struct Compiled {
     pub(super) links: RefCell<FastMap<u64, &'static CallCell>>,
 }
 
+/// How well the code of a tree is made. Making it better takes longer, and is for what is not soon made anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    /// Quickly, and the loop is not peeled, which halves what there is to optimize: bridges come one after the other now.
+    Growing,
+    /// Quickly.
+    Settled,
+    /// As well as it can be.
+    Best,
+}
+
 /// A tree that was recorded, and what is known about how it does.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -86,8 +97,8 @@ pub(super) struct Live {
     pub(super) compiled: Option<Rc<Compiled>>,
     /// Code of the tree is being made.
     pub(super) under_way: bool,
-    /// The best code that there can be has been asked for, whatever came of it.
-    pub(super) best: bool,
+    /// How well the code is made that was last asked for, whatever came of it.
+    pub(super) stage: Stage,
     pub(super) attached: Attached,
     /// How often each exit was taken.
     pub(super) failures: HashMap<(GuardId, u32), Failures>,
@@ -113,6 +124,32 @@ pub(super) struct Failures {
 }
 
 impl Live {
+    /// How well its code is to be made now: `often` says whether the code that there is has been used for as long as was to be
+    /// waited, `peels_later` whether its loop, if it has one, is peeled when there are no more bridges.
+    pub(super) fn next_stage(&self, often: bool, peels_later: bool) -> Stage {
+        // Of a peeled loop, pending may also be what is there, for the other instance of its guard.
+        let grows = self.pending > 0 && self.tree.insts.len() > self.last_ops && !self.full;
+        let loops = || self.tree.fragments.iter().any(Fragment::closes);
+        match self.stage {
+            // Whether it grows is not known yet; loops without a bridge are the fastest.
+            _ if self.compiled.is_none() => Stage::Settled,
+            _ if grows && peels_later && loops() => Stage::Growing,
+            Stage::Growing if self.pending > 0 => Stage::Growing,
+            _ if self.pending > 0 => Stage::Settled,
+            Stage::Growing if often => Stage::Settled,
+            Stage::Settled if often => Stage::Best,
+            stage => stage,
+        }
+    }
+
+    /// What left a loop that was not peeled leaves both instances of it.
+    pub(super) fn attach_to_both_instances(&mut self) {
+        let attached: Vec<_> = self.attached.iter().map(|(&(guard, _), &bridge)| (guard, bridge)).collect();
+        for (guard, bridge) in attached {
+            self.attached.entry((guard, 1)).or_insert(bridge);
+        }
+    }
+
     /// What compiling the tree is estimated to cost, in nanoseconds: what it cost last, and as much again for what was added
     /// as for what was there.
     pub(super) fn estimate(&self) -> u64 {
@@ -854,7 +891,7 @@ fn record(place: PlaceId, driver: &'static Driver, greens: &[u64], reds: &[u64],
                 tree: Arc::new(recorder.tree),
                 validity: recorder.validity,
                 compiled: None,
-                best: false,
+                stage: Stage::Settled,
                 under_way: false,
                 attached: Attached::new(),
                 failures: HashMap::new(),

@@ -47,12 +47,15 @@ fn set_counter(place: PlaceId, count: u32) {
     unsafe { (*super::runtime::context()).counters[counter(place)] = count.max(1) };
 }
 
-/// Has rounds of a loop of the place's tree counted: the counter's number. Threaded code of the place has another one.
-pub(super) fn count_loops(place: PlaceId, rounds: u32) -> u32 {
-    let counter = counter(place + COUNTERS / 2);
+/// The counter of rounds of a loop of the place's tree. Threaded code of the place has another one.
+pub(super) fn loop_counter(place: PlaceId) -> usize {
+    counter(place + COUNTERS / 2)
+}
+
+/// Has so many rounds of a loop of the place's tree counted.
+pub(super) fn count_loops(place: PlaceId, rounds: u32) {
     // SAFETY: as above.
-    unsafe { (*super::runtime::context()).counters[counter] = rounds.max(1) };
-    counter as u32
+    unsafe { (*super::runtime::context()).counters[loop_counter(place)] = rounds.max(1) };
 }
 
 /// Makes the threaded code that begins at a place. Whether there is some now.
