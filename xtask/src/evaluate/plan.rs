@@ -27,7 +27,7 @@ pub const TRACING: Mode = mode("tracing", "tracing", "", "traces alone");
 pub const TRACING_3X: Mode = mode(
     "tracing-3x",
     "tracing",
-    "threshold=1500,function_threshold=12000",
+    "threshold=3000,function_threshold=12000",
     "traces alone, thresholds three times higher",
 );
 /// Threaded code, then traces.
