@@ -24,10 +24,10 @@ use super::{Validity, holds, new_validity};
 use crate::backend::{self, Arena, CompileError, Compiler, Finished, Machine, Quality, Queue, STACK};
 use crate::ir::code::Code;
 use crate::ir::tree::{FragmentId, GuardId, Tree};
-use crate::ir::{Arg, Class, Op};
+use crate::ir::{Arg, Class, Inst, Op};
 use crate::opt;
 use crate::record::Abort;
-use crate::shallow::Unit;
+use crate::shallow::{UNFIT, Unit};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -256,21 +256,20 @@ fn generate(
     Ok(Made { code, machine: Some(machine), forced })
 }
 
-/// Makes the n-th guard fail always. Its exit never gets a bridge: a bridge may rely on the condition not having held.
+/// Makes the n-th guard fail always, of those that leave the code by it: others go to a bridge (in threaded code, to the other way
+/// of a branch), count, or say that the code does not hold here. Its exit never gets a bridge: a bridge may rely on the condition
+/// not having held.
 fn force_guard(code: &mut Code, number: u32) -> bool {
-    let guard = code
-        .blocks
-        .iter()
-        .flat_map(|block| &block.insts)
-        .copied()
-        .filter(|&inst| code.inst(inst).op.info().class == Class::Guard)
-        .nth(number as usize - 1);
+    let leaves = |inst: &Inst| {
+        let exit = || &code.exits[inst.index() as usize];
+        let is_guard = inst.op.info().class == Class::Guard && !matches!(inst.op, Op::GuardValid | Op::GuardCount);
+        is_guard && exit().bridge.is_none() && exit().instance != UNFIT
+    };
+    let insts = code.blocks.iter().flat_map(|block| &block.insts).copied();
+    let guard = insts.filter(|&inst| leaves(code.inst(inst))).nth(number as usize - 1);
     let Some(guard) = guard else { return false };
     let inst = &mut code.insts[guard.0 as usize];
     let exit = inst.index() as usize;
-    if code.exits[exit].bridge.is_some() || inst.op == Op::GuardValid {
-        return true;
-    }
     (inst.op, inst.args[0]) = (Op::GuardTrue, Arg::Const(0));
     code.exits[exit].instance = FORCED;
     true
