@@ -87,6 +87,13 @@ impl Spare {
         state
     }
 
+    /// A state where nothing is known.
+    pub(super) fn empty_state(&mut self) -> State {
+        let mut state = self.states.pop().unwrap_or_default();
+        state.forget();
+        state
+    }
+
     fn script(&mut self, of: &[Answer]) -> Vec<Answer> {
         let mut script = self.scripts.pop().unwrap_or_default();
         script.clear();
@@ -191,6 +198,13 @@ impl Shallow {
         let (code, room) = self.builder.into_code();
         SPARE.set(Spare { room: Some(room), ..self.spare });
         code
+    }
+
+    /// Goes on with a state, in a block.
+    pub(super) fn go_on_in(&mut self, state: State, block: BlockId) {
+        let before = std::mem::replace(&mut self.state, state);
+        self.spare.give_back(before);
+        self.block = block;
     }
 
     /// Whether this run is still where another one was before it.

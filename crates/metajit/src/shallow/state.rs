@@ -129,6 +129,18 @@ impl State {
         self.calls.clone_from(&other.calls);
     }
 
+    /// Becomes one where nothing is known, in the memory that it has.
+    pub(super) fn forget(&mut self) {
+        self.greens.clear();
+        self.reds.clear();
+        self.merged.clear();
+        self.known.clear();
+        self.held.clear();
+        self.log.clear();
+        self.calls.clear();
+        self.ticks = 0;
+    }
+
     /// Becomes as it was at a mark, since when there have been no effects.
     pub(super) fn go_back_to(&mut self, mark: Mark) {
         self.merged.truncate(mark.merged);

@@ -104,7 +104,8 @@ impl Maker {
             }
             shallow.builder.roll_back(position);
             if std::mem::take(&mut shallow.hopeless) {
-                (shallow.state, shallow.block) = (shallow.spare.state(start), block);
+                let state = shallow.spare.state(start);
+                shallow.go_on_in(state, block);
                 let exit = shallow.exit(0);
                 shallow.builder.end(block, End::Exit(exit));
                 return Ok(Vec::new());
@@ -153,7 +154,7 @@ impl Maker {
         let driver = self.driver;
         let builder = &mut self.at().builder;
         let reds = driver.portal.reds.iter().map(|&ty| Arg::Op(builder.param(block, ty))).collect();
-        let mut state = State::default();
+        let mut state = self.at().spare.empty_state();
         state.pass(greens, reds, u32::MAX);
         state
     }
@@ -175,10 +176,11 @@ impl Maker {
             }
             let start = self.fresh(&greens, first);
             self.at().surveys_handlers = false;
-            let arrivals = self.iteration(&start, first)?;
+            let mut arrivals = self.iteration(&start, first)?;
             self.at().spare.give_back(start);
             let mut reached: Vec<Vec<u64>> = Vec::new();
-            for arrival in arrivals {
+            for arrival in arrivals.drain(..) {
+                self.at().spare.give_back(arrival.state);
                 if arrival.back_edge {
                     // Counted twice, so that it is a label whatever else comes there.
                     *survey.sources.entry(arrival.greens.clone()).or_insert(0) += 1;
@@ -193,6 +195,7 @@ impl Maker {
                     reached.push(arrival.greens);
                 }
             }
+            self.at().arrivals = arrivals;
             for target in reached {
                 let sources = survey.sources.entry(target.clone()).or_insert(0);
                 *sources += 1;
@@ -239,10 +242,10 @@ impl Maker {
             if self.at().builder.code.insts.len() > self.at().bounds.insts {
                 return Err(Failure::TooLong);
             }
-            let arrivals = self.iteration(&state, block)?;
+            let mut arrivals = self.iteration(&state, block)?;
             self.at().spare.give_back(state);
             let mut groups: Vec<Vec<Arrival>> = Vec::new();
-            for mut arrival in arrivals {
+            for mut arrival in arrivals.drain(..) {
                 let live = (driver.live)(&arrival.greens);
                 let reds = std::mem::take(&mut arrival.reds);
                 arrival.state.pass(&arrival.greens, reds, live);
@@ -251,6 +254,7 @@ impl Maker {
                     None => groups.push(vec![arrival]),
                 }
             }
+            self.at().arrivals = arrivals;
             for group in groups {
                 if group[0].back_edge || survey.is_label(&group[0].greens) {
                     for arrival in group {
@@ -280,7 +284,7 @@ impl Maker {
         let target = self.label(&arrival.greens, to_do);
         let number = arrival.back_edge.then(|| counter(&arrival.greens));
         let shallow = self.at();
-        (shallow.state, shallow.block) = (arrival.state, arrival.block);
+        shallow.go_on_in(arrival.state, arrival.block);
         if let Some(number) = number {
             count(shallow, number);
         }
@@ -296,7 +300,7 @@ impl Maker {
         let state = self.fresh(greens, block);
         let number = counts.then(|| counter(greens));
         let shallow = self.at();
-        (shallow.state, shallow.block) = (state, block);
+        shallow.go_on_in(state, block);
         if let (Some(array), Some((position, _))) = (frame_array(driver), driver.portal.virtualizable)
             && shallow.frame_items > 0
         {
@@ -356,7 +360,7 @@ impl Maker {
                     None if dirty => {
                         let shallow = self.at();
                         let state = shallow.spare.state(&arrival.state);
-                        (shallow.state, shallow.block) = (state, arrival.block);
+                        shallow.go_on_in(state, arrival.block);
                         values.push(shallow.reload(field, index));
                     }
                     None => break,
