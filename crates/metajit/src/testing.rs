@@ -71,20 +71,20 @@ impl Modes {
             .with("evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=1")
             .with("evaluated, not optimized", "evaluate=1,optimize=0,threshold=3,function_threshold=5,trace_eagerness=2")
             .with("quick", "quick=1,threshold=3,function_threshold=5,trace_eagerness=1")
-            .with("full", "threshold=3,function_threshold=1000000,trace_eagerness=1")
-            .with("full, not optimized", "optimize=0,threshold=4,function_threshold=7,trace_eagerness=2")
+            .with("full", "upgrade_threshold=1,threshold=3,function_threshold=1000000,trace_eagerness=1")
+            .with("full, not optimized", "upgrade_threshold=1,optimize=0,threshold=4,function_threshold=7,trace_eagerness=2")
             .with("functions only", "threshold=1000000,function_threshold=2,trace_eagerness=2")
-            .with("few bridges", "threshold=7,function_threshold=11")
+            .with("few bridges", "peel_threshold=3,upgrade_threshold=20,threshold=7,function_threshold=11")
             .with("short traces", "threshold=2,function_threshold=3,trace_eagerness=1,trace_limit=60,max_unroll_loops=1,max_unroll_recursion=1,max_inline_depth=2")
             .with("generic tracer", "tracer=generic,threshold=3,function_threshold=5,trace_eagerness=1")
             .with("generic tracer, evaluated", "tracer=generic,evaluate=1,threshold=4,function_threshold=7,trace_eagerness=2")
-            .with("published late", "late=3,threshold=3,function_threshold=5,trace_eagerness=1")
+            .with("published late", "late=3,peel_threshold=2,upgrade_threshold=5,threshold=3,function_threshold=5,trace_eagerness=1")
             .with("in the background", "sync=0,threshold=3,function_threshold=5,trace_eagerness=1")
             .with("threaded, evaluated", "evaluate=1,threaded=1,tracing=0,tier1_threshold=1")
             .with("threaded", "threaded=1,tracing=0,tier1_threshold=2")
             .with("threaded, handlers called", "threaded=1,tracing=0,tier1_threshold=1,max_handler_ops=0")
             .with("threaded, without inline caches, by stubs", "threaded=1,tracing=0,tier1_threshold=1,inline_caching=0,handler_optimization=0")
-            .with("two-level", "threaded=1,tier1_threshold=1,threshold=4,function_threshold=6,trace_eagerness=1")
+            .with("two-level", "peel_threshold=2,threaded=1,tier1_threshold=1,threshold=4,function_threshold=6,trace_eagerness=1")
             .with("two-level, late", "late=2,threaded=1,tier1_threshold=2,threshold=5,function_threshold=3,trace_eagerness=2")
             .with("default", "sync=0")
             .with_collector("collecting often", "threshold=3,function_threshold=5,trace_eagerness=1", "stress=13,poison=1")
@@ -320,7 +320,7 @@ pub fn check<T: PartialEq + Debug + Send + 'static>(
     let mut forced = 0;
     #[cfg(feature = "jit")]
     for number in guards_to_force(modes.forced, guards) {
-        let (eagerness, quality) = if number % 2 == 0 { (1, "quick=1,") } else { (60, "") };
+        let (eagerness, quality) = if number % 2 == 0 { (1, "quick=1,") } else { (60, "upgrade_threshold=1,") };
         let text = format!("{quality}threshold=3,function_threshold=6,trace_eagerness={eagerness},fail_guard={number}");
         let mode =
             Mode { name: format!("guard {number} fails ({text})"), collector: String::new(), parameters: of(&text) };
