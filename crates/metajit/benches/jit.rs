@@ -14,6 +14,7 @@
 //! | `loop_array` | `cells`: sum of an array (mixed with the index, which keeps LLVM from vector code), against Rust; both check bounds |
 //! | `loop_array_simd` | `cells`: the plain sum, against Rust in vector code |
 //! | `loop_4way` | `tla`: unpredictable branch to one of four ways, against Rust |
+//! | `loop_16way`, `loop_64way` | `tla`: unpredictable choice between so many cases by a chain of comparisons, against Rust's `match` |
 //! | `recursion_fib` | `tla`: doubly recursive function, against Rust |
 //! | `loop_raise` | `tla`: throws and catches in each second iteration, against itself with the JIT off |
 //! | `ast_loop` | `calc`: floats and integers in a loop, against itself with the JIT off |
@@ -558,6 +559,63 @@ fn loop_4way() -> f64 {
     against(|| program.int(&[n]), || native(black_box(n)))
 }
 
+/// What case `K` of a choice does.
+fn case<const K: i64>(sum: i64, i: i64) -> i64 {
+    match K % 3 {
+        0 => (sum + i * (K + 1)) % 1_000_003,
+        1 => sum * (K + 2) % 1_000_003,
+        _ => sum - K,
+    }
+}
+
+/// A choice between `ways` cases by comparing with one after the other.
+fn many_ways(ways: i64) -> String {
+    let tests: String = (0..ways).map(|k| format!("load 3\npush {k}\neq\njump_if case{k}\n")).collect();
+    let cases = (0..ways).map(|k| {
+        let work = match k % 3 {
+            0 => format!("load 2\nload 0\npush {}\nmul\nadd\npush 1000003\nrem", k + 1),
+            1 => format!("load 2\npush {}\nmul\npush 1000003\nrem", k + 2),
+            _ => format!("load 2\npush {k}\nsub"),
+        };
+        format!("case{k}:\n{work}\nstore 2\njump next\n")
+    });
+    let cases: String = cases.collect();
+    format!(
+        "fn main 1 4\npush 1\nstore 1\npush 0\nstore 2\n\
+         again:\nload 1\npush 16807\nmul\npush 2147483647\nrem\ndup\nstore 1\npush {ways}\nrem\nstore 3\n\
+         {tests}{cases}\
+         next:\nload 0\npush 1\nsub\ndup\nstore 0\njump_if again\nload 2\nreturn"
+    )
+}
+
+macro_rules! choice {
+    ($name:ident, $ways:literal, $($k:literal)*) => {
+        fn $name() -> f64 {
+            fn native(n: i64) -> i64 {
+                let (mut i, mut x, mut sum) = (n, 1_i64, 0_i64);
+                while i != 0 {
+                    x = x * 16_807 % 2_147_483_647;
+                    sum = match x % $ways {
+                        $($k => case::<$k>(sum, i),)*
+                        _ => sum,
+                    };
+                    i -= 1;
+                }
+                sum
+            }
+            let program = Tla::new(&many_ways($ways));
+            // All cases get their bridges.
+            program.int(&[1_000_000]);
+            let n = 5_000_000;
+            against(|| program.int(&[n]), || native(black_box(n)))
+        }
+    };
+}
+choice!(loop_16way, 16, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+choice!(loop_64way, 64,
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+    32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63);
+
 const FIB: &str = "
 fn main 1 1
     load 0
@@ -886,6 +944,8 @@ fn main() {
     figure("loop_array", &|| Some(fresh(|| loop_array(true))));
     figure("loop_array_simd", &|| Some(fresh(|| loop_array(false))));
     figure("loop_4way", &|| Some(fresh(loop_4way)));
+    figure("loop_16way", &|| Some(fresh(loop_16way)));
+    figure("loop_64way", &|| Some(fresh(loop_64way)));
     figure("recursion_fib", &|| Some(fresh(recursion_fib)));
     figure("loop_raise", &|| Some(loop_raise()));
     figure("ast_loop", &|| Some(against_plain(run_ast, 5_000_000)));

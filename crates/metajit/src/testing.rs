@@ -11,7 +11,8 @@
 //!
 //! A mode is a set of parameters. One of them makes the n-th guard of each piece of code fail whenever it is reached,
 //! which is always allowed: the exit rebuilds the interpreter's state at the guard, and going on from there is right
-//! whatever the condition. So the kit takes every exit of every trace in turn ([`Modes::forced`]).
+//! whatever the condition. So the kit takes every exit of every trace in turn ([`Modes::forced`]). No switches are made
+//! then: a switch's exits can't be forced, since all its cases have been ruled out before it leaves.
 //!
 //! **Rejected.** A process per run (a hundred times slower; a crash ends the test run either way, and `METAJIT_FUZZ_LOG=1`
 //! names the program); shrinking the program's text (needs the language's grammar).
@@ -68,10 +69,10 @@ impl Modes {
     /// comes late, with threaded code, alone and before traces, and where any two circumstances meet. Without the `jit` feature, the plain interpreter only.
     pub fn all() -> Modes {
         Modes::plain()
-            .with("evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=1")
+            .with("evaluated", "evaluate=1,threshold=3,function_threshold=5,trace_eagerness=1,switch_cases=3")
             .with("evaluated, not optimized", "evaluate=1,optimize=0,threshold=3,function_threshold=5,trace_eagerness=2")
-            .with("quick", "quick=1,threshold=3,function_threshold=5,trace_eagerness=1")
-            .with("full", "upgrade_threshold=1,threshold=3,function_threshold=1000000,trace_eagerness=1")
+            .with("quick", "quick=1,threshold=3,function_threshold=5,trace_eagerness=1,switch_cases=3")
+            .with("full", "upgrade_threshold=1,threshold=3,function_threshold=1000000,trace_eagerness=1,switch_cases=3")
             .with("full, not optimized", "upgrade_threshold=1,optimize=0,threshold=4,function_threshold=7,trace_eagerness=2")
             .with("functions only", "threshold=1000000,function_threshold=2,trace_eagerness=2")
             .with("few bridges", "peel_threshold=3,upgrade_threshold=20,threshold=7,function_threshold=11")

@@ -240,6 +240,8 @@ struct Generator {
     /// Counts down.
     counter: OpRef,
     bridges: usize,
+    /// How many more switches there may be.
+    switches: usize,
 }
 
 fn sort_of(field: &Field) -> Sort {
@@ -602,8 +604,49 @@ impl Generator {
         }
     }
 
+    /// Ends the block by a choice between others; goes on in one of them.
+    fn switch(&mut self) {
+        let ways = if self.random.one_in(3) { 3 + self.random.below(50) } else { 1 + self.random.below(5) };
+        let (mask, factor) = (63, if self.random.one_in(2) { 1 } else { self.random.int() | 1 });
+        let a = self.int();
+        let low = self.plain(Op::And, &[a, Arg::Const(mask)]);
+        let value = self.plain(Op::Mul, &[low, Arg::Const(factor)]);
+        let (block, first) = (self.block, self.code.blocks.len());
+        let others = 1 + self.random.below(3);
+        let scope = self.scope.clone();
+        for other in 0..=others {
+            self.scope = scope.clone();
+            self.new_block(Vec::new());
+            if other < others {
+                if self.random.one_in(2) {
+                    let ops = self.random.below(6);
+                    self.straight(ops);
+                    self.end();
+                } else {
+                    let exit = self.exit();
+                    self.code.blocks[self.block].end = End::Exit(ExitId(exit));
+                }
+            }
+        }
+        let mut target = || BlockId((first + self.random.below(others + 1)) as u32);
+        let cases: Vec<_> = (0..ways as u64).map(|way| (way.wrapping_mul(factor), target())).collect();
+        let otherwise = BlockId((first + others) as u32);
+        self.code.blocks[block].end = End::Switch { value, cases, otherwise };
+    }
+
+    /// Instructions that are no guards with bridges and no switches.
+    fn straight(&mut self, ops: usize) {
+        let (bridges, switches) = (std::mem::take(&mut self.bridges), std::mem::take(&mut self.switches));
+        self.body(ops);
+        (self.bridges, self.switches) = (bridges, switches);
+    }
+
     fn body(&mut self, ops: usize) {
         for _ in 0..ops {
+            if self.switches > 0 && self.random.one_in(12) {
+                self.switches -= 1;
+                self.switch();
+            }
             match self.random.below(20) {
                 0..8 => self.pure(),
                 8..12 => self.memory(),
@@ -649,6 +692,7 @@ fn generate(seed: u64) -> Code {
         carried: carried.clone(),
         counter: OpRef(0),
         bridges: 0,
+        switches: 0,
     };
     let entry = generator.params(&carried);
     generator.new_block(entry.clone());
@@ -661,6 +705,7 @@ fn generate(seed: u64) -> Code {
     generator.guard(Op::GuardTrue, &[more]);
     // Only from here on: the loop must end.
     generator.bridges = 4;
+    generator.switches = 3;
     let ops = 5 + generator.random.below(60);
     generator.body(ops);
     generator.end();

@@ -12,7 +12,7 @@
 
 use metajit::context::{Context, FINISH};
 use metajit::gc;
-use metajit::ir::code::{Code, Details, Exit, Place, Recipe, ResumeStep};
+use metajit::ir::code::{Code, Details, End, Exit, Place, Recipe, ResumeStep};
 use metajit::ir::eval::Evaluator;
 use metajit::ir::tree::{
     Fragment, FragmentId, Guard, GuardId, LogEntry, LogId, LogNode, Portal, Snapshot, Tree, TreeEnd,
@@ -82,6 +82,8 @@ struct Scope {
     vectors: Vec<Arg>,
     node: LogId,
     activations: Vec<Activation>,
+    /// What a chain of guards tests, which bridges of them go on with.
+    chosen: Option<Arg>,
 }
 
 struct Generator {
@@ -110,6 +112,7 @@ impl Generator {
             vectors: vec![],
             node: LogId(0),
             activations: vec![],
+            chosen: None,
         };
         let limit = 2 + random.below(8);
         Generator { random, tree, scope, fragment: FragmentId(0), scopes: Vec::new(), limit }
@@ -220,9 +223,34 @@ impl Generator {
         self.pure(Op::And, &[word, Arg::Const(limit - 1)])
     }
 
+    /// Guards that tell what a word is, one after the other; now and then something is computed between them.
+    fn choose(&mut self) {
+        let subject = self.scope.chosen.expect("something has been chosen");
+        for _ in 0..1 + self.random.below(4) {
+            let constant = Arg::Const(self.random.below(8));
+            match self.random.below(5) {
+                0 => self.guard(Op::GuardValue, &[subject, constant]),
+                1 => self.guard(Op::GuardTrue, &[subject]),
+                choice => {
+                    let op = self.random.one(&[Op::Eq, Op::Ne]);
+                    let test = self.pure(op, &[subject, constant]);
+                    self.guard(if choice == 2 { Op::GuardTrue } else { Op::GuardFalse }, &[test]);
+                }
+            }
+            if self.random.chance(20) {
+                let args = [self.word(), self.word()];
+                let val = self.pure(Op::Xor, &args);
+                self.scope.words.push(val);
+            }
+        }
+        if self.random.chance(30) {
+            self.scope.chosen = None;
+        }
+    }
+
     fn step(&mut self) {
         let field = |name: &str| PAIR_FIELDS.iter().find(|field| field.name == name).unwrap();
-        match self.random.below(43) {
+        match self.random.below(46) {
             0..=5 => {
                 let op = self.random.one(&[Op::Add, Op::Sub, Op::Add, Op::Mul, Op::And, Op::Or, Op::Xor]);
                 let args = [self.word(), self.word()];
@@ -478,6 +506,12 @@ impl Generator {
                     self.leave();
                 }
             }
+            42 | 43 => {
+                let index = self.unknown_index(8);
+                self.scope.words.push(index);
+                self.scope.chosen = Some(index);
+                self.choose();
+            }
             39 | 41 if !self.scope.pairs.is_empty() => self.give(),
             _ if !self.scope.pairs.is_empty() => {
                 // Tests of addresses: what is known of any of them decides most.
@@ -637,7 +671,11 @@ impl Generator {
     fn bridge(&mut self, from: GuardId, length: u64) {
         self.scope = self.scopes[from.0 as usize].clone();
         self.fragment = FragmentId(self.tree.fragments.len() as u32);
-        self.body(self.tree.insts.len(), length);
+        let start = self.tree.insts.len();
+        if self.scope.chosen.is_some() && self.random.chance(70) {
+            self.choose();
+        }
+        self.body(start, length);
         self.tree.fragments[self.fragment.0 as usize].parent = Some(from);
     }
 
@@ -645,6 +683,9 @@ impl Generator {
     fn turn(&mut self, guard: GuardId) {
         let inst = self.tree.guards[guard.0 as usize].inst;
         let inst = &mut self.tree.insts[inst.0 as usize];
+        if let (Op::GuardValue, Arg::Const(bits)) = (inst.op, inst.args[1]) {
+            inst.args[1] = Arg::Const((bits + 1) % 8);
+        }
         inst.op = match inst.op {
             Op::GuardTrue => Op::GuardFalse,
             Op::GuardFalse => Op::GuardTrue,
@@ -924,10 +965,12 @@ fn random_options(random: &mut Random) -> Options {
     ] {
         *stage = random.chance(70);
     }
+    options.switch = random.below(5) as usize;
     options
 }
 
-fn try_seed(seed: u64) {
+/// How many switches were made.
+fn try_seed(seed: u64) -> usize {
     let mut generator = Generator::new(seed);
     let length = 10 + generator.random.below(50);
     generator.first(length);
@@ -951,19 +994,21 @@ fn try_seed(seed: u64) {
         settle(&mut generator);
     }
     let reference = compile(&generator.tree, &Options::none());
-    let mut variants = vec![Options::default()];
+    let mut variants = vec![Options { switch: 2, ..Options::default() }];
     variants.extend((0..3).map(|_| random_options(&mut generator.random)));
     let expected: Vec<Option<Outcome>> =
         (0..INPUTS).map(|input| evaluate(&generator, &reference, input, 3_000)).collect();
     // In the last variants, not all bridges are attached everywhere.
     let all = attach_all(&generator.tree);
     let masks = [u64::MAX, u64::MAX, u64::MAX, u64::MAX, seed, !seed];
-    variants.extend([Options::default(), Options::default()]);
+    variants.extend([Options::default(), Options { switch: 3, ..Options::default() }]);
+    let mut switches = 0;
     for (options, mask) in variants.iter().zip(masks) {
         let attach = |guard: GuardId, instance: u32| {
             all(guard, instance).filter(|bridge| mask >> ((bridge.0 * 2 + instance) % 64) & 1 == 1)
         };
         let code = compile_some(&generator.tree, options, &attach);
+        switches += code.blocks.iter().filter(|block| matches!(block.end, End::Switch { .. })).count();
         for (input, expected) in (0..INPUTS).zip(&expected) {
             let Some(expected) = expected else { continue };
             let found = evaluate(&generator, &code, input, 30_000);
@@ -979,6 +1024,7 @@ fn try_seed(seed: u64) {
             );
         }
     }
+    switches
 }
 
 #[test]
@@ -988,7 +1034,8 @@ fn random_trees_do_the_same_however_optimized() {
         let (first, last) = text.split_once("..")?;
         Some(first.parse().ok()?..last.parse().ok()?)
     });
-    for seed in seeds.unwrap_or(1..80) {
-        try_seed(seed);
-    }
+    let seeds = seeds.unwrap_or(1..80);
+    let few = seeds.end - seeds.start < 79;
+    let switches: usize = seeds.map(try_seed).sum();
+    assert!(few || switches > 10, "{switches} switches were made of chains");
 }

@@ -35,6 +35,7 @@
 
 use super::calls::entry_signature;
 use super::compiler::{CompileError, Options};
+use super::dispatch::{Plan, plan};
 use super::helpers::Request;
 use super::memory::{HeapFacts, MemoryWork};
 use super::stubs::Stubs;
@@ -46,7 +47,9 @@ use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::Ieee64;
 use cranelift_codegen::ir::types::{F64, I8, I16, I32, I64};
-use cranelift_codegen::ir::{Block, BlockArg, Function, InstBuilder, InstructionData, MemFlagsData, SigRef, Value};
+use cranelift_codegen::ir::{
+    Block, BlockArg, BlockCall, Function, InstBuilder, InstructionData, JumpTableData, MemFlagsData, SigRef, Value,
+};
 use cranelift_codegen::isa::CallConv;
 use std::collections::HashMap;
 use std::mem::offset_of;
@@ -180,6 +183,10 @@ pub(super) fn reverse_postorder(code: &Code) -> Vec<BlockId> {
             End::Exit(exit) => out.extend(bridge(*exit)),
             End::Finish(_) => {}
             End::Enter(entries) => out.extend(entries),
+            End::Switch { cases, otherwise, .. } => {
+                out.push(*otherwise);
+                out.extend(cases.iter().map(|(_, to)| to));
+            }
         }
         out
     }
@@ -251,6 +258,7 @@ impl Lowering<'_> {
                 }
                 End::Finish(words) => self.finish(words),
                 End::Enter(entries) => self.choose_entry(entries),
+                End::Switch { value, cases, otherwise } => self.switch(*value, cases, *otherwise),
             }
         }
         self.exit_blocks()?;
@@ -337,6 +345,66 @@ impl Lowering<'_> {
             self.at.insert_block(next);
         }
         self.jump(last, &reds);
+    }
+
+    /// Goes to the block of the constant that the value is.
+    fn switch(&mut self, value: Arg, cases: &[(u64, BlockId)], otherwise: BlockId) {
+        let value = self.word(value);
+        let otherwise = self.way(otherwise);
+        self.follow(&plan(cases, true), value, otherwise);
+    }
+
+    /// The block of a block that a switch goes to.
+    fn way(&mut self, id: BlockId) -> Block {
+        let block = self.block(id);
+        let of = &self.code.blocks[id.0 as usize];
+        if of.insts.is_empty() && of.leaves(self.code) {
+            self.at.func.layout.set_cold(block);
+        }
+        block
+    }
+
+    fn follow(&mut self, plan: &Plan, value: Value, otherwise: Block) {
+        match plan {
+            Plan::Tests(tests) => {
+                for &(bits, to) in tests {
+                    let constant = self.word_const(bits);
+                    let equal = self.at.ins().icmp(IntCC::Equal, value, constant);
+                    let (to, next) = (self.way(to), self.at.func.dfg.make_block());
+                    self.at.ins().brif(equal, to, &[], next, &[]);
+                    self.at.insert_block(next);
+                }
+                self.at.ins().jump(otherwise, &[]);
+            }
+            Plan::Halves(at, below, others) => {
+                let at = self.word_const(*at);
+                let less = self.at.ins().icmp(IntCC::SignedLessThan, value, at);
+                let halves = [self.at.func.dfg.make_block(), self.at.func.dfg.make_block()];
+                self.at.ins().brif(less, halves[0], &[], halves[1], &[]);
+                for (block, plan) in halves.into_iter().zip([below, others]) {
+                    self.at.insert_block(block);
+                    self.follow(plan, value, otherwise);
+                }
+            }
+            Plan::Table(first, entries) => {
+                let first = self.word_const(*first);
+                let index = self.at.ins().isub(value, first);
+                // A table's own test is of 32 bits.
+                let inside = self.at.ins().icmp_imm_u(IntCC::UnsignedLessThan, index, entries.len() as i64);
+                let table = self.at.func.dfg.make_block();
+                self.at.ins().brif(inside, table, &[], otherwise, &[]);
+                self.at.insert_block(table);
+                let index = self.at.ins().ireduce(I32, index);
+                let targets: Vec<Block> =
+                    entries.iter().map(|entry| entry.map_or(otherwise, |to| self.way(to))).collect();
+                let pool = &mut self.at.func.dfg.value_lists;
+                let otherwise = BlockCall::new(otherwise, [], pool);
+                let targets: Vec<BlockCall> = targets.into_iter().map(|to| BlockCall::new(to, [], pool)).collect();
+                let data = JumpTableData::new(otherwise, &targets);
+                let jumps = self.at.func.create_jump_table(data);
+                self.at.ins().br_table(index, jumps);
+            }
+        }
     }
 
     fn finish(&mut self, words: &[Arg]) {

@@ -20,6 +20,7 @@ mod compiler;
 mod debugger;
 #[cfg(target_arch = "x86_64")]
 mod direct;
+mod dispatch;
 mod exits;
 mod helpers;
 mod lower;

@@ -22,7 +22,7 @@ use super::runtime::{Compiled, FORCED, PlaceId, Runtime, Stage, thread_time};
 use super::threaded::{self, Threaded};
 use super::{Validity, holds, new_validity};
 use crate::backend::{self, Arena, CompileError, Compiler, Finished, Machine, Quality, Queue, STACK};
-use crate::ir::code::Code;
+use crate::ir::code::{Code, End};
 use crate::ir::tree::{FragmentId, GuardId, Tree};
 use crate::ir::{Arg, Class, Inst, Op};
 use crate::opt;
@@ -304,7 +304,13 @@ impl Runtime {
         let quality = if stage == Stage::Best && !parameters.quick { Quality::Full } else { Quality::Quick };
         let countdown = (stage != Stage::Best && !parameters.quick).then(|| cell.countdown());
         let valid = Some(validity);
-        let mut optimize = if parameters.optimize { opt::Options::default() } else { opt::Options::none() };
+        let mut optimize = if parameters.optimize {
+            // What is in a switch can't be forced: it leaves when its cases have been ruled out.
+            let switch = if parameters.fail_guard > 0 { 0 } else { parameters.switch_cases as usize };
+            opt::Options { switch, ..opt::Options::default() }
+        } else {
+            opt::Options::none()
+        };
         optimize.peel &= peels && stage != Stage::Growing;
         if countdown.is_some() {
             optimize.counter = Some(threaded::loop_counter(place) as u32);
@@ -509,6 +515,8 @@ impl Runtime {
         self.statistics.compilations += 1;
         self.statistics.ops_compiled += code.insts.len() as u64;
         self.statistics.guards_compiled += code.exits.len() as u64;
+        let switches = code.blocks.iter().filter(|block| matches!(block.end, End::Switch { .. }));
+        self.statistics.switches_compiled += switches.count() as u64;
         self.statistics.slots_compiled += code.exits.iter().map(|exit| exit.slots.len() as u64).sum::<u64>();
         if let Some(machine) = &mut machine {
             machine.announce();

@@ -81,6 +81,8 @@ pub struct Parameters {
     pub evaluate: bool,
     /// Skip the optimizer's stages.
     pub optimize: bool,
+    /// Constants that guards of one value tell apart, one after the other, from which on they are compiled as a switch; 0 for never.
+    pub switch_cases: u32,
     /// Compile quickly first.
     pub quick: bool,
     /// Make no code, but count each call and each jump backwards, to be written at the end of the log: a profile of the program.
@@ -145,6 +147,7 @@ impl Default for Parameters {
             late: 0,
             evaluate: false,
             optimize: true,
+            switch_cases: crate::opt::SWITCH_CASES as u32,
             quick: false,
             profile: false,
             trace: false,
@@ -221,6 +224,7 @@ impl Parameters {
         "late",
         "evaluate",
         "optimize",
+        "switch_cases",
         "quick",
         "profile",
         "trace",
@@ -297,6 +301,7 @@ impl Parameters {
                 "late" => self.late = small,
                 "evaluate" => self.evaluate = truth()?,
                 "optimize" => self.optimize = truth()?,
+                "switch_cases" => self.switch_cases = small,
                 "quick" => self.quick = truth()?,
                 "profile" => self.profile = truth()?,
                 "trace" => self.trace = truth()?,

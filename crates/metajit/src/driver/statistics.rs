@@ -35,6 +35,8 @@ pub struct Statistics {
     pub slots_compiled: u64,
     /// Guards of the code compiled.
     pub guards_compiled: u64,
+    /// Switches, each in place of several guards, of the code compiled.
+    pub switches_compiled: u64,
     /// Guards that were made to fail always, for tests.
     pub guards_forced: u64,
     /// Bytes of machine code made.
@@ -85,6 +87,7 @@ impl Statistics {
             ("ops_compiled", self.ops_compiled),
             ("slots_compiled", self.slots_compiled),
             ("guards_compiled", self.guards_compiled),
+            ("switches_compiled", self.switches_compiled),
             ("guards_forced", self.guards_forced),
             ("code_bytes", self.code_bytes),
             ("record_ns", self.record_ns),

@@ -42,6 +42,22 @@ pub enum End {
     Exit(ExitId),
     /// Goes to the block that the context's `entry` chooses, which takes what this block took. Ends the first block only.
     Enter(Vec<BlockId>),
+    /// Goes to the block of the constant that the value equals, or elsewhere if it is none of them. No block takes anything.
+    Switch {
+        /// What decides.
+        value: Arg,
+        /// The constants, all of them different, and where they lead.
+        cases: Vec<(u64, BlockId)>,
+        /// Where all others lead.
+        otherwise: BlockId,
+    },
+}
+
+impl Block {
+    /// Whether the block's end is an exit without a bridge.
+    pub fn leaves(&self, code: &Code) -> bool {
+        matches!(self.end, End::Exit(exit) if code.exits[exit.0 as usize].bridge.is_none())
+    }
 }
 
 /// How the driver makes one word at an exit.

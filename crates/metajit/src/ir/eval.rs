@@ -253,6 +253,11 @@ impl<'a> Evaluator<'a> {
             }
             // SAFETY: the caller's contract.
             End::Exit(exit) => unsafe { self.exit(*exit, context) },
+            End::Switch { value, cases, otherwise } => {
+                let value = self.arg(*value);
+                let case = cases.iter().find(|(bits, _)| *bits == value);
+                Next::Block(case.map_or(*otherwise, |(_, to)| *to))
+            }
             End::Enter(entries) => {
                 // SAFETY: the caller's contract.
                 let entry = unsafe { std::mem::take(&mut (*context).entry) } as usize;

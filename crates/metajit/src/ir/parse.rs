@@ -29,7 +29,7 @@
 //! b0(v0: int, v1: float):
 //!     v2 = load v0.Frame.pc
 //!     guard_true v2 -> x0
-//!     jump b1(v2, 4)                             ; or `finish v2`, or `exit x1`
+//!     jump b1(v2, 4)                             ; or `finish v2`, or `exit x1`, or `switch v2(3 -> b2, 7 -> b3) else b4`
 //! b1(v3: int, v4: int):
 //!     ...
 //! exit x0 of g3#1:                               ; guard 3 of the tree, its instance 1

@@ -72,6 +72,17 @@ impl Parser<'_> {
             let block = |parser: &mut Self| Ok(BlockId(parser.numbered(Sort::Block)?));
             return self.rest(block).map(End::Enter).map(Some);
         }
+        if self.eat_word("switch") {
+            let value = self.arg()?;
+            let cases = self.list(|parser| {
+                let bits = parser.word_constant()?;
+                parser.arrow()?;
+                Ok((bits, BlockId(parser.numbered(Sort::Block)?)))
+            })?;
+            self.word("else")?;
+            let otherwise = BlockId(self.numbered(Sort::Block)?);
+            return Ok(Some(End::Switch { value, cases, otherwise }));
+        }
         if self.eat_word("exit") {
             return Ok(Some(End::Exit(ExitId(self.numbered(Sort::Exit)?))));
         }

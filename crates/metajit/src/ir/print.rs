@@ -663,6 +663,10 @@ impl<'a> CodePrinter<'a> {
                 End::Jump(to, args) => format!("jump {to}({})", self.jump_args(*to, args)),
                 End::Finish(words) => format!("finish {}", self.common.args(words)),
                 End::Exit(exit) => format!("exit {exit}"),
+                End::Switch { value, cases, otherwise } => {
+                    let cases = cases.iter().map(|&(bits, to)| format!("{} -> {to}", self.common.words(&[bits])));
+                    format!("switch {}({}) else {otherwise}", self.common.args(&[*value]), join(cases))
+                }
                 End::Enter(entries) => {
                     format!("enter {}", entries.iter().map(BlockId::to_string).collect::<Vec<_>>().join(", "))
                 }

@@ -557,6 +557,10 @@ impl CodeVerifier<'_> {
             }
             End::Finish(_) => {}
             End::Enter(entries) => targets.extend(entries.iter().map(|&entry| (entry, "an entry"))),
+            End::Switch { cases, otherwise, .. } => {
+                targets.extend(cases.iter().map(|&(_, to)| (to, "a case")));
+                targets.push((*otherwise, "its end"));
+            }
         }
         targets
     }
@@ -596,6 +600,9 @@ impl CodeVerifier<'_> {
                 }
                 End::Finish(_) => {}
                 End::Enter(targets) => targets.iter().for_each(|&target| reach(target, &known)),
+                End::Switch { cases, otherwise, .. } => {
+                    cases.iter().map(|(_, to)| to).chain([otherwise]).for_each(|&target| reach(target, &known));
+                }
             }
         }
         entries
@@ -649,6 +656,18 @@ impl CodeVerifier<'_> {
                 scope.words(words)
             }
             End::Exit(exit) => self.leaves(*exit, &scope),
+            End::Switch { value, cases, otherwise } => {
+                scope.arg(*value, Some(Type::Int), &|| "what decides".to_string())?;
+                ensure(!cases.is_empty(), || "there is no case".to_string())?;
+                let mut constants: Vec<u64> = cases.iter().map(|(bits, _)| *bits).collect();
+                constants.sort_unstable();
+                ensure(constants.is_sorted_by(|a, b| a < b), || "two cases are the same".to_string())?;
+                for to in cases.iter().map(|(_, to)| to).chain([otherwise]) {
+                    let params = self.code.blocks[to.0 as usize].params.len();
+                    ensure(params == 0, || format!("{to}, which is switched to, has parameters"))?;
+                }
+                Ok(())
+            }
             End::Enter(entries) => {
                 ensure(std::ptr::eq(block, &raw const self.code.blocks[0]), || {
                     "only the first block chooses an entry".to_string()

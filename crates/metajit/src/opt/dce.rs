@@ -6,18 +6,19 @@
 //! **Approach.** In this order: blocks with one way in are joined to it; parameters that are given the same value on all
 //! ways are that value; what effects, guards and ends need is marked; slots of exits whose value nothing else needs
 //! and which is a constant more than another value are replaced by that value ([`Recipe::Plus`]); what is not marked by
-//! then is dropped, parameters included; blocks and exits that nothing reaches are dropped and the others numbered anew.
+//! then is dropped, parameters included; chains of guards become switches (`switch`), and what they leave unused is dropped; blocks and
+//! exits that nothing reaches are dropped and the others numbered anew.
 //!
 //! **Invariants.** Instructions keep their order; those left are numbered by block.
 
-use super::Options;
 use super::rules::is_large;
 use super::value::HashMap;
+use super::{Options, switch};
 use crate::ir::code::{Block, BlockId, Code, End, ExitId, Recipe};
 use crate::ir::{Arg, Aux, Class, Effect, Inst, Op, OpRef};
 
-/// Cleans up code.
-pub(super) fn clean(code: &mut Code, options: &Options) {
+/// Cleans up code; how many switches were made of guards.
+pub(super) fn clean(code: &mut Code, options: &Options) -> usize {
     join_blocks(code);
     settle_parameters(code);
     drop_unreached(code);
@@ -26,11 +27,18 @@ pub(super) fn clean(code: &mut Code, options: &Options) {
     if options.sink {
         sink(code, &used.marks);
     }
-    for exit in &code.exits {
-        used.mark(code, &code.details[exit.slots]);
-    }
+    used.mark_exits(code);
     drop_unused(code, &used.marks);
+    let switches = switch::make(code, options.switch);
+    if switches > 0 {
+        drop_unreached(code);
+        let mut used = Used::new(code);
+        used.mark_effects(code);
+        used.mark_exits(code);
+        drop_unused(code, &used.marks);
+    }
     renumber(code);
+    switches
 }
 
 fn as_op(arg: Arg) -> Option<OpRef> {
@@ -46,7 +54,7 @@ fn exit_of(inst: &Inst) -> Option<ExitId> {
 }
 
 /// The blocks that a block can go to by its guards and its end; jumps first if `jumps`.
-fn ways_out(code: &Code, block: BlockId) -> Vec<BlockId> {
+pub(super) fn ways_out(code: &Code, block: BlockId) -> Vec<BlockId> {
     let block = &code.blocks[block.0 as usize];
     let mut ways = Vec::new();
     let bridge = |exit: ExitId| code.exits[exit.0 as usize].bridge;
@@ -56,6 +64,10 @@ fn ways_out(code: &Code, block: BlockId) -> Vec<BlockId> {
         End::Exit(exit) => ways.extend(bridge(*exit)),
         End::Finish(_) => {}
         End::Enter(entries) => ways.extend(entries),
+        End::Switch { cases, otherwise, .. } => {
+            ways.extend(cases.iter().map(|(_, to)| to));
+            ways.push(*otherwise);
+        }
     }
     ways
 }
@@ -96,6 +108,7 @@ fn substitute(code: &mut Code, by: &HashMap<OpRef, Arg>) {
     for block in &mut code.blocks {
         match &mut block.end {
             End::Jump(_, args) | End::Finish(args) => args.iter_mut().for_each(|arg| *arg = last(*arg)),
+            End::Switch { value, .. } => *value = last(*value),
             End::Exit(_) | End::Enter(_) => {}
         }
     }
@@ -240,7 +253,13 @@ fn drop_unreached(code: &mut Code) {
         block.end = match block.end {
             End::Jump(to, args) => End::Jump(block_number[to.0 as usize].unwrap_or(to), args),
             End::Exit(exit) => End::Exit(take(exit)),
-            end => end,
+            End::Switch { value, mut cases, mut otherwise } => {
+                for to in cases.iter_mut().map(|(_, to)| to).chain([&mut otherwise]) {
+                    *to = block_number[to.0 as usize].unwrap_or(*to);
+                }
+                End::Switch { value, cases, otherwise }
+            }
+            end @ (End::Finish(_) | End::Enter(_)) => end,
         };
         blocks.push(block);
     }
@@ -290,10 +309,19 @@ impl Used {
         for block in &code.blocks {
             let effects: Vec<OpRef> = block.insts.iter().copied().filter(|&op| has_effect(code.inst(op))).collect();
             self.mark(code, &effects);
-            if let End::Finish(args) = &block.end {
-                let args: Vec<OpRef> = args.iter().filter_map(|&arg| as_op(arg)).collect();
-                self.mark(code, &args);
-            }
+            let wanted = match &block.end {
+                End::Finish(args) => &args[..],
+                End::Switch { value, .. } => std::slice::from_ref(value),
+                End::Jump(..) | End::Exit(_) | End::Enter(_) => &[],
+            };
+            let wanted: Vec<OpRef> = wanted.iter().filter_map(|&arg| as_op(arg)).collect();
+            self.mark(code, &wanted);
+        }
+    }
+
+    fn mark_exits(&mut self, code: &Code) {
+        for exit in &code.exits {
+            self.mark(code, &code.details[exit.slots]);
         }
     }
 
@@ -381,8 +409,10 @@ fn renumber(code: &mut Code) {
         }
     }
     for block in &mut code.blocks {
-        if let End::Jump(_, args) | End::Finish(args) = &mut block.end {
-            args.iter_mut().for_each(|arg| *arg = renumbered_arg(*arg));
+        match &mut block.end {
+            End::Jump(_, args) | End::Finish(args) => args.iter_mut().for_each(|arg| *arg = renumbered_arg(*arg)),
+            End::Switch { value, .. } => *value = renumbered_arg(*value),
+            End::Exit(_) | End::Enter(_) => {}
         }
     }
     for exit in &code.exits {

@@ -20,7 +20,8 @@
 //! 8. *exits*: each guard left gets its recipe (`exit`).
 //!
 //! A loop is *peeled*: its first iteration is code of its own, which proves what the others rely on (`peel`, `header`); bounds of
-//! its counters are tested once, before it (`counters`). What is left unused at the end is dropped (`dce`).
+//! its counters are tested once, before it (`counters`). What is left unused at the end is dropped (`dce`), and guards of one value, one
+//! after the other, become a switch (`switch`).
 //!
 //! **Invariants.** At a guard with a bridge, the bridge's fragment is processed right there, depth first, under the opposite
 //! fact; afterwards everything learned is taken back and the main path goes on. Values therefore dominate their uses: the
@@ -42,6 +43,7 @@ mod peel;
 mod range;
 mod rules;
 mod spread;
+mod switch;
 mod value;
 mod virtuals;
 
@@ -84,11 +86,18 @@ pub struct Options {
     pub sink: bool,
     /// Pass a virtual frame to a portal by what it holds.
     pub spread: bool,
+    /// Constants that guards of one value tell apart, one after the other, from which on they become a switch; 0 for never.
+    pub switch: usize,
     /// Instructions that the code may have at most.
     pub max_ops: usize,
     /// Verify the code.
     pub verify: bool,
 }
+
+/// The default of [`Options::switch`]: with fewer, the chain of guards is as fast as any switch (`backend/dispatch.rs` has the figures).
+pub const SWITCH_CASES: usize = 20;
+/// What `switch` stands for among the names of stages: few, for texts to be short.
+const SWITCH_CASES_IN_TEXT: usize = 3;
 
 impl Default for Options {
     fn default() -> Self {
@@ -104,6 +113,7 @@ impl Default for Options {
             counter: None,
             sink: true,
             spread: true,
+            switch: SWITCH_CASES,
             max_ops: 100_000,
             verify: cfg!(debug_assertions),
         }
@@ -125,13 +135,14 @@ impl Options {
             counter: None,
             sink: false,
             spread: false,
+            switch: 0,
             ..Options::default()
         }
     }
 }
 
 impl Options {
-    /// The stages of these names and no others; `all` names all of them.
+    /// The stages of these names and no others; `all` names all of them. `switch` makes switches of three cases already.
     ///
     /// # Errors
     /// A name that is none.
@@ -141,6 +152,10 @@ impl Options {
             let stage = match name {
                 "all" => {
                     options = Options::default();
+                    continue;
+                }
+                "switch" => {
+                    options.switch = SWITCH_CASES_IN_TEXT;
                     continue;
                 }
                 "fold" => &mut options.fold,
@@ -208,6 +223,8 @@ pub struct Stats {
     pub forced: usize,
     /// Times the loop was optimized until its header held.
     pub rounds: usize,
+    /// Switches made of guards.
+    pub switches: usize,
 }
 
 /// Code and what it took.
@@ -251,7 +268,7 @@ pub fn optimize(
         let inst = &mut code.insts[overflow.0 as usize];
         (inst.op, inst.args) = (Op::Lt, [less, than, Arg::Const(0)]);
     }
-    dce::clean(&mut code, options);
+    stats.switches = dce::clean(&mut code, options);
     if code.exits.iter().any(|exit| exit.slots.len() > MAX_SLOTS) {
         return Err(OptError::TooManySlots);
     }

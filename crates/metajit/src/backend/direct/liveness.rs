@@ -157,6 +157,14 @@ impl Liveness {
                     }
                 }
             },
+            End::Switch { value, cases, otherwise } => {
+                needed(self, *value, stop);
+                for &to in cases.iter().map(|(_, to)| to).chain([otherwise]) {
+                    let target = &code.blocks[to.0 as usize];
+                    let leaves = target.insts.is_empty() && target.leaves(code);
+                    way(self, to.0, cold || leaves, loops);
+                }
+            }
             End::Enter(entries) => {
                 for &param in &code.blocks[0].params {
                     needed(self, Arg::Op(param), stop);

@@ -40,6 +40,7 @@ mod registers;
 mod stub;
 
 use super::compiler::{CompileError, Options};
+use super::dispatch::{Plan, plan};
 use super::helpers::Request;
 use super::lower::{Features, check_bounds, slot_offset};
 use super::memory::MemoryWork;
@@ -47,7 +48,7 @@ use super::stubs::Stubs;
 use crate::context::PANICKED;
 use crate::ir::code::{BlockId, Code, End};
 use crate::ir::{Arg, OpRef};
-use assembler::{Alu, Assembler, CONTEXT, Label, Operand, RAX, RBP, RDI, RSP, SCRATCH, Section, at};
+use assembler::{Alu, Assembler, CONTEXT, Label, Operand, RAX, RBP, RDI, RSP, Reg, SCRATCH, Section, at};
 use liveness::{Liveness, NONE};
 use registers::{BlockState, FAR, File, Place, SAVED_WORDS};
 pub(super) use stub::stub;
@@ -237,8 +238,36 @@ impl<'a> Emitter<'a> {
             },
             End::Finish(words) => self.return_words(words),
             End::Enter(entries) => self.choose_entry(entries)?,
+            End::Switch { value, cases, otherwise } => {
+                let value = self.word(*value);
+                self.follow(&plan(cases, false), value, *otherwise);
+            }
         }
         Ok(())
+    }
+
+    /// Goes to the block of the constant that a register holds. All comparisons are made with the values where they are now.
+    fn follow(&mut self, plan: &Plan, value: Reg, otherwise: BlockId) {
+        match plan {
+            Plan::Tests(tests) => {
+                for &(bits, to) in tests {
+                    self.compare_with(value, bits);
+                    let label = self.guard_way(to);
+                    self.asm.jump_if(assembler::Cc::E, label);
+                }
+                let label = self.guard_way(otherwise);
+                self.asm.jump(label);
+            }
+            Plan::Halves(at, below, others) => {
+                let half = self.asm.label();
+                self.compare_with(value, *at);
+                self.asm.jump_if(assembler::Cc::L, half);
+                self.follow(others, value, otherwise);
+                self.asm.bind(half);
+                self.follow(below, value, otherwise);
+            }
+            Plan::Table(..) => unreachable!("no tables were asked for"),
+        }
     }
 
     /// Goes to the entry that the context names, with what the first block was given.
