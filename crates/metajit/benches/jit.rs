@@ -767,9 +767,9 @@ fn record_long_ns_per_op() -> f64 {
     let record = |times: usize| {
         fresh(move || {
             parameters("");
-            Tla::new(&long_loop(64)).run(&[1_000]);
+            Tla::new(&long_loop(64)).run(&[3_000]);
             let before = statistics();
-            Tla::new(&long_loop(times)).run(&[1_000]);
+            Tla::new(&long_loop(times)).run(&[3_000]);
             let after = statistics();
             ((after.record_ns - before.record_ns) as f64, (after.ops_recorded - before.ops_recorded) as f64)
         })
@@ -963,8 +963,8 @@ fn main() {
         let lines: Vec<String> = figures
             .iter()
             .map(|(name, value)| match value {
-                Some(value) => format!("  \"{name}\": {value:.4}"),
-                None => format!("  \"{name}\": null"),
+                Some(value) if value.is_finite() => format!("  \"{name}\": {value:.4}"),
+                _ => format!("  \"{name}\": null"),
             })
             .collect();
         std::fs::write(file, format!("{{\n{}\n}}\n", lines.join(",\n"))).expect("the file can be written");
