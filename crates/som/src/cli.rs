@@ -39,7 +39,7 @@ pub const WRONG_USAGE: i32 = 2;
 /// The tiers by name, with the parameters that make them.
 const TIERS: &[(&str, &str)] = &[
     ("interp", "off"),
-    ("threaded", "threaded=1,tracing=0"),
+    ("threaded", "threaded=1,tracing=0,tier1_threshold=1500"),
     ("tracing", "threaded=0,tracing=1"),
     ("two-level", "threaded=1,tracing=1"),
 ];

@@ -241,7 +241,7 @@ impl Vm {
             nil_tests,
             identity,
             // What runs before the program is loaded is part of its stack traces.
-            true,
+            false,
             Maybe::none(),
         );
         self.root_universe(universe);
@@ -529,8 +529,8 @@ impl Vm {
     /// Some code can print stack traces.
     pub fn keep_places(&mut self) {
         self.prints_traces = true;
-        if !universe().keeps_places() {
-            universe().set_keeps_places(true);
+        if universe().forgets_places() {
+            universe().set_forgets_places(false);
             self.places_are_missing = true;
         }
     }
@@ -538,7 +538,7 @@ impl Vm {
     /// The program is loaded: if nothing in it prints stack traces, calls need not note their places.
     pub fn program_is_loaded(&mut self) {
         if !std::mem::replace(&mut self.program_loaded, true) && !self.prints_traces {
-            universe().set_keeps_places(false);
+            universe().set_forgets_places(true);
         }
     }
 

@@ -71,9 +71,10 @@ pub struct Universe {
     /// Some class besides `Object` and `Integer` has its own `==`.
     #[quasi_immutable]
     identity_overridden: bool,
-    /// Some code may print a stack trace, so that calls note their places.
+    /// No code may print a stack trace, so that calls need not note their places. (Threaded code tests it, and is laid out for
+    /// conditions that hold.)
     #[quasi_immutable]
-    keeps_places: bool,
+    forgets_places: bool,
     /// The place noted last.
     place: Maybe<Place>,
 }

@@ -123,9 +123,8 @@ impl Default for Parameters {
             upgrade_threshold: 1_000_000,
             threaded: false,
             tracing: true,
-            // A bytecode's threaded code costs what it saves in about 1,500 times: some 12 us at 10 ns each. But most methods that get
-            // as far as that get no further, and with 1,500 a program of a few milliseconds takes a fifth longer than interpreted.
-            tier1_threshold: 10_000,
+            // A bytecode's threaded code costs what it saves in about as many times: some 12 us at 10 ns each.
+            tier1_threshold: 1500,
             max_handler_ops: 60,
             max_threaded_merge_points: 1000,
             max_threaded_ops: 20_000,

@@ -14,9 +14,10 @@ use metajit::prelude::*;
 #[inline(always)]
 pub fn note_place(method: Method, at: i64) -> Maybe<Place> {
     let before = universe().place();
-    if universe().keeps_places() {
-        universe().set_place(Maybe::some(Place::alloc(before, method, at)));
+    if universe().forgets_places() {
+        return before;
     }
+    universe().set_place(Maybe::some(Place::alloc(before, method, at)));
     before
 }
 

@@ -117,7 +117,8 @@ pub fn call(callee: Method, frame: Frame, base: i64, arguments: i64) -> Result<V
     }
 }
 
-/// The same on behalf of the send at a site, which is noted if places are kept.
+/// The same on behalf of the send at a site, which is noted if places are kept. Threaded code inlines the way that is named first:
+/// that they are not.
 #[enable_threaded_code(when_constant = callee, reads_from = base)]
 #[inline(always)]
 pub fn call_at(
@@ -129,17 +130,17 @@ pub fn call_at(
     site: i64,
 ) -> Result<Value, Unwind> {
     if callee.kind() == kind::CODE {
-        if universe().keeps_places() {
-            return call_noted(callee, frame, base, arguments, method, site);
+        if universe().forgets_places() {
+            return call_code(callee, frame, base, arguments);
         }
-        call_code(callee, frame, base, arguments)
+        call_noted(callee, frame, base, arguments, method, site)
     } else if callee.kind() == kind::GETTER {
         Ok(field_of(callee, frame, base))
     } else {
-        if universe().keeps_places() {
-            return call_noted(callee, frame, base, arguments, method, site);
+        if universe().forgets_places() {
+            return call_special(callee, frame, base);
         }
-        call_special(callee, frame, base)
+        call_noted(callee, frame, base, arguments, method, site)
     }
 }
 
@@ -267,7 +268,7 @@ fn call_from(
     method: Method,
     site: i64,
 ) -> Result<Value, Unwind> {
-    if callee.kind() != kind::CODE && !we_are_jitted() && is_block_value(callee) && !universe().keeps_places() {
+    if callee.kind() != kind::CODE && !we_are_jitted() && is_block_value(callee) && universe().forgets_places() {
         return run_block(frame, base, arguments, method, site);
     }
     call_at(callee, frame, base, arguments, method, site)
