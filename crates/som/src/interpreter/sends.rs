@@ -117,8 +117,8 @@ pub fn call(callee: Method, frame: Frame, base: i64, arguments: i64) -> Result<V
     }
 }
 
-/// The same on behalf of the send at a site, which is noted if places are kept. Threaded code inlines the way that is named first:
-/// that they are not.
+/// The same on behalf of the send at a site, which is noted if places are kept. Threaded code inlines the way where a condition holds:
+/// here, that they are not.
 #[enable_threaded_code(when_constant = callee, reads_from = base)]
 #[inline(always)]
 pub fn call_at(
