@@ -1,8 +1,8 @@
 //! Runs every `tests/filetests/**/*.trace`: text before, text after.
 //!
-//! The first line of a file says the command: `test parse`, or `test optimize fold heap` with arguments. What follows is
-//! one case, or several, each after a line `=== what it shows`; lines before the first such line are a prelude that
-//! every case begins with (declarations). A case is its input, possibly with `run: arguments => result` lines, and after a line
+//! The first line of a file says the command: `test parse`, or `test optimize fold heap` with arguments; `test stage heap all` shows
+//! what a stage of the optimizer does. What follows is one case, or several, each after a line `=== what it shows`; lines before
+//! the first such line are a prelude that every case begins with (declarations). A case is its input, possibly with `run: arguments => result` lines, and after a line
 //! `--- output` the text that the command must give. Errors are output too, so that files can show them.
 //!
 //! `METAJIT_BLESS=1` rewrites expected outputs and results; `METAJIT_FILETEST=part` runs the files whose path has that part.
@@ -19,6 +19,7 @@ use metajit::ir::code::Code;
 use metajit::ir::parse::{Bindings, Body, parse, parse_shapes};
 use metajit::ir::print::{self, Style};
 use metajit::ir::{Class, Op, verify};
+use metajit::opt::Options;
 
 #[path = "filetests/compiled.rs"]
 mod compiled;
@@ -34,10 +35,14 @@ mod optimize;
 const COMMANDS: &[(&str, Command)] = &[
     ("parse", parse_command),
     ("optimize", optimize::command),
+    ("stage", optimize::stage_command),
     ("verify", verify_command),
     ("eval", eval_command),
     ("compile", compiled::command),
 ];
+
+/// How the line begins that parts what a stage makes from what is made without it.
+const WITHOUT: &str = "--- without ";
 
 type Command = fn(&mut Case) -> Result<String, String>;
 
@@ -118,6 +123,11 @@ fn run_all(case: &mut Case, code: &Code, engine: runs::Engine<'_>) -> Result<Str
 
 /// Whether output that is IR parses, is printed canonically and is well formed.
 fn check_output(output: &str) -> Result<(), String> {
+    if let Some((on, off)) = output.split_once(WITHOUT) {
+        // Of the second part, the first line says which stage.
+        check_output(on)?;
+        return check_output(off.split_once('\n').map_or("", |(_, off)| off));
+    }
     let is_body = |line: &str| line.starts_with("tree ") || line.starts_with("code ");
     if !output.lines().any(is_body) {
         return Ok(());
@@ -343,4 +353,53 @@ fn every_operation_has_an_eval_case() {
         .map(|op| op.info().name)
         .collect();
     assert!(missing.is_empty(), "no eval case for {missing:?}");
+}
+
+/// Every stage of the optimizer has cases that it changes, cases that it leaves as they are, and can be switched off.
+#[test]
+fn every_stage_has_cases_on_and_off() {
+    // The fields that are not the same if nothing is to be done are the stages.
+    let fields = |options: &Options| -> Vec<(String, String)> {
+        let text = format!("{options:?}");
+        let fields = text.trim_start_matches("Options {").trim_end_matches('}').split(',');
+        fields.filter_map(|field| field.split_once(':')).map(|(a, b)| (a.trim().into(), b.trim().into())).collect()
+    };
+    let (on, off) = (fields(&Options::default()), fields(&Options::none()));
+    let stages: Vec<&str> = on.iter().zip(&off).filter(|(on, off)| on != off).map(|(on, _)| &*on.0).collect();
+    let mut named = Options::STAGES.to_vec();
+    named.sort_unstable();
+    let mut sorted = stages.clone();
+    sorted.sort_unstable();
+    assert_eq!(named, sorted, "each stage has a name");
+    for stage in &stages {
+        let without = Options::stages(["all", &format!("-{stage}")]).expect("a stage's name");
+        let off: Vec<String> =
+            fields(&without).iter().zip(&on).filter(|(a, b)| a != b).map(|(a, _)| a.0.clone()).collect();
+        assert_eq!(off, [*stage], "it alone is switched off");
+    }
+
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/filetests/opt");
+    let mut files = Vec::new();
+    trace_files(&root, &mut files);
+    let (mut fires, mut holds_back) = (HashSet::new(), HashSet::new());
+    for path in files {
+        let text = std::fs::read_to_string(&path).expect("a filetest is text");
+        let words: Vec<&str> = text.lines().next().unwrap_or("").split_whitespace().collect();
+        let ["test", "stage", stage, ..] = words[..] else { continue };
+        let same = format!("{WITHOUT}{stage}: the same");
+        for line in text.lines().filter(|line| line.starts_with(WITHOUT)) {
+            if line == same { &mut holds_back } else { &mut fires }.insert(stage.to_string());
+        }
+    }
+    for stage in stages {
+        assert!(fires.contains(stage), "no case that {stage} changes");
+        assert!(holds_back.contains(stage), "no case that {stage} leaves as it is");
+    }
+}
+
+#[test]
+fn a_name_that_is_no_stage_is_refused() {
+    for names in [&["all", "-heaps"][..], &["fold", "folds"], &["-all"], &["--heap"]] {
+        assert_eq!(Options::stages(names.iter().copied()).err(), Some(names[names.len() - 1]));
+    }
 }

@@ -955,6 +955,7 @@ fn random_options(random: &mut Random) -> Options {
         &mut options.fold,
         &mut options.ranges,
         &mut options.cse,
+        &mut options.guards,
         &mut options.heap,
         &mut options.virtuals,
         &mut options.virtualizable,
@@ -962,6 +963,7 @@ fn random_options(random: &mut Random) -> Options {
         &mut options.counters,
         &mut options.sink,
         &mut options.spread,
+        &mut options.dce,
     ] {
         *stage = random.chance(70);
     }

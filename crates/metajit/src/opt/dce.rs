@@ -27,11 +27,16 @@ pub(super) fn clean(code: &mut Code, options: &Options) -> usize {
     if options.sink {
         sink(code, &used.marks);
     }
-    used.mark_exits(code);
+    match options.dce {
+        true => used.mark_exits(code),
+        false => used.marks.fill(true),
+    }
     drop_unused(code, &used.marks);
     let switches = switch::make(code, options.switch);
     if switches > 0 {
         drop_unreached(code);
+    }
+    if switches > 0 && options.dce {
         let mut used = Used::new(code);
         used.mark_effects(code);
         used.mark_exits(code);

@@ -159,6 +159,9 @@ impl Optimizer<'_> {
 
     /// Goes on under a condition.
     pub(super) fn learn(&mut self, fact: Fact) {
+        if !self.options.guards {
+            return;
+        }
         match fact {
             Fact::Zero(val) => self.refine(val, &Range::exactly(0)),
             Fact::Equal(val, bits) => self.refine(val, &Range::exactly(bits)),

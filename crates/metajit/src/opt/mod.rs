@@ -6,8 +6,8 @@
 //!
 //! **Approach.** A pure function of the tree (and of which bridges are to be attached where): whenever a tree has grown it is
 //! optimized again as a whole, so a bridge inherits every fact of the path that leads to it, by construction. One forward
-//! pass over each fragment takes every recorded instruction through these stages, each of which can be switched off in
-//! [`Options`]:
+//! pass over each fragment takes every recorded instruction through these stages, each of which but the first and the last can be
+//! switched off in [`Options`]:
 //!
 //! 1. *substitution*: operands become what stands for them by now;
 //! 2. *folding and algebra* (`fold`): named rules, tried in order (`rules`);
@@ -69,6 +69,8 @@ pub struct Options {
     pub ranges: bool,
     /// Merge common subexpressions.
     pub cse: bool,
+    /// Go on knowing what guards have shown.
+    pub guards: bool,
     /// Forward loads of ordinary objects.
     pub heap: bool,
     /// Keep objects virtual.
@@ -88,6 +90,8 @@ pub struct Options {
     pub spread: bool,
     /// Constants that guards of one value tell apart, one after the other, from which on they become a switch; 0 for never.
     pub switch: usize,
+    /// Drop what is left unused.
+    pub dce: bool,
     /// Instructions that the code may have at most.
     pub max_ops: usize,
     /// Verify the code.
@@ -105,6 +109,7 @@ impl Default for Options {
             fold: true,
             ranges: true,
             cse: true,
+            guards: true,
             heap: true,
             virtuals: true,
             virtualizable: true,
@@ -114,6 +119,7 @@ impl Default for Options {
             sink: true,
             spread: true,
             switch: SWITCH_CASES,
+            dce: true,
             max_ops: 100_000,
             verify: cfg!(debug_assertions),
         }
@@ -127,6 +133,7 @@ impl Options {
             fold: false,
             ranges: false,
             cse: false,
+            guards: false,
             heap: false,
             virtuals: false,
             virtualizable: false,
@@ -136,31 +143,48 @@ impl Options {
             sink: false,
             spread: false,
             switch: 0,
+            dce: false,
             ..Options::default()
         }
     }
 }
 
 impl Options {
-    /// The stages of these names and no others; `all` names all of them. `switch` makes switches of three cases already.
+    /// The names of all stages, each the field's.
+    pub const STAGES: &[&str] = &[
+        "fold",
+        "ranges",
+        "cse",
+        "guards",
+        "heap",
+        "virtuals",
+        "virtualizable",
+        "peel",
+        "counters",
+        "sink",
+        "spread",
+        "switch",
+        "dce",
+    ];
+
+    /// The stages of these names and no others: from left to right, `all` names all of them, and `-heap` takes one back.
+    /// `switch` makes switches of three cases already.
     ///
     /// # Errors
     /// A name that is none.
     pub fn stages<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Options, &'a str> {
         let mut options = Options::none();
         for name in names {
-            let stage = match name {
-                "all" => {
-                    options = Options::default();
-                    continue;
-                }
-                "switch" => {
-                    options.switch = SWITCH_CASES_IN_TEXT;
-                    continue;
-                }
+            if name == "all" {
+                options = Options::default();
+                continue;
+            }
+            let (stage, on) = name.strip_prefix('-').map_or((name, true), |stage| (stage, false));
+            let field = match stage {
                 "fold" => &mut options.fold,
                 "ranges" => &mut options.ranges,
                 "cse" => &mut options.cse,
+                "guards" => &mut options.guards,
                 "heap" => &mut options.heap,
                 "virtuals" => &mut options.virtuals,
                 "virtualizable" => &mut options.virtualizable,
@@ -168,9 +192,14 @@ impl Options {
                 "counters" => &mut options.counters,
                 "sink" => &mut options.sink,
                 "spread" => &mut options.spread,
+                "dce" => &mut options.dce,
+                "switch" => {
+                    options.switch = if on { SWITCH_CASES_IN_TEXT } else { 0 };
+                    continue;
+                }
                 _ => return Err(name),
             };
-            *stage = true;
+            *field = on;
         }
         Ok(options)
     }
