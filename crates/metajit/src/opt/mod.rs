@@ -602,7 +602,8 @@ impl<'t> Optimizer<'t> {
             _ => None,
         };
         let key = Key { op: Op::Len, aux: 0, args: [object, fold::NONE], more: Vec::new() };
-        if let Some(known) = known.or_else(|| self.available.get(&key)) {
+        let available = if self.options.cse { self.available.get(&key) } else { None };
+        if let Some(known) = known.or(available) {
             return self.resolve(known);
         }
         let inst =
