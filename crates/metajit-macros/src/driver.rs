@@ -498,12 +498,15 @@ impl Sketch {
             }
             #quiet
             static #driver: ::metajit::rt::Driver = {
-                fn twin(__m: &mut ::metajit::rt::Meta, __greens: &[u64], __reds: &[::metajit::rt::Raw]) -> ::std::vec::Vec<::metajit::rt::Raw> {
+                fn twin(
+                    __m: &mut ::metajit::rt::Meta,
+                    __greens: &[u64],
+                    __reds: &[::metajit::rt::Raw],
+                    __words: &mut ::std::vec::Vec<::metajit::rt::Raw>,
+                ) {
                     #unpack
                     let __result = #loop_twin(__m #(, #names)*);
-                    let mut __words = ::std::vec::Vec::new();
-                    <#result as ::metajit::rt::Flat>::flatten_twin(&__result, &mut __words);
-                    __words
+                    <#result as ::metajit::rt::Flat>::flatten_twin(&__result, __words);
                 }
                 fn plain(__greens: &[u64], __reds: &[u64], __out: &mut ::metajit::rt::Words) {
                     let __result = #loop_name(

@@ -393,7 +393,8 @@ fn resume(
     if threaded {
         meta = meta.of_threaded_code();
     }
-    let words = (driver.twin)(&mut meta, &greens, &reds);
+    let mut words = Vec::new();
+    (driver.twin)(&mut meta, &greens, &reds, &mut words);
     let (outcome, recorder, replay) = meta.finish();
     drop(kept);
     with(|runtime| runtime.replays.extend(replay));

@@ -73,8 +73,8 @@ use std::sync::atomic::Ordering::Relaxed;
 pub struct Driver {
     /// What the optimizer knows of it.
     pub portal: Portal,
-    /// The loop's twin: from greens and reds to result words.
-    pub twin: fn(&mut Meta, &[u64], &[Raw]) -> Vec<Raw>,
+    /// The loop's twin: from greens and reds to result words, which it adds.
+    pub twin: fn(&mut Meta, &[u64], &[Raw], &mut Vec<Raw>),
     /// The loop itself, entered at a merge point.
     pub plain: fn(&[u64], &[u64], &mut Words),
     /// The loop entered by a call: it may run compiled code.

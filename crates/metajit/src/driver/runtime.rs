@@ -866,7 +866,8 @@ fn record(place: PlaceId, driver: &'static Driver, greens: &[u64], reds: &[u64],
     let (mut recorder, raws) = Recorder::root(driver, greens, reds, limits);
     recorder.tree.spread = spread;
     let mut meta = Meta::recording(recorder);
-    let words = (driver.twin)(&mut meta, greens, &raws);
+    let mut words = Vec::new();
+    (driver.twin)(&mut meta, greens, &raws, &mut words);
     let (outcome, recorder, _) = meta.finish();
     let outcome = outcome_of(outcome, &words);
     let ns = thread_time() - start;

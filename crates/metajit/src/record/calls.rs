@@ -1,6 +1,6 @@
 //! Calls, as twins make them: looked into, residual, elidable, and of portals.
 
-use super::{Meta, Mode};
+use super::{Meta, Mode, Results};
 use crate::context::{MAX_RESULTS, Words};
 use crate::driver::Driver;
 use crate::ir::tree::LogId;
@@ -62,6 +62,13 @@ fn words_of<R: Flat>(result: R) -> Words {
     words
 }
 
+/// A result's words of which only threaded code will know what they are.
+fn unknown(results: Results) -> [Raw; MAX_RESULTS] {
+    let mut words = [Raw::constant(0); MAX_RESULTS];
+    words.iter_mut().zip(results.words()).for_each(|(word, arg)| *word = Raw { bits: 0, arg });
+    words
+}
+
 /// A result's words, out of the way of the tracer.
 fn copied(words: &[Raw]) -> [Raw; MAX_RESULTS] {
     let mut copy = [Raw::constant(0); MAX_RESULTS];
@@ -100,9 +107,13 @@ impl Meta {
     pub fn leave_call<R: Flat>(&mut self, mark: CallMark, result: R::Twin) -> R::Twin {
         if let (CallMark(Some(start)), Some(shallow)) = (mark, self.makes_code()) {
             if shallow.logged_since(start) {
-                let mut words = Vec::with_capacity(R::WORDS);
+                let mut words = std::mem::take(&mut self.raws);
+                words.clear();
                 R::flatten_twin(&result, &mut words);
-                shallow.collapse(start, &words);
+                if let Some(shallow) = self.makes_code() {
+                    shallow.collapse(start, &words);
+                }
+                self.raws = words;
             }
             return result;
         }
@@ -132,8 +143,7 @@ impl Meta {
         if let Some(mark) = shallow.enter_handler(handler.function, look_inside) {
             return Ok(CallMark(Some(mark)));
         }
-        let words = shallow.call_handler(handler, args, frame);
-        let words: Vec<Raw> = words.iter().map(|&arg| Raw { bits: 0, arg }).collect();
+        let words = unknown(shallow.call_handler(handler, args, frame));
         shallow.set_silent(true);
         let result = R::unflatten_twin(self, &mut Reader::new(&words), true);
         if let Some(shallow) = self.makes_code() {
@@ -153,8 +163,7 @@ impl Meta {
     /// A call that threaded code makes, and its result.
     fn shallow_call<R: Flat>(&mut self, callee: &'static Callee, args: &[Raw]) -> R::Twin {
         let shallow = self.makes_code().expect("a shallow recorder in shallow mode");
-        let words = shallow.call(callee, args);
-        let words: Vec<Raw> = words.iter().map(|&arg| Raw { bits: 0, arg }).collect();
+        let words = unknown(shallow.call(callee, args));
         R::unflatten_twin(self, &mut Reader::new(&words), true)
     }
 
@@ -226,8 +235,8 @@ impl Meta {
             return Traced::constant(val);
         }
         if let Some(shallow) = self.makes_code() {
-            let words = shallow.call_pure(callee, args);
-            let arg = shallow.pure(crate::ir::Op::BitsFloat, &words);
+            let word = shallow.call_pure(callee, args);
+            let arg = shallow.pure(crate::ir::Op::BitsFloat, &[word]);
             return Traced::new(val, arg);
         }
         let Some(recorder) = self.writes() else {

@@ -34,7 +34,7 @@ mod replay;
 
 pub use calls::{CallMark, Enter, FrameUse, Handler, no_result};
 pub use memory::Allocation;
-pub(crate) use recorder::FastMap;
+pub(crate) use recorder::{FastMap, Results};
 pub use recorder::{Abort, Limits, Recorder, Tracer};
 pub use replay::Replay;
 pub(crate) use replay::StepKind;
@@ -118,13 +118,16 @@ impl Meta {
     }
 
     /// Goes through one iteration of the interpreter in shallow mode.
-    pub(crate) fn shallow(shallow: Box<Shallow>) -> Meta {
-        Meta { mode: Mode::Shallow, shallow: Some(shallow), threaded: true, ..Meta::live() }
+    pub(crate) fn shallow(mut shallow: Box<Shallow>) -> Meta {
+        let raws = std::mem::take(&mut shallow.raws);
+        Meta { mode: Mode::Shallow, raws, shallow: Some(shallow), threaded: true, ..Meta::live() }
     }
 
     /// The shallow recorder, handed back.
     pub(crate) fn into_shallow(self) -> Option<Box<Shallow>> {
-        self.shallow
+        let mut shallow = self.shallow?;
+        shallow.raws = self.raws;
+        Some(shallow)
     }
 
     /// Says that the log to replay was written by threaded code.

@@ -173,13 +173,17 @@ struct InnerLoop {
 
 /// The result words of a call, which are values that follow each other.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Results {
+pub(crate) struct Results {
     first: OpRef,
     count: u32,
 }
 
 impl Results {
-    pub(super) fn words(self) -> impl Iterator<Item = Arg> {
+    pub(crate) fn new(first: OpRef, count: u32) -> Results {
+        Results { first, count }
+    }
+
+    pub(crate) fn words(self) -> impl Iterator<Item = Arg> {
         (self.first.0..self.first.0 + self.count).map(|number| Arg::Op(OpRef(number)))
     }
 }

@@ -13,11 +13,16 @@ pub(super) struct Builder {
     pub(super) code: Code,
     /// Words that calls returned as tags of `Option`s and `Result`s.
     tags: FastMap<u32, ()>,
+    /// Instructions of blocks that are not there any more: room for those of new ones.
+    insts: Vec<Vec<OpRef>>,
 }
 
 /// Where code was built: nothing but memory.
 #[derive(Debug)]
-pub(super) struct Room(Code);
+pub(super) struct Room {
+    code: Code,
+    insts: Vec<Vec<OpRef>>,
+}
 
 /// How far the code had got, to go back to.
 #[derive(Clone, Copy, Debug)]
@@ -36,17 +41,18 @@ impl Builder {
     /// Builds where other code was built before, if there is such a place: memory that a process has not written yet costs more
     /// than what is written into it here.
     pub(super) fn new(portal: &'static Portal, room: Option<Room>) -> Builder {
-        let Room(code) = room.unwrap_or_else(|| {
+        let Room { code, insts } = room.unwrap_or_else(|| {
             // Room for a method of usual size.
-            Room(Code {
+            let code = Code {
                 insts: Vec::with_capacity(512),
                 args: Vec::with_capacity(256),
                 blocks: Vec::with_capacity(64),
                 exits: Vec::with_capacity(64),
                 ..Code::new(portal)
-            })
+            };
+            Room { code, insts: Vec::new() }
         });
-        Builder { code: Code { portal, ..code }, tags: FastMap::default() }
+        Builder { code: Code { portal, ..code }, tags: FastMap::default(), insts }
     }
 
     /// The code, in no more memory than it needs, and where it was built.
@@ -65,7 +71,7 @@ impl Builder {
         room.args.clear();
         room.exits.clear();
         room.details.truncate(DetailsMark::default());
-        (code, Room(room))
+        (code, Room { code: room, insts: self.insts })
     }
 
     pub(super) fn position(&self, block: BlockId) -> Position {
@@ -83,11 +89,20 @@ impl Builder {
     pub(super) fn roll_back(&mut self, to: Position) {
         self.code.insts.truncate(to.insts);
         self.code.args.truncate(to.args);
-        self.code.blocks.truncate(to.blocks);
+        self.give_up_blocks(to.blocks);
         self.code.exits.truncate(to.exits);
         self.code.details.truncate(to.details);
         self.tags.retain(|&op, ()| (op as usize) < to.insts);
         self.code.blocks[to.block.0 as usize].insts.truncate(to.in_block);
+    }
+
+    /// Takes out all blocks from one on.
+    pub(super) fn give_up_blocks(&mut self, from: usize) {
+        for block in self.code.blocks.drain(from..) {
+            let mut insts = block.insts;
+            insts.clear();
+            self.insts.push(insts);
+        }
     }
 
     /// A new block without parameters; its end is to be set.
@@ -95,7 +110,7 @@ impl Builder {
         let block = BlockId(self.code.blocks.len() as u32);
         self.code.blocks.push(Block {
             params: Vec::new(),
-            insts: Vec::with_capacity(16),
+            insts: self.insts.pop().unwrap_or_else(|| Vec::with_capacity(16)),
             end: End::Finish(Vec::new()),
         });
         block

@@ -10,9 +10,9 @@ use super::state::{Held, Open, SCALAR, State, Step};
 use crate::driver::Driver;
 use crate::ir::code::{BlockId, Code, End, Exit, ExitId, PendingStore, Place, Recipe, ResumeStep};
 use crate::ir::tree::LogId;
-use crate::ir::{Arg, ArgRange, Aux, Callee, Effect, Op, OpRef};
+use crate::ir::{Arg, Aux, Callee, Effect, Op, OpRef};
 use crate::object::{Field, Header, Mutability, Shape};
-use crate::record::{FastMap, FrameUse, Handler};
+use crate::record::{FastMap, FrameUse, Handler, Results};
 use crate::twin::Raw;
 use crate::word::Type;
 use std::cell::RefCell;
@@ -51,7 +51,7 @@ struct Left;
 pub(super) enum Answer {
     Branch(bool),
     Word(Arg),
-    Words(ArgRange),
+    Results(Results),
     Seen(Option<u64>),
     /// Where a call began.
     Call(LogId, u32),
@@ -65,7 +65,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Way {
     pub(super) script: Vec<Answer>,
-    pub(super) state: State,
+    pub(super) state: Box<State>,
     pub(super) block: BlockId,
     /// Instructions when it was left for later.
     pub(super) insts: usize,
@@ -74,21 +74,24 @@ pub(super) struct Way {
 /// See [`Shallow::spare`]; and where the last unit was built.
 #[derive(Debug, Default)]
 pub(super) struct Spare {
-    states: Vec<State>,
+    #[expect(clippy::vec_box, reason = "they are handed around, and large")]
+    states: Vec<Box<State>>,
     scripts: Vec<Vec<Answer>>,
+    greens: Vec<Vec<u64>>,
+    reds: Vec<Vec<Arg>>,
     room: Option<Room>,
 }
 
 impl Spare {
     /// A copy of a state.
-    pub(super) fn state(&mut self, of: &State) -> State {
+    pub(super) fn state(&mut self, of: &State) -> Box<State> {
         let mut state = self.states.pop().unwrap_or_default();
         state.copy_from(of);
         state
     }
 
     /// A state where nothing is known.
-    pub(super) fn empty_state(&mut self) -> State {
+    pub(super) fn empty_state(&mut self) -> Box<State> {
         let mut state = self.states.pop().unwrap_or_default();
         state.forget();
         state
@@ -101,9 +104,35 @@ impl Spare {
         script
     }
 
-    pub(super) fn give_back(&mut self, state: State) {
-        if state.has_memory() && self.states.len() < MOST_SPARE {
+    pub(super) fn give_back(&mut self, state: Box<State>) {
+        if self.states.len() < MOST_SPARE {
             self.states.push(state);
+        }
+    }
+
+    pub(super) fn greens(&mut self, of: &[u64]) -> Vec<u64> {
+        let mut greens = self.greens.pop().unwrap_or_default();
+        greens.clear();
+        greens.extend_from_slice(of);
+        greens
+    }
+
+    fn reds(&mut self, of: impl Iterator<Item = Arg>) -> Vec<Arg> {
+        let mut reds = self.reds.pop().unwrap_or_default();
+        reds.clear();
+        reds.extend(of);
+        reds
+    }
+
+    pub(super) fn give_back_greens(&mut self, greens: Vec<u64>) {
+        if self.greens.len() < MOST_SPARE {
+            self.greens.push(greens);
+        }
+    }
+
+    pub(super) fn give_back_reds(&mut self, reds: Vec<Arg>) {
+        if self.reds.len() < MOST_SPARE {
+            self.reds.push(reds);
         }
     }
 
@@ -120,7 +149,8 @@ pub(super) struct Arrival {
     pub(super) greens: Vec<u64>,
     pub(super) reds: Vec<Arg>,
     pub(super) back_edge: bool,
-    pub(super) state: State,
+    /// Before the merge point.
+    pub(super) state: Box<State>,
     pub(super) block: BlockId,
 }
 
@@ -133,7 +163,7 @@ pub(crate) struct Shallow {
     pub(super) script: Vec<Answer>,
     /// Answers given in this run.
     pub(super) given: usize,
-    pub(super) state: State,
+    pub(super) state: Box<State>,
     pub(super) block: BlockId,
     pub(super) ways: Vec<Way>,
     pub(super) ways_seen: usize,
@@ -158,6 +188,12 @@ pub(crate) struct Shallow {
     /// Handlers are looked into even so.
     pub(super) surveys_handlers: bool,
     silent: bool,
+    /// The runs' buffer for a result's words.
+    pub(crate) raws: Vec<Raw>,
+    /// A buffer for a call's arguments.
+    words: Vec<Arg>,
+    /// A buffer for an exit's slots.
+    slots: Vec<OpRef>,
 }
 
 /// The items of the portal's virtualizable.
@@ -174,7 +210,7 @@ impl Shallow {
             builder: Builder::new(&driver.portal, spare.room.take()),
             script: Vec::new(),
             given: 0,
-            state: State::default(),
+            state: Box::default(),
             block: BlockId(0),
             ways: Vec::new(),
             ways_seen: 0,
@@ -190,6 +226,9 @@ impl Shallow {
             surveys: false,
             surveys_handlers: false,
             silent: false,
+            raws: Vec::new(),
+            words: Vec::new(),
+            slots: Vec::new(),
         }
     }
 
@@ -201,7 +240,7 @@ impl Shallow {
     }
 
     /// Goes on with a state, in a block.
-    pub(super) fn go_on_in(&mut self, state: State, block: BlockId) {
+    pub(super) fn go_on_in(&mut self, state: Box<State>, block: BlockId) {
         let before = std::mem::replace(&mut self.state, state);
         self.spare.give_back(before);
         self.block = block;
@@ -490,10 +529,10 @@ impl Shallow {
             self.state.held.clear();
         }
         let arrival = Arrival {
-            greens: greens.to_vec(),
-            reds: reds.iter().map(|red| red.arg).collect(),
+            greens: self.spare.greens(greens),
+            reds: self.spare.reds(reds.iter().map(|red| red.arg)),
             back_edge,
-            state: std::mem::take(&mut self.state),
+            state: std::mem::replace(&mut self.state, self.spare.empty_state()),
             block: self.block,
         };
         self.arrivals.push(arrival);
@@ -619,7 +658,7 @@ impl Shallow {
             _ => self.read(object, field, index),
         };
         if field.mutability != Mutability::Immutable {
-            self.log(&[value]);
+            self.log([value]);
         }
         self.give(Answer::Word(value));
         value
@@ -631,7 +670,7 @@ impl Shallow {
             return word;
         }
         let value = Arg::Op(self.emit(Op::Stopped, [Arg::Const(0); 3], Aux::None));
-        self.log(&[value]);
+        self.log([value]);
         self.give(Answer::Word(value));
         value
     }
@@ -719,7 +758,7 @@ impl Shallow {
         }
         self.effect();
         let object = self.emit(Op::New, [len, fill, Arg::Const(0)], Aux::Shape(shape));
-        self.log(&[Arg::Op(object)]);
+        self.log([Arg::Op(object)]);
         self.give(Answer::Word(Arg::Op(object)));
         object
     }
@@ -824,7 +863,7 @@ impl Shallow {
     }
 
     /// Calls a handler: its result words.
-    pub(crate) fn call_handler(&mut self, handler: &'static Handler, args: &[Raw], frame: FrameUse) -> Vec<Arg> {
+    pub(crate) fn call_handler(&mut self, handler: &'static Handler, args: &[Raw], frame: FrameUse) -> Results {
         let ticks = self.state.ticks;
         let flagged: Vec<Raw>;
         let (callee, args) = if self.bounds.stubs {
@@ -833,16 +872,16 @@ impl Shallow {
         } else {
             (handler.function, args)
         };
-        self.call_and(callee, args, frame, |this, words| {
-            let words = this.builder.pool(words.iter().copied());
+        self.call_and(callee, args, frame, |this, results| {
+            let words = this.builder.pool(results.words());
             this.state.log.push(Step::Collapsed(ticks, words));
             this.state.ticks = 0;
         })
     }
 
     /// A call that is not looked into: its result words.
-    pub(crate) fn call(&mut self, callee: &'static Callee, args: &[Raw]) -> Vec<Arg> {
-        self.call_and(callee, args, FrameUse::Any, |this, words| this.log(words))
+    pub(crate) fn call(&mut self, callee: &'static Callee, args: &[Raw]) -> Results {
+        self.call_and(callee, args, FrameUse::Any, |this, results| this.log(results.words()))
     }
 
     fn call_and(
@@ -850,38 +889,44 @@ impl Shallow {
         callee: &'static Callee,
         args: &[Raw],
         frame: FrameUse,
-        log: impl FnOnce(&mut Self, &[Arg]),
-    ) -> Vec<Arg> {
+        log: impl FnOnce(&mut Self, Results),
+    ) -> Results {
         match self.given_again() {
-            Some(Answer::Words(range)) => return self.builder.code.args(range).to_vec(),
+            Some(Answer::Results(results)) => return results,
             Some(other) => panic!("a twin did not do again what it did: a call was expected, not {other:?}"),
             None => {}
         }
-        let args: Vec<Arg> = args.iter().map(|arg| arg.arg).collect();
-        let words = self.call_using(callee, &args, frame);
-        log(self, &words);
-        let range = self.builder.pool(words.iter().copied());
-        self.give(Answer::Words(range));
-        words
+        let results = self.call_using(callee, args.iter().map(|arg| arg.arg), frame);
+        log(self, results);
+        self.give(Answer::Results(results));
+        results
     }
 
-    /// A pure call that replay makes again.
-    pub(crate) fn call_pure(&mut self, callee: &'static Callee, args: &[Arg]) -> Vec<Arg> {
+    /// A pure call that replay makes again: its only result word.
+    pub(crate) fn call_pure(&mut self, callee: &'static Callee, args: &[Arg]) -> Arg {
         if let Some(word) = self.word_again() {
-            return vec![word];
+            return word;
         }
-        let words = self.call_unlogged(callee, args);
-        self.give(Answer::Word(words[0]));
-        words
+        let results = self.call_using(callee, args.iter().copied(), FrameUse::Any);
+        let word = results.words().next().expect("a pure function has a result");
+        self.give(Answer::Word(word));
+        word
     }
 
     /// A call without result words that the log knows of.
-    pub(crate) fn call_unlogged(&mut self, callee: &'static Callee, args: &[Arg]) -> Vec<Arg> {
-        if self.goes_over() { Vec::new() } else { self.call_using(callee, args, FrameUse::Any) }
+    pub(crate) fn call_unlogged(&mut self, callee: &'static Callee, args: &[Arg]) {
+        if !self.goes_over() {
+            self.call_using(callee, args.iter().copied(), FrameUse::Any);
+        }
     }
 
-    fn call_using(&mut self, callee: &'static Callee, args: &[Arg], frame: FrameUse) -> Vec<Arg> {
-        let takes_frame = args.iter().any(|&arg| self.is_frame(arg));
+    fn call_using(
+        &mut self,
+        callee: &'static Callee,
+        args: impl Iterator<Item = Arg> + Clone,
+        frame: FrameUse,
+    ) -> Results {
+        let takes_frame = args.clone().any(|arg| self.is_frame(arg));
         if takes_frame {
             self.flush_from(match frame {
                 FrameUse::ReadsFrom(Arg::Const(first)) => first,
@@ -891,23 +936,24 @@ impl Shallow {
         if callee.effect != Effect::Elidable {
             self.effect();
         }
-        let args: Vec<Arg> = args.iter().map(|&arg| self.integer(arg)).collect();
-        let range = self.builder.pool(args);
+        let mut words = std::mem::take(&mut self.words);
+        words.clear();
+        words.extend(args.map(|arg| self.integer(arg)));
+        let range = self.builder.pool(words.iter().copied());
+        self.words = words;
         // The result words stand directly behind the call, so the bound is looked at afterwards.
         let call = self.builder.emit(self.block, Op::Call, [Arg::Const(0); 3], Aux::Call(callee, range));
-        let mut words = vec![Arg::Op(call)];
         for word in 1..u32::from(callee.results) {
-            words.push(Arg::Op(self.builder.emit(self.block, Op::ResultWord, [Arg::Const(0); 3], Aux::Index(word))));
+            self.builder.emit(self.block, Op::ResultWord, [Arg::Const(0); 3], Aux::Index(word));
         }
-        words.truncate(usize::from(callee.results));
         if takes_frame && matches!(frame, FrameUse::Any) {
             self.state.held.clear();
         }
-        words
+        Results::new(call, u32::from(callee.results))
     }
 
-    fn log(&mut self, words: &[Arg]) {
-        let range = self.builder.pool(words.iter().copied());
+    fn log(&mut self, words: impl IntoIterator<Item = Arg>) {
+        let range = self.builder.pool(words);
         self.state.log.push(Step::Words(range));
         self.state.ticks = 0;
     }
@@ -915,8 +961,7 @@ impl Shallow {
     /// Logs the words of an event that was done when the code was made.
     pub(crate) fn log_constants(&mut self, words: &[u64]) {
         if !self.goes_over() {
-            let words: Vec<Arg> = words.iter().map(|&bits| Arg::Const(bits)).collect();
-            self.log(&words);
+            self.log(words.iter().map(|&bits| Arg::Const(bits)));
         }
     }
 
@@ -928,7 +973,8 @@ impl Shallow {
             // The code is thrown away.
             return self.builder.bridge(self.block);
         }
-        let mut slots: Vec<OpRef> = Vec::with_capacity(8);
+        let mut slots = std::mem::take(&mut self.slots);
+        slots.clear();
         let mut recipe = |arg: Arg| match arg {
             Arg::Const(bits) => Recipe::Const(bits),
             Arg::Op(op) => {
@@ -969,7 +1015,8 @@ impl Shallow {
                 details.append(&mut exit.stores, PendingStore { object, place, value: recipe(held.value) });
             }
         }
-        exit.slots = details.add(slots);
+        exit.slots = details.add(slots.iter().copied());
+        self.slots = slots;
         self.builder.exit(exit)
     }
 }

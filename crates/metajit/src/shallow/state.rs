@@ -112,11 +112,6 @@ impl State {
         }
     }
 
-    /// Whether it is worth keeping.
-    pub(super) fn has_memory(&self) -> bool {
-        self.greens.capacity() > 0
-    }
-
     /// Becomes the same as another one, in the memory that it has.
     pub(super) fn copy_from(&mut self, other: &State) {
         self.greens.clone_from(&other.greens);
@@ -152,10 +147,11 @@ impl State {
     }
 
     /// Goes on at a merge point. Items of the frame from `live` on are dead.
-    pub(super) fn pass(&mut self, greens: &[u64], reds: Vec<Arg>, live: u32) {
+    pub(super) fn pass(&mut self, greens: &[u64], reds: impl Iterator<Item = Arg>, live: u32) {
         self.greens.clear();
         self.greens.extend_from_slice(greens);
-        self.reds = reds;
+        self.reds.clear();
+        self.reds.extend(reds);
         self.log.clear();
         self.calls.clear();
         self.ticks = 0;

@@ -59,7 +59,14 @@ pub(crate) fn make(
     bounds: Bounds,
     counter: &mut dyn FnMut(&[u64]) -> u32,
 ) -> Result<Unit, Failure> {
-    let mut maker = Maker { shallow: Some(Box::new(Shallow::new(driver, bounds))), driver, labels: FastMap::default() };
+    let mut maker = Maker {
+        shallow: Some(Box::new(Shallow::new(driver, bounds))),
+        driver,
+        labels: FastMap::default(),
+        greens: Vec::new(),
+        raws: Vec::new(),
+        words: Vec::new(),
+    };
     let survey = maker.survey(greens)?;
     maker.unit(greens, &survey, counter)
 }
@@ -68,11 +75,15 @@ struct Maker {
     shallow: Option<Box<Shallow>>,
     driver: &'static Driver,
     labels: FastMap<Vec<u64>, BlockId>,
+    /// Buffers for what a twin is run with, and what it returns.
+    greens: Vec<u64>,
+    raws: Vec<Raw>,
+    words: Vec<Raw>,
 }
 
 /// Where a chain of iterations goes on.
 struct Chain {
-    state: State,
+    state: Box<State>,
     block: BlockId,
 }
 
@@ -121,9 +132,12 @@ impl Maker {
         // What was emitted on other ways meanwhile does not count.
         let meanwhile = shallow.builder.code.insts.len() - way.insts;
         way.state.calls.iter_mut().for_each(|open| open.insts += meanwhile);
-        let greens = way.state.greens.clone();
+        let Maker { greens, raws, words, .. } = self;
+        greens.clone_from(&way.state.greens);
         let raw = |&arg: &Arg| Raw { bits: arg.as_const().unwrap_or(0), arg };
-        let reds: Vec<Raw> = way.state.reds.iter().map(raw).collect();
+        raws.clear();
+        raws.extend(way.state.reds.iter().map(raw));
+        words.clear();
         let script = std::mem::replace(&mut shallow.script, way.script);
         shallow.spare.give_back_script(script);
         let state = std::mem::replace(&mut shallow.state, way.state);
@@ -133,12 +147,12 @@ impl Maker {
         shallow.forks = 0;
         shallow.keys.clear();
         let mut meta = Meta::shallow(shallow);
-        let result = catch_unwind(AssertUnwindSafe(|| (driver.twin)(&mut meta, &greens, &reds)));
+        let result = catch_unwind(AssertUnwindSafe(|| (driver.twin)(&mut meta, greens, raws, words)));
         let mut shallow = meta.into_shallow().expect("the recorder of a shallow run");
         let outcome = match result {
-            Ok(words) => {
+            Ok(()) => {
                 if !shallow.arrived {
-                    shallow.finish(&words);
+                    shallow.finish(words);
                 }
                 Ok(())
             }
@@ -150,13 +164,21 @@ impl Maker {
     }
 
     /// The state at a merge point where nothing is known but the reds.
-    fn fresh(&mut self, greens: &[u64], block: BlockId) -> State {
+    fn fresh(&mut self, greens: &[u64], block: BlockId) -> Box<State> {
         let driver = self.driver;
-        let builder = &mut self.at().builder;
-        let reds = driver.portal.reds.iter().map(|&ty| Arg::Op(builder.param(block, ty))).collect();
         let mut state = self.at().spare.empty_state();
+        let builder = &mut self.at().builder;
+        let reds = driver.portal.reds.iter().map(|&ty| Arg::Op(builder.param(block, ty)));
         state.pass(greens, reds, u32::MAX);
         state
+    }
+
+    /// Keeps an arrival's memory.
+    fn give_back(&mut self, arrival: Arrival) {
+        let spare = &mut self.at().spare;
+        spare.give_back(arrival.state);
+        spare.give_back_greens(arrival.greens);
+        spare.give_back_reds(arrival.reds);
     }
 
     /// Finds the merge points and which of them are labels.
@@ -178,9 +200,8 @@ impl Maker {
             self.at().surveys_handlers = false;
             let mut arrivals = self.iteration(&start, first)?;
             self.at().spare.give_back(start);
-            let mut reached: Vec<Vec<u64>> = Vec::new();
-            for arrival in arrivals.drain(..) {
-                self.at().spare.give_back(arrival.state);
+            self.at().spare.give_back_greens(greens);
+            for arrival in &arrivals {
                 if arrival.back_edge {
                     // Counted twice, so that it is a label whatever else comes there.
                     *survey.sources.entry(arrival.greens.clone()).or_insert(0) += 1;
@@ -191,23 +212,26 @@ impl Maker {
                         }
                     }
                 }
-                if !reached.contains(&arrival.greens) {
-                    reached.push(arrival.greens);
+            }
+            for (index, Arrival { greens: target, .. }) in arrivals.iter().enumerate() {
+                if arrivals[..index].iter().any(|before| before.greens == *target) {
+                    continue;
+                }
+                match survey.sources.get_mut(target) {
+                    Some(sources) => *sources += 1,
+                    None => {
+                        survey.sources.insert(target.clone(), 1);
+                        to_do.push(self.at().spare.greens(target));
+                    }
                 }
             }
+            arrivals.drain(..).for_each(|arrival| self.give_back(arrival));
             self.at().arrivals = arrivals;
-            for target in reached {
-                let sources = survey.sources.entry(target.clone()).or_insert(0);
-                *sources += 1;
-                if *sources == 1 {
-                    to_do.push(target);
-                }
-            }
             let builder = &mut self.at().builder;
             builder.roll_back(position);
             builder.code.blocks[0].params.clear();
         }
-        self.at().builder.code.blocks.clear();
+        self.at().builder.give_up_blocks(0);
         self.at().frame_items = 0;
         self.at().surveys = false;
         Ok(survey)
@@ -236,7 +260,7 @@ impl Maker {
         for &ty in driver.portal.reds {
             self.at().builder.param(first, ty);
         }
-        let mut to_do = Vec::new();
+        let (mut to_do, mut group) = (Vec::new(), Vec::new());
         self.label(greens, &mut to_do);
         while let Some(Chain { state, block }) = to_do.pop() {
             if self.at().builder.code.insts.len() > self.at().bounds.insts {
@@ -244,27 +268,25 @@ impl Maker {
             }
             let mut arrivals = self.iteration(&state, block)?;
             self.at().spare.give_back(state);
-            let mut groups: Vec<Vec<Arrival>> = Vec::new();
-            for mut arrival in arrivals.drain(..) {
+            for arrival in &mut arrivals {
                 let live = (driver.live)(&arrival.greens);
-                let reds = std::mem::take(&mut arrival.reds);
-                arrival.state.pass(&arrival.greens, reds, live);
-                match groups.iter_mut().find(|group| group[0].greens == arrival.greens) {
-                    Some(group) => group.push(arrival),
-                    None => groups.push(vec![arrival]),
-                }
+                arrival.state.pass(&arrival.greens, arrival.reds.iter().copied(), live);
             }
-            self.at().arrivals = arrivals;
-            for group in groups {
-                if group[0].back_edge || survey.is_label(&group[0].greens) {
-                    for arrival in group {
+            while let Some(first) = arrivals.first() {
+                let is_label = first.back_edge || survey.is_label(&first.greens);
+                let greens = self.at().spare.greens(&first.greens);
+                group.extend(arrivals.extract_if(.., |arrival| arrival.greens == greens));
+                self.at().spare.give_back_greens(greens);
+                if is_label {
+                    for arrival in group.drain(..) {
                         self.go_to_label(arrival, &mut to_do, counter);
                     }
                 } else {
-                    let chain = self.join(group);
+                    let chain = self.join(&mut group);
                     to_do.push(chain);
                 }
             }
+            self.at().arrivals = arrivals;
         }
         let mut entries = vec![greens.to_vec()];
         let reached = |header: &&Vec<u64>| *header != greens && self.labels.contains_key(*header);
@@ -284,6 +306,8 @@ impl Maker {
         let target = self.label(&arrival.greens, to_do);
         let number = arrival.back_edge.then(|| counter(&arrival.greens));
         let shallow = self.at();
+        shallow.spare.give_back_greens(arrival.greens);
+        shallow.spare.give_back_reds(arrival.reds);
         shallow.go_on_in(arrival.state, arrival.block);
         if let Some(number) = number {
             count(shallow, number);
@@ -323,10 +347,12 @@ impl Maker {
     }
 
     /// Goes on where several ways of one iteration meet.
-    fn join(&mut self, mut group: Vec<Arrival>) -> Chain {
+    fn join(&mut self, group: &mut Vec<Arrival>) -> Chain {
         if group.len() == 1 {
-            let arrival = group.remove(0);
-            return Chain { state: arrival.state, block: arrival.block };
+            let Arrival { greens, reds, state, block, .. } = group.remove(0);
+            self.at().spare.give_back_greens(greens);
+            self.at().spare.give_back_reds(reds);
+            return Chain { state, block };
         }
         let block = self.at().builder.block();
         let mut state = self.at().spare.state(&group[0].state);
@@ -354,7 +380,7 @@ impl Maker {
                 .flat_map(|arrival| &arrival.state.held)
                 .any(|held| held.dirty && (held.field.offset, held.index) == (field.offset, index));
             let mut values = Vec::new();
-            for arrival in &group {
+            for arrival in group.iter() {
                 match arrival.state.held(field, index) {
                     Some(value) => values.push(value),
                     None if dirty => {
@@ -371,9 +397,9 @@ impl Maker {
                 state.hold(field, index, value, dirty);
             }
         }
-        for (arrival, args) in group.into_iter().zip(passed) {
+        for (arrival, args) in group.drain(..).zip(passed) {
             self.at().builder.end(arrival.block, End::Jump(block, args));
-            self.at().spare.give_back(arrival.state);
+            self.give_back(arrival);
         }
         Chain { state, block }
     }

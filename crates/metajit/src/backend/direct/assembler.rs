@@ -222,6 +222,10 @@ pub(super) enum Section {
     Slow,
 }
 
+/// Code of an operation of usual size, in bytes: what is hardly ever run is of two kinds.
+const HOT_BYTES: usize = 8;
+const COLD_BYTES: usize = 6;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
@@ -234,6 +238,16 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
+    /// With room for the code of so many instructions.
+    pub(super) fn with_room(insts: usize) -> Assembler {
+        let room = |bytes: usize| Vec::with_capacity(insts * bytes);
+        Assembler {
+            buffers: [room(HOT_BYTES), room(COLD_BYTES), room(COLD_BYTES)],
+            jumps: Vec::with_capacity(insts / 2),
+            ..Assembler::default()
+        }
+    }
+
     fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffers[self.section as usize]
     }
@@ -255,6 +269,7 @@ impl Assembler {
     /// All code in one piece, behind what `prologue` has.
     pub(super) fn finish(self, prologue: Assembler) -> Vec<u8> {
         let [mut code, ..] = prologue.buffers;
+        code.reserve_exact(self.buffers.iter().map(Vec::len).sum());
         let starts = self.buffers.map(|buffer| {
             let start = code.len();
             code.extend_from_slice(&buffer);

@@ -140,7 +140,7 @@ pub(super) fn emit(
     stubs: &Stubs,
 ) -> Result<Assembled, CompileError> {
     check_bounds(code)?;
-    let mut asm = Assembler::default();
+    let mut asm = Assembler::with_room(code.insts.len());
     let epilogue = asm.label();
     let emitter = Emitter {
         code,
