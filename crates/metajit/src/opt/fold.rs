@@ -140,6 +140,14 @@ impl Optimizer<'_> {
         self.range_within(val, MAX_CHAIN)
     }
 
+    /// Bits that are known to be 0.
+    pub(super) fn zeros(&self, val: Val) -> u64 {
+        match val {
+            Val::Op(_) if !self.options.ranges => 0,
+            _ => self.range(val).zeros,
+        }
+    }
+
     fn range_within(&self, val: Val, depth: u32) -> Range {
         match self.resolve(val) {
             Val::Const(bits) => Range::exactly(bits),

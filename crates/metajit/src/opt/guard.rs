@@ -10,6 +10,11 @@
 //! bounds the sum. The outcomes of the other comparisons of the same operands follow too.
 //!
 //! **Invariants.** Facts only get stronger along a path; each change is on the trail, so leaving a bridge takes it back.
+//!
+//! **Rejected.** *Strengthening*: an earlier guard takes over the condition of a later one that implies it. What it was made for (a
+//! reference is not null, then its object is of this class) does not occur: handles are never null, and a class is loaded behind the
+//! guard of the tag, which must stand before the load. Of two bounds of one number, the earlier guard's exit would have the
+//! interpreter do again all that lies between them, and a bridge of the later one would have to begin there.
 
 use super::fold::NONE;
 use super::range::{NUMBERS, Range, back_to_first, exact_signed};

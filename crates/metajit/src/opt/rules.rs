@@ -282,7 +282,7 @@ fn masked_out(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
     let mask = y.as_const()?;
     match o.definition(x) {
         Some((Op::Or | Op::Xor, [p, Val::Const(bits)])) if bits & mask == 0 => Some(o.pure(op, [p, y])),
-        Some((Op::Add, [p, Val::Const(bits)])) if bits & mask == 0 && bits & !o.range(p).zeros == 0 => {
+        Some((Op::Add, [p, Val::Const(bits)])) if bits & mask == 0 && bits & !o.zeros(p) == 0 => {
             Some(o.pure(op, [p, y]))
         }
         _ => None,
@@ -302,9 +302,7 @@ fn shift_back(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<Val> {
             kept.then_some(p)
         }
         (Op::Or, [p, Val::Const(bits)]) if bits & !low == 0 => Some(o.pure(op, [p, y])),
-        (Op::Add, [p, Val::Const(bits)]) if bits & !low == 0 && low & !o.range(p).zeros == 0 => {
-            Some(o.pure(op, [p, y]))
-        }
+        (Op::Add, [p, Val::Const(bits)]) if bits & !low == 0 && low & !o.zeros(p) == 0 => Some(o.pure(op, [p, y])),
         _ => None,
     }
 }
@@ -354,7 +352,8 @@ fn virtual_identity(o: &mut Optimizer<'_>, op: Op, [x, y]: [Val; 2]) -> Option<V
 }
 
 fn is_bool(o: &Optimizer<'_>, val: Val) -> bool {
-    o.definition(val).is_some_and(|(op, _)| is_comparison(op)) || Range::BOOL.includes(&o.range(val))
+    o.definition(val).is_some_and(|(op, _)| is_comparison(op))
+        || (o.options.ranges && Range::BOOL.includes(&o.range(val)))
 }
 
 /// The comparison that holds where the given boolean does not, if it is simple.

@@ -34,8 +34,8 @@ mod replay;
 
 pub use calls::{CallMark, Enter, FrameUse, Handler, no_result};
 pub use memory::Allocation;
-pub(crate) use recorder::{FastMap, Results};
 pub use recorder::{Abort, Limits, Recorder, Tracer};
+pub(crate) use recorder::{FastMap, Results};
 pub use replay::Replay;
 pub(crate) use replay::StepKind;
 
