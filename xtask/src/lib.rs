@@ -2,6 +2,7 @@
 //!
 //! Few dependencies: whoever builds the workspace builds this too.
 
+pub mod compare;
 pub mod evaluate;
 pub mod fuzz;
 pub mod heap;

@@ -1,7 +1,7 @@
 //! `cargo xtask COMMAND`: see `cargo xtask help`.
 
 use std::process::{Command, ExitCode};
-use xtask::{evaluate, fuzz, heap, matrix, root, soak, tidy, twins};
+use xtask::{compare, evaluate, fuzz, heap, matrix, root, soak, tidy, twins};
 
 const HELP: &str = "\
 cargo xtask ci                      everything that CI does (.ci/run), step by step
@@ -24,6 +24,12 @@ cargo xtask evaluate [OPTIONS]      how fast 2SOM's tiers are: a report; goes on
     --out DIR    where (target/evaluation)
     --binary F   the binary, if it is not to be built
     --tune       puts the synthesized program together anew, and rebench.conf, and nothing else
+cargo xtask compare [NAME=VALUE ...] 2SOM against another SOM virtual machine, on the programs of SOM_UPSTREAM
+    reference='COMMAND OPTIONS'  the other, such as 'SOM++ -H64MB'
+    rounds=N     processes of each program for first iterations (3)
+    only=NAME    one program
+    json=FILE    writes the figures there, too
+    binary=F     the binary, if it is not to be built
 cargo xtask soak [NAME=VALUE ...]   hot loops, made and abandoned; goes on where it stopped
     minutes=N    in all (10)
     chunk=N      seconds of one process (60)
@@ -51,6 +57,10 @@ fn main() -> ExitCode {
         Some("matrix") => matrix::Matrix::parse(&args[1..]).and_then(|matrix| matrix.run(&root())),
         Some("evaluate") => {
             evaluate::Evaluation::parse(&args[1..], &root()).and_then(|evaluation| evaluation.run(&root()))
+        }
+        Some("compare") => {
+            let upstream = std::env::var_os("SOM_UPSTREAM").map(std::path::PathBuf::from);
+            compare::Comparison::parse(&args[1..], upstream).and_then(|comparison| comparison.run(&root()))
         }
         Some("twins") => twins::run(&root()),
         Some("soak") => soak::Soak::parse(&args[1..]).and_then(|soak| soak.run(&root())),

@@ -138,7 +138,7 @@ fn put(path: &Path, text: &str) -> Result<(), String> {
 }
 
 /// Builds the binary.
-fn build(root: &Path) -> Result<PathBuf, String> {
+pub(crate) fn build(root: &Path) -> Result<PathBuf, String> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "-p", "som"]).current_dir(root);
     let status = cargo.status().map_err(|error| format!("{cargo:?}: {error}"))?;

@@ -122,7 +122,7 @@ fn compiles_something(measurement: &Measurement) -> Option<String> {
 }
 
 /// The microseconds of an iteration, if the line is about one: `Name: iterations=1 runtime: 123us`, as ReBench reads it.
-fn iteration(line: &str) -> Option<f64> {
+pub fn iteration(line: &str) -> Option<f64> {
     line.split_once(": iterations=1 runtime: ")?.1.strip_suffix("us")?.parse().ok()
 }
 
