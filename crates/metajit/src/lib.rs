@@ -1,5 +1,8 @@
 //! metajit turns an annotated Rust interpreter into a tracing JIT compiler.
 //!
+//! Begin with the [`guide`]: it says how a project uses metajit, and has a small interpreter for each mark. What an interpreter's source
+//! imports is the [`prelude`]; each attribute's page says all that it takes.
+//!
 //! Modules are declared in the order data flows through them.
 
 extern crate self as metajit;
@@ -34,13 +37,15 @@ pub use metajit_macros::{
     dont_look_inside, elidable, enable_threaded_code, jit, jit_driver, jit_enum, jit_object, jit_word,
 };
 
-/// Marks where one iteration of the interpreter's loop begins.
+/// Marks where one iteration of the interpreter's loop begins: the first statement of the `loop` of a [`jit_driver`] function, which
+/// gives it its meaning.
 #[macro_export]
 macro_rules! jit_merge_point {
     () => {};
 }
 
-/// Marks a jump backwards.
+/// Marks a jump backwards of the interpreted program, in the `loop` of a [`jit_driver`] function: after the greens are set to where it
+/// goes. It goes to the merge point; what stands after it is not executed.
 #[macro_export]
 macro_rules! can_enter_jit {
     () => {};

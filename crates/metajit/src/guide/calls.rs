@@ -53,6 +53,73 @@
 //! `#[elidable]` is a promise. It may read immutable fields and nothing else that can change; if it would allocate, the same object must do for
 //! every call. When in doubt, `#[dont_look_inside]`.
 //!
+//! # Finding methods and fields
+//!
+//! What a dynamic language looks up by a class and a name costs nothing in a trace if the class is made a constant and the search is elidable:
+//! one guard, and the answer is known. So a trace needs no inline cache. The plain interpreter and threaded code do, if the search is long; one
+//! function can have both:
+//!
+//! ```
+//! use metajit::prelude::*;
+//!
+//! /// The names of an object's fields, in order. Objects with the same fields share it.
+//! #[jit_object]
+//! pub struct Layout {
+//!     #[immutable]
+//!     names: [i64],
+//! }
+//!
+//! #[jit_object]
+//! pub struct Record {
+//!     #[immutable]
+//!     layout: Layout,
+//!     fields: [i64],
+//! }
+//!
+//! /// What one place of a program has found last.
+//! #[jit_object]
+//! pub struct Cache {
+//!     layout: Maybe<Layout>,
+//!     index: i64,
+//! }
+//!
+//! /// Reads immutable fields only, so its answer is the same for ever.
+//! #[elidable]
+//! fn find(layout: Layout, name: i64) -> i64 {
+//!     (0..layout.names_len()).find(|&index| layout.names(index) == name).unwrap_or(-1)
+//! }
+//!
+//! #[jit]
+//! fn field(record: Record, name: i64, cache: Cache) -> Option<i64> {
+//!     let layout = record.layout();
+//!     let index = if we_are_jitted() {
+//!         find(promote(layout), name)
+//!     } else {
+//!         if cache.layout() != Maybe::some(layout) {
+//!             cache.set_index(find(layout, name));
+//!             cache.set_layout(Maybe::some(layout));
+//!         }
+//!         cache.index()
+//!     };
+//!     if index < 0 { None } else { Some(record.fields(index)) }
+//! }
+//!
+//! fn main() {
+//!     let layout = Layout::alloc(2, 17);
+//!     // SAFETY: no code has seen the object yet.
+//!     unsafe { layout.set_names(1, 23) };
+//!     let record = Record::alloc(layout, 2, 0);
+//!     record.set_fields(1, 42);
+//!     let cache = Cache::alloc(Maybe::none(), 0);
+//!     assert_eq!(field(record, 23, cache), Some(42));
+//!     assert_eq!((field(record, 23, cache), cache.index()), (Some(42), 1));
+//!     assert_eq!(field(record, 24, Cache::alloc(Maybe::none(), 0)), None);
+//! }
+//! ```
+//!
+//! Both ways must give the same. What may be redefined (methods, classes) needs something that changes with it: a `#[quasi_immutable]` version,
+//! read before the search and given to it as an argument.
+//!
 //! # Exceptions
 //!
 //! Exceptions of the interpreted language are `Err`, passed on with `?`. In a trace, one that is raised and caught costs a branch or nothing.
@@ -118,5 +185,40 @@
 //!     }
 //!     let expected = (0..5000).fold(1, |total, _| total * 2 % 1009);
 //!     assert_eq!(run(program, 0, 1, 5000), Ok(expected));
+//! }
+//! ```
+//!
+//! Interpreted calls are Rust's calls, so endless recursion of the interpreted program ends the process unless the language stops it. Either
+//! count the depth (an immutable field of the frame) and answer with an `Err`, as the examples do; or tell metajit where the stack ends, by
+//! [`set_stack_limit`](crate::set_stack_limit), and what a call answers that would go beyond: `overflow = Err(Fault::Depth)` among the
+//! arguments of [`jit_driver`](crate::jit_driver). An interpreter that shall recurse deeply runs on a thread with a large stack:
+//!
+//! ```
+//! use metajit::prelude::*;
+//!
+//! /// Down to 0, by calls.
+//! #[jit_driver(greens = [step], reds = [n], overflow = Err(n))]
+//! fn down(step: i64, n: i64) -> Result<i64, i64> {
+//!     loop {
+//!         jit_merge_point!();
+//!         if n <= 0 {
+//!             return Ok(0);
+//!         }
+//!         return Ok(down(step, n - step)? + 1);
+//!     }
+//! }
+//!
+//! /// Address space only: memory is there once it is touched.
+//! const STACK: usize = 64 << 20;
+//! /// For what is no call of a driver's function: the collector, the recorder, a long `#[dont_look_inside]` function.
+//! const RESERVE: usize = 1 << 20;
+//!
+//! fn main() {
+//!     let thread = std::thread::Builder::new().stack_size(STACK).spawn(|| {
+//!         let here = 0u8;
+//!         metajit::set_stack_limit(&raw const here as usize - STACK + RESERVE);
+//!         (down(1, 10_000), down(1, 1_000_000_000).is_err())
+//!     });
+//!     assert_eq!(thread.unwrap().join().unwrap(), (Ok(10_000), true));
 //! }
 //! ```

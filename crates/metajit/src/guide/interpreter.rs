@@ -75,13 +75,15 @@
 //! * **`jit_merge_point!()`** is the first thing in the loop: here greens and reds are *all* the state there is. Traces begin here,
 //!   and after a failed guard the interpreter is put together again from here.
 //! * **`can_enter_jit!()`** stands where the interpreted program jumps backwards, after `pc` was set. It counts, it enters compiled code,
-//!   and it goes to the merge point (nothing after it is executed). Mark backward jumps only: each mark costs a few instructions.
+//!   and it goes to the merge point (nothing after it is executed). Mark backward jumps only: each mark costs a few instructions. Where the
+//!   mark is forgotten nothing is refused, and no loop is ever hot.
 //!
 //! Greens and reds are parameters or locals with a type (`let pc: i64 = 0;`); they are assignable in the loop without `mut`. At most five
 //! greens: put what belongs together into one object.
 //!
 //! # What is a good green?
 //!
-//! A place of the interpreted program, and nothing that varies while it runs there. A green with many values (a loop counter) makes
-//! a trace for each of them. If the depth of the operand stack is the same whenever a place is reached (in most stack
-//! machines it is) make it green: then every stack access has a constant index ([`super::objects`]).
+//! A place of the interpreted program, and nothing that varies while it runs there. A green with many values makes a trace for each of
+//! them that becomes hot; one that is different each time (a loop counter) makes a new place each time, none of which ever does. If the
+//! depth of the operand stack is the same whenever a place is reached (in most stack machines it is) make it green: then every stack access
+//! has a constant index ([`super::objects`]).

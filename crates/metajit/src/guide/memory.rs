@@ -29,6 +29,11 @@
 //! }
 //! ```
 //!
+//! In an object, a field's type says what it is to the collector: a handle or a `Maybe` names an object, a number names none, and a
+//! `#[jit_word]` is looked at as it is encoded. Its lowest three bits (a tag) and those above the lowest 48 (a box) are dropped, and if an object
+//! begins at the address that is left, it lives. So keep tags in these bits, addresses whole (neither shifted nor compressed), and
+//! never `handle.bits()` in a `u64` field: nothing keeps that object alive.
+//!
 //! Objects don't move, so an address is an identity: `handle.bits()` serves as hash and comparison. Limits, stress modes and
 //! finalizers: [`gc::configure`](crate::gc::configure). Another collector can be put in the built-in one's place with
 //! [`gc::install`](crate::gc::install).

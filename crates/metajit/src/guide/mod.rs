@@ -9,7 +9,39 @@
 //! 5. [`memory`]: the collector, and what Rust's own heap has to say to it.
 //! 6. [`subset`]: what traced code can say, and what to write instead of the rest.
 //! 7. [`tuning`]: parameters, statistics, logs, and why something was not compiled.
-//! 8. [`checking`]: the test kit.
+//! 8. [`threaded`]: threaded code, the tier before traces.
+//! 9. [`checking`]: the test kit.
+//!
+//! # A project of your own
+//!
+//! A language is an ordinary crate that depends on metajit. Its `Cargo.toml` needs no more than this (and Rust 1.95 or newer):
+//!
+//! ```toml
+//! [package]
+//! name = "my-language"
+//! version = "0.1.0"
+//! edition = "2024"
+//!
+//! [features]
+//! default = ["jit"]
+//! jit = ["metajit/jit"]
+//!
+//! [dependencies]
+//! metajit = { path = "../metajit/crates/metajit", default-features = false }
+//!
+//! # The code generator is a dependency, and so is metajit. Optimized, they take longer to build once, and tests of debug builds a fraction of
+//! # the time.
+//! [profile.dev.package."*"]
+//! opt-level = 2
+//! ```
+//!
+//! With `--no-default-features` the same source is the plain interpreter alone. [`driver`](crate::driver) is not there then: what names it
+//! (a command line that prints statistics) stands behind `#[cfg(feature = "jit")]`. The attributes need no such condition.
+//!
+//! Build with `--release` before you measure anything, and then compare with `METAJIT=off`: in a debug build the interpreter is many times
+//! slower than its traces deserve.
+//!
+//! The examples of the repository are such crates: copy one, and put the lines above in place of those that say `workspace`.
 //!
 //! # The idea in one page
 //!
@@ -37,5 +69,6 @@ pub mod interpreter;
 pub mod memory;
 pub mod objects;
 pub mod subset;
+pub mod threaded;
 pub mod tuning;
 pub mod values;

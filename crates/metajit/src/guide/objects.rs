@@ -3,6 +3,36 @@
 //! `#[jit_object]` declares the layout of a heap object and a handle of the same name: one word, `Copy`, with an accessor for each field.
 //! Fields are words; the last may be an inline array, whose length is chosen when the object is made.
 //!
+//! ```
+//! use metajit::prelude::*;
+//!
+//! #[jit_object]
+//! pub struct Function {
+//!     #[immutable]
+//!     arity: i64,
+//!     calls: i64,
+//!     #[immutable]
+//!     callees: [Function],
+//! }
+//!
+//! fn main() {
+//!     // The fields in order, then the array's length and what each of its items is at first.
+//!     // SAFETY: this handle names no object. It is replaced below, before anything looks at the array.
+//!     let none = unsafe { Function::from_bits(0) };
+//!     let function = Function::alloc(2, 0, 1, none);
+//!     // SAFETY: no code has seen the object, so what is immutable may still be set. It calls itself.
+//!     unsafe { function.set_callees(0, function) };
+//!
+//!     function.set_calls(function.calls() + 1);
+//!     assert_eq!((function.arity(), function.calls()), (2, 1));
+//!     assert_eq!((function.callees_len(), function.callees(0).calls()), (1, 1));
+//! }
+//! ```
+//!
+//! For a field `name` there are `name()` and `set_name(value)`, for an array `name(index)`, `set_name(index, value)` and `name_len()`, whose
+//! numbers are `i64`; an index out of bounds panics. Setters of what is immutable are `unsafe`, and for objects that nobody has seen. An
+//! array that shall grow is an object of its own, which a field of another names: replace it by a larger one.
+//!
 //! What you say about a field decides what compiled code can do:
 //!
 //! * `#[immutable]`: set by `alloc`, never again. If the handle is a constant of the trace, so is the field: put what describes the
@@ -11,6 +41,44 @@
 //!   globals, method tables' versions.
 //! * nothing: an ordinary field. Reads and writes that the trace sees through are forwarded; an object that nothing but the trace
 //!   has seen is never allocated (it is *virtual*).
+//!
+//! A quasi-immutable field that a loop writes each time is worse than an ordinary one: the loop is given up. A variable of which nobody
+//! knows beforehand whether it will vary is two fields, and a third one that tells:
+//!
+//! ```
+//! use metajit::prelude::*;
+//!
+//! #[jit_object]
+//! pub struct Global {
+//!     /// The value, until it is written again.
+//!     #[quasi_immutable]
+//!     constant: i64,
+//!     #[quasi_immutable]
+//!     varies: bool,
+//!     /// The value from then on.
+//!     variable: i64,
+//! }
+//!
+//! #[jit]
+//! impl Global {
+//!     fn get(self) -> i64 {
+//!         if self.varies() { self.variable() } else { self.constant() }
+//!     }
+//!     fn set(self, value: i64) {
+//!         self.set_variable(value);
+//!         if !self.varies() {
+//!             self.set_varies(true);
+//!         }
+//!     }
+//! }
+//!
+//! fn main() {
+//!     let global = Global::alloc(3, false, 0);
+//!     assert_eq!(global.get(), 3);
+//!     global.set(4);
+//!     assert_eq!(global.get(), 4);
+//! }
+//! ```
 //!
 //! # The frame
 //!

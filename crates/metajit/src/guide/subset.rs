@@ -12,7 +12,8 @@
 //! | `loop`, `while`, `while let`, `for i in a..b`, labels | `for` over anything else | `while` |
 //! | `return`, `?`, `break` with a value | `async` | |
 //! | patterns: literals, constants, ranges, alternatives, bindings, guards, nesting | `ref`, slices, boxes | |
-//! | operators, compound assignment, `as` | indexing, dereferencing | accessors |
+//! | operators on words, compound assignment, `as` | indexing, dereferencing | accessors; a constant table in an `#[elidable]` function |
+//! | `match` and `matches!` on structures | `==` between structures (`Option`, `#[jit_enum]`) | `matches!` |
 //! | calls of `#[jit]`, `#[dont_look_inside]`, `#[elidable]` functions by name | closures, function pointers, `dyn` | `match` and call each by name |
 //! | methods with a dot, associated functions by path | methods by path: `Type::method(x)` | `x.method()` |
 //! | generic functions over words, traits | generic `#[dont_look_inside]` | one function per type |
@@ -28,6 +29,11 @@
 //!
 //! * *cannot find module or crate `f`* ("function `f` is not a crate or module"), or *no method named `jit_twin_of_f`*: the function has no
 //!   twin. Mark it `#[jit]`, `#[dont_look_inside]` or `#[elidable]` (or, if it is the standard library's, wrap it in one that is).
+//! * *this function takes … arguments*, one more than it seems to: a method called by its path. Write `x.method()`. (A field of a
+//!   `#[jit_word]` in a pattern is not seen either, *struct `Traced` does not have a field*: write `bits()`.)
+//! * *arguments to this method are incorrect* at `==`: the operands are structures.
+//! * *cannot find value `x`* in the `loop` of a driver, although it is declared before: it lives from one iteration to the next, and is
+//!   neither green nor red.
 //! * *is not a word that traced code can hold*, *has no JIT twin*: the type needs an attribute, or belongs behind a call.
 //! * *the name `f` is defined multiple times*: a free function's twin lives in the type namespace; a type or module of the same name
 //!   in the same scope is in its way.

@@ -32,12 +32,17 @@
 //! * **Many exits** for few entries: some guard fails often. With `trace=1` the exits are named; a bridge comes after `trace_eagerness`
 //!   failures. If bridges keep coming, something that varies is being promoted: a `match` on run-time data, or a green.
 //! * **Aborts**: `trace_too_long` (an unrolled loop: give it a driver of its own), `inner_loop`, `panic`.
-//! * **Nothing compiled**: ask [`why_not_compiled`](crate::driver::why_not_compiled).
+//! * **Nothing compiled**: ask [`why_not_compiled`](crate::driver::why_not_compiled) of one place, or [`explain`](crate::driver::explain)
+//!   of all that were hot: `for (place, reason) in explain("") { … }`. *Never hot*, or no place at all: `can_enter_jit!()` is missing
+//!   where the program jumps back, or a green is different each time. *Given up* and
+//!   `abort_invalidated`: the loop writes a quasi-immutable field that it reads ([`super::objects`]).
+//! * **Compiled, but not fast**: `trace=1`. What should not be there is most often a load of an operation or operand (its field is not
+//!   `#[immutable]`) or a call (the function is `#[dont_look_inside]`).
 //!
 //! What happens can be followed: [`observe`](crate::driver::observe) takes a hook, `METAJIT_LOG=FILE` (or
 //! [`log_to`](crate::driver::log_to)) writes a line of JSON for each recording, abort, compilation, invalidation, eviction and collection, and at
-//! the end one for each place with its exits. [`explain`](crate::driver::explain) says of places by name why they have no code, and
-//! [`quiet_for`](crate::driver::quiet_for) for how long nothing was recorded or compiled: whether warm-up is over.
+//! the end one for each place with its exits. [`quiet_for`](crate::driver::quiet_for) says for how long nothing was recorded or compiled:
+//! whether warm-up is over.
 //!
 //! What a program calls how often is counted with `profile=1` and a log: no code is made, and the lines at the end say for each place how often
 //! it was called and jumped back to. What a driver says by `location = text` is what its places are called there.
