@@ -17,7 +17,8 @@ mod twin;
 
 /// Makes a one-field tuple struct over `u64` a word of traced code.
 ///
-/// The type becomes `Copy` and gets `bits()` and `from_bits(u64)`, which traced code can use too.
+/// The type becomes `Copy` and gets `bits()` and `from_bits(u64)`, which traced code can use too. In an object, such a word may
+/// hold the address of another: without its lowest three bits and those above the lowest 48, it is the address or it names none.
 ///
 /// ```
 /// use metajit::prelude::*;
@@ -257,7 +258,7 @@ pub fn jit_enum(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes a function the interpreter that is traced: `#[jit_driver(greens = [pc, method], reds = [frame])]`.
 ///
-/// The function is a prologue and one `loop` that begins with `jit_merge_point!()`; `can_enter_jit!()` marks where it jumps
+/// The function, a free one, is a prologue and one `loop` that begins with `jit_merge_point!()`; `can_enter_jit!()` marks where it jumps
 /// backwards, and goes to the merge point. `greens` tell one place of the interpreted program from another and are
 /// constants of a trace, `reds` are everything else that lives from one iteration to the next; each is a local with a
 /// type, or `name: Type`. `virtualizable = red` names a red whose fields compiled code keeps in registers: nothing else in

@@ -79,7 +79,7 @@
 //!   mark is forgotten nothing is refused, and no loop is ever hot.
 //!
 //! Greens and reds are parameters or locals with a type (`let pc: i64 = 0;`); they are assignable in the loop without `mut`. At most five
-//! greens: put what belongs together into one object.
+//! greens: put what belongs together into one object. The driver is a free function, never a method.
 //!
 //! # What is a good green?
 //!

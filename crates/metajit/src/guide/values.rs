@@ -40,7 +40,7 @@
 //! }
 //! ```
 //!
-//! `#[jit_word]` gives the type `Copy`, equality, `bits()` and `from_bits()`. `#[jit]` on the `impl` block has its methods *looked into*:
+//! `#[jit_word]` gives the type `Copy`, equality, `Hash`, `Debug`, `bits()` and `from_bits()`. `#[jit]` on the `impl` block has its methods *looked into*:
 //! traces contain what they do, not calls. Note `self` by value: there are no references in traced code.
 //!
 //! `Option`, `Result` and tuples of words are *structural*: they exist while tracing, and vanish from the trace, which contains only the
