@@ -38,8 +38,7 @@
 //! With `--no-default-features` the same source is the plain interpreter alone. [`driver`](crate::driver) is not there then: what names it
 //! (a command line that prints statistics) stands behind `#[cfg(feature = "jit")]`. The attributes need no such condition.
 //!
-//! Build with `--release` before you measure anything, and then compare with `METAJIT=off`: in a debug build the interpreter is many times
-//! slower than its traces deserve.
+//! Build with `--release` before you measure anything, and compare with `METAJIT=off`: a debug build says nothing about either.
 //!
 //! The examples of the repository are such crates: copy one, and put the lines above in place of those that say `workspace`.
 //!

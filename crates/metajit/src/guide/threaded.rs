@@ -83,8 +83,9 @@
 //! }
 //! ```
 //!
-//! * A handler is inlined as far as it is short and its branches are plain, and called for the rest; how far is measured in instructions
-//!   (`max_handler_ops`). Traces look into it like into any `#[jit]` function. So mark what does an instruction's work on values:
+//! * Of a handler that is short (`max_handler_ops`) one way is inlined: up to its first effect that on which its conditions hold (of `!c` it
+//!   is `c` that should hold). Every other way calls the handler. So its first conditions should be those of the usual case, two small
+//!   integers for instance. Traces look into it like into any `#[jit]` function. So mark what does an instruction's work on values:
 //!   arithmetic, access to fields and items, sends. Parameters are words; `when_constant`, `called`, `reads` and `reads_from` are on the page of
 //!   [`enable_threaded_code`](crate::enable_threaded_code).
 //! * What was said about greens and frames counts twice here. With `sp` green, a frame that is `virtualizable` and `given`, and `live = sp`
