@@ -154,8 +154,12 @@ impl Maker<'_, '_> {
                 let name = self.name("q");
                 let argument = self.integer(depth - 1);
                 self.parameters.push(name.clone());
-                let body = self.integer(depth - 1);
+                let mut body = self.integer(depth - 1);
                 self.parameters.pop();
+                if self.moderate && (body == "f" || body == "g") {
+                    // SOM++ says that a block which does nothing but read a field is worth the block itself.
+                    body.push_str(" + 0");
+                }
                 format!("([ :{name} | {body} ] value: {argument})")
             }
             20 if !self.in_block && self.cost + BLOCK_COST * self.times < LIMIT => {
