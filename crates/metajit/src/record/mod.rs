@@ -260,20 +260,31 @@ impl Meta {
         }
     }
 
-    /// The twin of a condition: a guard, unless the outcome is known.
+    /// The twin of a condition: a guard, unless the outcome is known. Threaded code is laid out for conditions that hold.
     #[inline]
     pub fn branch(&mut self, condition: Traced<bool>) -> bool {
+        self.branch_expecting(condition, true)
+    }
+
+    /// The same of a condition that hardly ever holds, such as an overflow.
+    #[inline]
+    pub fn seldom(&mut self, condition: Traced<bool>) -> bool {
+        self.branch_expecting(condition, false)
+    }
+
+    #[inline]
+    fn branch_expecting(&mut self, condition: Traced<bool>, likely: bool) -> bool {
         if condition.op == crate::twin::CONSTANT {
             self.tick();
             return condition.val;
         }
-        self.branch_on_unknown(condition)
+        self.branch_on_unknown(condition, likely)
     }
 
     #[inline(never)]
-    fn branch_on_unknown(&mut self, condition: Traced<bool>) -> bool {
+    fn branch_on_unknown(&mut self, condition: Traced<bool>, likely: bool) -> bool {
         if let Some(shallow) = self.makes_code() {
-            return shallow.branch(condition.arg(), true);
+            return shallow.branch(condition.arg(), likely);
         }
         if self.replays() {
             self.replay_tick();

@@ -68,7 +68,7 @@ pub trait MoreIntTwin: Integer {
 fn is_minus_one<T: Integer>(m: &mut Meta, b: Traced<T>) -> bool {
     T::SIGNED && {
         let minus_one = m.eq(b, Traced::constant(T::truncate(u64::MAX)));
-        m.branch(minus_one)
+        m.seldom(minus_one)
     }
 }
 
@@ -96,7 +96,7 @@ macro_rules! more_int_twins {
         #[inline(never)]
         fn jit_twin_of_checked_neg(self, op: u32, m: &mut Meta) -> Option<Traced<Self>> {
             let (negative, overflow) = self.jit_twin_of_overflowing_neg(op, m);
-            if m.branch(overflow) { None } else { Some(negative) }
+            if m.seldom(overflow) { None } else { Some(negative) }
         }
         #[inline(never)]
         fn jit_twin_of_overflowing_neg(self, op: u32, m: &mut Meta) -> (Traced<Self>, Traced<bool>) {

@@ -17,7 +17,7 @@ impl<T: Object> Maybe<T> {
     pub fn jit_twin_of_get(self, op: u32, m: &mut Meta) -> Option<Traced<T>> {
         let this = Traced { val: self, op };
         let none = m.is_none(this);
-        if m.branch(none) { None } else { Some(this.retype()) }
+        if m.seldom(none) { None } else { Some(this.retype()) }
     }
     pub fn jit_twin_of_is_none(self, op: u32, m: &mut Meta) -> Traced<bool> {
         m.is_none(Traced { val: self, op })

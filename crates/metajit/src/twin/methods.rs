@@ -52,7 +52,7 @@ pub trait IntTwin: Integer {
 
 fn checked<T: Integer>(m: &mut Meta, arith: Arith, a: Traced<T>, b: Traced<T>, native: (T, bool)) -> Option<Traced<T>> {
     let overflow = overflows(m, arith, a, b, native.1);
-    if m.branch(overflow) { None } else { Some(wrapping(m, arith, a, b, native.0)) }
+    if m.seldom(overflow) { None } else { Some(wrapping(m, arith, a, b, native.0)) }
 }
 
 fn overflowing<T: Integer>(

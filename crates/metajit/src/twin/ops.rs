@@ -216,19 +216,19 @@ integers! {
 /// Branches on what makes a division panic; whether it will.
 pub(super) fn guard_division<T: Integer>(m: &mut Meta, a: Traced<T>, b: Traced<T>) -> bool {
     let zero = m.pure_word(Op::Eq, &[b.arg(), Arg::Const(0)], b.val.to_bits() == 0);
-    if m.branch(zero) {
+    if m.seldom(zero) {
         return true;
     }
     if !T::SIGNED {
         return false;
     }
     let minus_one = m.pure_word(Op::Eq, &[b.arg(), Arg::Const(u64::MAX)], b.val.to_bits() == u64::MAX);
-    if !m.branch(minus_one) {
+    if !m.seldom(minus_one) {
         return false;
     }
     let least = (i64::MIN >> (64 - T::BITS)) as u64;
     let is_least = m.pure_word(Op::Eq, &[a.arg(), Arg::Const(least)], a.val.to_bits() == least);
-    m.branch(is_least)
+    m.seldom(is_least)
 }
 
 impl Number for f64 {
@@ -319,9 +319,9 @@ macro_rules! other_casts {
                 let less = if signed { Op::Lt } else { Op::Ult };
                 let is = |x: u64, y: u64| if signed { (x as i64) < (y as i64) } else { x < y };
                 let below = m.pure_word(less, &[wide, Arg::Const(low)], is(native, low));
-                if m.branch(below) { return Traced::constant(<$t>::MIN) }
+                if m.seldom(below) { return Traced::constant(<$t>::MIN) }
                 let above = m.pure_word(less, &[Arg::Const(high), wide], is(high, native));
-                if m.branch(above) { return Traced::constant(<$t>::MAX) }
+                if m.seldom(above) { return Traced::constant(<$t>::MAX) }
                 Traced::new(val, wide)
             }
         }

@@ -102,7 +102,6 @@ exit x7:
 }
 --- strange_add
 shape Frame { immutable depth: i64, slots: [value] }
-shape Float { immutable value: f64 }
 portal interpret(greens 3, reds int, virtualizable 0: Frame)
 callee tla::binary(3) -> 2 any
 
@@ -153,62 +152,52 @@ b7(v19: int):
     v25 = eq v24, 1
     guard_true v25 -> x11  ; bridge b14
     v26 = sub_ovf v23, 84
-    guard_true v26 -> x12  ; bridge b14
-    v27 = shr v23, 1
-    v28 = int_to_float v27
-    v29 = fsub v28, 42.0
-    v30 = new Float
-    store v30.Float.value, v29
-    jump b16(v30)
+    guard_false v26 -> x12  ; bridge b14
+    v27 = sub v23, 84
+    jump b16(v27)
 b8():
     jump b10()
 b9():
     jump b10()
 b10():
-    v31 = load_item v1.Frame.slots[1]
-    v32 = and v2, 1
-    v33 = eq v32, 1
-    guard_true v33 -> x7  ; bridge b11
-    v34 = and v31, 1
-    v35 = eq v34, 1
-    guard_true v35 -> x8  ; bridge b11
-    v36 = sub v31, 1
-    v37 = add_ovf v2, v36
-    guard_true v37 -> x9  ; bridge b11
-    v38 = shr v2, 1
-    v39 = int_to_float v38
-    v40 = shr v31, 1
-    v41 = int_to_float v40
-    v42 = fadd v39, v41
-    v43 = new Float
-    store v43.Float.value, v42
-    jump b13(v43)
+    v28 = load_item v1.Frame.slots[1]
+    v29 = and v2, 1
+    v30 = eq v29, 1
+    guard_true v30 -> x7  ; bridge b11
+    v31 = and v28, 1
+    v32 = eq v31, 1
+    guard_true v32 -> x8  ; bridge b11
+    v33 = sub v28, 1
+    v34 = add_ovf v2, v33
+    guard_false v34 -> x9  ; bridge b11
+    v35 = add v2, v33
+    jump b13(v35)
 b11():
-    v44 = call tla::binary(5, v2, v31)
-    v45 = result_word 1
-    v46 = ne v44, 0
-    guard_false v46 -> x10  ; bridge b12
-    jump b13(v45)
+    v36 = call tla::binary(5, v2, v28)
+    v37 = result_word 1
+    v38 = ne v36, 0
+    guard_false v38 -> x10  ; bridge b12
+    jump b13(v37)
 b12():
-    finish 1, v45
-b13(v47: int):
-    finish 0, v47
+    finish 1, v37
+b13(v39: int):
+    finish 0, v39
 b14():
-    v48 = call tla::binary(6, v23, 85)
-    v49 = result_word 1
-    v50 = ne v48, 0
-    guard_false v50 -> x13  ; bridge b15
-    jump b16(v49)
+    v40 = call tla::binary(6, v23, 85)
+    v41 = result_word 1
+    v42 = ne v40, 0
+    guard_false v42 -> x13  ; bridge b15
+    jump b16(v41)
 b15():
-    finish 1, v49
-b16(v51: int):
-    finish 0, v51
-b17(v52: int):
-    v53 = len v52.Frame.slots
-    v54 = ule 4, v53
-    guard_true v54 -> x14  ; live v52
-    guard_count 0 -> x15  ; live v52
-    jump b1(v52)
+    finish 1, v41
+b16(v43: int):
+    finish 0, v43
+b17(v44: int):
+    v45 = len v44.Frame.slots
+    v46 = ule 4, v45
+    guard_true v46 -> x14  ; live v44
+    guard_count 0 -> x15  ; live v44
+    jump b1(v44)
 exit x0 -> b2:
 exit x1 -> b3:
 exit x2 -> b5:
@@ -224,9 +213,9 @@ exit x11 -> b14:
 exit x12 -> b14:
 exit x13 -> b15:
 exit x14:
-    slots v52
+    slots v44
     merge interpret(0, 2, @0) reds(s0)
 exit x15:
-    slots v52
+    slots v44
     merge interpret(0, 2, @0) reds(s0)
 }
