@@ -76,7 +76,7 @@ impl Writer {
         {
             self.mistakes.add(
                 ty,
-                "traced code handles words by value: use a word type, or move this to a #[dont_look_inside] function",
+                "traced code handles words by value: use a word type here, and look up what it stands for inside a #[dont_look_inside] function",
             );
         }
         let ty = self.without_self(ty);

@@ -386,6 +386,29 @@ fn a_place_that_is_always_invalidated_is_given_up() {
     assert_eq!(reason, "it was given up: its code was invalidated 5 times");
 }
 
+#[jit_driver(greens = [setting], reds = [n])]
+fn counts_in_a_setting(setting: Setting, n: i64) -> i64 {
+    loop {
+        jit_merge_point!();
+        if n <= 0 {
+            return setting.step();
+        }
+        setting.set_step(setting.step().wrapping_add(1));
+        n -= 1;
+        can_enter_jit!();
+    }
+}
+
+#[test]
+fn a_place_that_changes_what_it_relies_on_is_given_up_and_says_so() {
+    set("sync=1,threshold=3,max_aborts=2");
+    let setting = Setting::alloc(1);
+    assert_eq!(counts_in_a_setting(setting, 1000), 1001);
+    let reason = why_not_compiled(counts_in_a_setting::jit_driver(), &[setting.to_bits()]).unwrap();
+    let text = "it was given up: each of 2 recordings changed a quasi-immutable field that it had relied on";
+    assert_eq!(reason, text, "{:?}", statistics());
+}
+
 #[test]
 fn code_that_was_of_use_may_be_invalidated_again() {
     set("sync=1,threshold=3,max_invalidations=2");

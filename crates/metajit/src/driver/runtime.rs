@@ -188,9 +188,13 @@ impl Place {
             return None;
         }
         Some(match self.given_up {
-            Some(Abort::Invalidated) => {
+            Some(Abort::Invalidated) if self.invalidations > 0 => {
                 format!("it was given up: its code was invalidated {} times", self.invalidations)
             }
+            Some(Abort::Invalidated) => format!(
+                "it was given up: each of {} recordings changed a quasi-immutable field that it had relied on",
+                self.aborts
+            ),
             Some(reason) => format!("it was given up after {} aborted recordings: {}", self.aborts, reason.name()),
             None if self.busy => "it is being recorded".to_owned(),
             None if self.live.is_some() => "it is being compiled".to_owned(),
